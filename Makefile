@@ -1,0 +1,39 @@
+# `make demo` and `make test` are all that a fresh machine needs: Rust, a C compiler, python3 with pip.
+
+PREFIX ?= $(HOME)/.local
+CARGO ?= cargo
+LIBTORCH_READY = tools/fetch-libtorch.sh
+
+.PHONY: demo test test-golden lint bench install libtorch build
+
+demo: libtorch
+	$(CARGO) build --release --workspace --bins
+	target/release/ablate run experiments/quickstart.yaml
+
+build: libtorch
+	$(CARGO) build --release --workspace --bins
+
+libtorch:
+	@$(LIBTORCH_READY)
+
+# The fake worker and the worker itself are built first: tests of the coordinator start them.
+test: libtorch
+	$(CARGO) build --workspace --bins --examples
+	$(CARGO) test --workspace
+
+test-golden: libtorch
+	$(CARGO) test --package ablate-worker --test golden_diffusion --test golden_cosmology -- --nocapture --test-threads=1
+
+lint: libtorch
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+bench: build
+	benches/overhead.sh
+	benches/training.sh
+
+# Programs into PREFIX/bin, libtorch into PREFIX/lib/ablate, where the worker looks for it.
+install: build
+	install -d $(PREFIX)/bin $(PREFIX)/lib/ablate
+	install target/release/ablate target/release/ablate-worker $(PREFIX)/bin/
+	if [ -z "$$LIBTORCH$$LIBTORCH_USE_PYTORCH" ]; then cp -R libtorch/lib/. $(PREFIX)/lib/ablate/; fi

@@ -1,0 +1,144 @@
+//! The contract with the worker, without tensors: reads jobs, writes small artefacts that depend on
+//! the key alone, and can fail, hang or die on command. The tests of the coordinator run on it.
+//!
+//! `ABLATE_FAKE` holds orders separated by `;`, each `act word` or `act word value`, where `word` is
+//! part of a node's name: `fail net`, `nan net`, `die net 2` (on the first two attempts), `garble net`,
+//! `slow net 300` (milliseconds a step). `ABLATE_FAKE_STEPS` is the number of steps of every node.
+
+use ablate::job::{Arithmetic, Better, Costs, Event, FailureClass, Job, Metric, Series};
+use ablate::settings::Kind;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+fn main() {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (sender, jobs) = channel();
+    let flag = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if line == "stop" {
+                flag.store(true, Ordering::SeqCst);
+            } else if sender.send(line).is_err() {
+                return;
+            }
+        }
+        flag.store(true, Ordering::SeqCst);
+    });
+    emit(&Event::Hello { version: env!("CARGO_PKG_VERSION").into(), libtorch: "none".into() });
+    for path in jobs {
+        match Job::read(Path::new(&path)) {
+            Ok(job) => work(&job, &stop),
+            Err(problem) => {
+                emit(&Event::Failed { class: FailureClass::Bug, message: problem.to_string() })
+            }
+        }
+        // A stop that came too late for its job is over with it.
+        stop.store(false, Ordering::SeqCst);
+    }
+}
+
+fn emit(event: &Event) {
+    let line = serde_json::to_string(event).expect("an event is plain data") + "\n";
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes()).and_then(|()| out.flush()).expect("the coordinator listens");
+}
+
+/// The value of an order about this job, if there is one.
+fn order(job: &Job, act: &str) -> Option<u64> {
+    let orders = std::env::var("ABLATE_FAKE").unwrap_or_default();
+    orders.split(';').find_map(|order| {
+        let mut words = order.split_whitespace();
+        let is = words.next() == Some(act) && job.name.contains(words.next()?);
+        is.then(|| words.next().and_then(|n| n.parse().ok()).unwrap_or(u64::MAX))
+    })
+}
+
+fn work(job: &Job, stop: &AtomicBool) {
+    let total: u64 =
+        std::env::var("ABLATE_FAKE_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(4);
+    let saved = job.trajectory.as_ref().unwrap_or(&job.work).join("fake-progress");
+    let first: u64 =
+        std::fs::read_to_string(&saved).ok().and_then(|n| n.parse().ok()).unwrap_or(0).min(total);
+    let arithmetic = Arithmetic {
+        device: "fake".into(),
+        threads: job.threads,
+        libtorch: "none".into(),
+        deterministic: true,
+    };
+    emit(&Event::Started { step: first, total, arithmetic: arithmetic.clone() });
+    if order(job, "garble").is_some() {
+        std::io::stdout()
+            .write_all(b"this is no event\n{\"event\":\"prog\n")
+            .expect("the coordinator listens");
+    }
+    if order(job, "die").is_some_and(|times| u64::from(job.attempt) <= times) {
+        std::io::stderr().write_all(b"fake: dying as told\n").expect("the log takes it");
+        std::process::abort();
+    }
+    if order(job, "fail").is_some() {
+        return emit(&Event::Failed {
+            class: FailureClass::Bug,
+            message: "failing as told".into(),
+        });
+    }
+    if order(job, "nan").is_some() {
+        return emit(&Event::Failed {
+            class: FailureClass::NotANumber,
+            message: "the loss became NaN at step 1".into(),
+        });
+    }
+    for step in first + 1..=total {
+        if let Some(pause) = order(job, "slow") {
+            std::thread::sleep(Duration::from_millis(pause));
+        }
+        std::fs::write(&saved, step.to_string()).expect("the work folder takes it");
+        emit(&Event::Progress { step, total, loss: None });
+        emit(&Event::Checkpoint { step });
+        if stop.load(Ordering::SeqCst) && step < total {
+            return emit(&Event::Stopped { step });
+        }
+    }
+    publish(job, total - first);
+    if job.trajectory.is_none() {
+        std::fs::remove_file(&saved).expect("it was written above");
+    }
+    emit(&Event::Done);
+}
+
+/// Artefacts that depend on the key alone.
+fn publish(job: &Job, steps: u64) {
+    let write = |name: &str, text: String| {
+        std::fs::write(job.work.join(name), text).expect("the work folder takes it")
+    };
+    let number = f64::from(u16::from_str_radix(&job.key[..4], 16).unwrap_or(0)) / 65536.0;
+    write("artefact.txt", format!("{}\n", job.key));
+    let metric = |value| Metric { value, unit: String::new(), better: Better::Lower };
+    let names: &[&str] = match job.kind {
+        Kind::Evaluate => &["error", "floor", "max_deviation"],
+        Kind::Train => &["loss"],
+        _ => &[],
+    };
+    let metrics: BTreeMap<&str, Metric> =
+        names.iter().map(|name| (*name, metric(number))).collect();
+    write("metrics.json", json(&metrics));
+    if job.kind == Kind::Evaluate {
+        let power: Vec<f64> = (1..=8).map(|k| (1.0 + number) / f64::from(k * k)).collect();
+        let columns = ["mean", "low", "high", "reference_mean", "reference_low", "reference_high"];
+        let mut columns: BTreeMap<String, Vec<f64>> =
+            columns.iter().map(|c| ((*c).to_owned(), power.clone())).collect();
+        columns.insert("x".into(), (1..=8).map(|k| 0.1 * f64::from(k)).collect());
+        let series = Series { x_unit: "h/Mpc".into(), y_unit: "(Mpc/h)^2".into(), columns };
+        write("series.json", json(&BTreeMap::from([("power_spectrum", series)])));
+    }
+    write("costs.json", json(&Costs { seconds: 0.0, steps, memory_bytes: 0 }));
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("plain data") + "\n"
+}

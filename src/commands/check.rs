@@ -1,0 +1,40 @@
+//! `ablate check`: everything that is wrong with a spec, at once.
+
+use super::{Done, print};
+use crate::graph::Graph;
+use crate::problem::Problems;
+use crate::words::plural;
+use std::path::PathBuf;
+
+/// Arguments of `ablate check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The specs.
+    #[arg(required = true)]
+    specs: Vec<PathBuf>,
+}
+
+impl Check {
+    pub(super) fn run(&self) -> Done {
+        let mut problems = Problems::default();
+        for file in &self.specs {
+            let checked = Graph::read(file).and_then(|(spec, graph)| {
+                crate::draw::check(&spec, &graph)?;
+                Ok((spec, graph))
+            });
+            match checked {
+                Ok((spec, graph)) => {
+                    let points = plural(graph.points.len(), "point");
+                    let nodes = plural(graph.nodes.node_count(), "node");
+                    print(&format!(
+                        "{}: {points}, {nodes}. {}",
+                        spec.file.display(),
+                        spec.question
+                    ));
+                }
+                Err(mut found) => problems.0.append(&mut found.0),
+            }
+        }
+        problems.or(0)
+    }
+}

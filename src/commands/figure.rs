@@ -1,0 +1,37 @@
+//! `ablate figure`: draws the figures of a spec from what is finished.
+
+use super::{Done, Opened, Place, print};
+use crate::problem::Problem;
+use std::path::PathBuf;
+
+/// Arguments of `ablate figure`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Figure {
+    /// The spec.
+    spec: PathBuf,
+    /// Only this figure.
+    name: Option<String>,
+}
+
+impl Figure {
+    pub(super) fn run(&self, place: &Place) -> Done {
+        let opened = Opened::read(&self.spec, place)?;
+        crate::draw::check(&opened.spec, &opened.graph)?;
+        let record = opened
+            .record
+            .as_ref()
+            .ok_or_else(|| Problem::new("nothing is finished yet").help("`ablate run` it first"))?;
+        let drawn = crate::draw::figures(
+            &opened.spec,
+            &opened.graph,
+            &opened.results,
+            record,
+            self.name.as_deref(),
+        )?;
+        for picture in drawn {
+            print(&picture.path.display().to_string());
+            picture.warnings.iter().for_each(|warning| print(&format!("  {warning}")));
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,55 @@
+//! `ablate log`: what a node's worker said, and how its attempts ended.
+
+use super::{Done, Opened, Place, print, spec_of};
+use std::path::PathBuf;
+
+/// Arguments of `ablate log`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Log {
+    /// A node: its name, its readable name, or its key.
+    node: String,
+    /// The spec it belongs to.
+    #[arg(long)]
+    spec: Option<PathBuf>,
+    /// Show the events too.
+    #[arg(long)]
+    events: bool,
+}
+
+impl Log {
+    pub(super) fn run(&self, place: &Place) -> Done {
+        let spec = spec_of(&self.node, self.spec.as_deref(), place)?;
+        let opened = Opened::read(&spec, place)?;
+        for index in opened.find(&self.node)? {
+            let node = &opened.graph.nodes[index];
+            print(&format!("{}  {}", node.name, node.folder()));
+            let attempts = opened
+                .record
+                .as_ref()
+                .map(|r| r.attempts(&node.key))
+                .transpose()?
+                .unwrap_or_default();
+            for a in attempts {
+                let why = match (&a.class, &a.message) {
+                    (Some(class), Some(message)) => format!(" [{class}] {message}"),
+                    _ => String::new(),
+                };
+                print(&format!(
+                    "  {} attempt {} on {} {}: {} in {:.1} s{why}",
+                    a.started, a.attempt, a.host, a.device, a.outcome, a.seconds
+                ));
+            }
+            let finished = opened.results.node(&node.folder());
+            let folder =
+                if finished.exists() { finished } else { opened.results.work(&node.folder()) };
+            let names: &[&str] =
+                if self.events { &["log.txt", "events.jsonl"] } else { &["log.txt"] };
+            for name in names {
+                if let Ok(text) = std::fs::read_to_string(folder.join(name)) {
+                    print(text.trim_end());
+                }
+            }
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,131 @@
+//! `ablate run`: runs what is missing, draws the figures and tables, and shows the answer.
+
+use super::{Done, Place, print, say, slots};
+use crate::graph::Graph;
+use crate::pool::{Message, Pool, find_worker};
+use crate::problem::{Problem, Problems};
+use crate::record::Record;
+use crate::run::{Outcome, Run, discard_damaged};
+use crate::screen::{Change, Monitor, monitor};
+use crate::spec::Spec;
+use crate::store::Results;
+use crate::words::{self, plural};
+use crate::{plan, survey};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
+
+/// Arguments of `ablate run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunCommand {
+    /// The spec.
+    spec: PathBuf,
+    /// Run at most this many nodes at once.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+impl RunCommand {
+    pub(super) fn run(&self, place: &Place) -> Done {
+        let (spec, graph) = Graph::read(&self.spec)?;
+        crate::draw::check(&spec, &graph)?;
+        let results = Results::open(&place.of(&spec.file))?;
+        let _lock = take_lock(&results)?;
+        let mut monitor = monitor();
+        let (outcome, record) = self.execute(&spec, &graph, &results, monitor.as_mut())?;
+        if outcome.stopped {
+            say("stopped; the same command goes on");
+            return Ok(outcome.exit_code());
+        }
+        let drawn = crate::draw::all(&spec, &graph, &results, &record)?;
+        print(&drawn.answer(&spec));
+        if outcome.counts.failed > 0 {
+            let (failed, blocked) = (outcome.counts.failed, outcome.counts.blocked);
+            say(&format!(
+                "{} failed, {} blocked behind; `ablate why NODE` tells more",
+                plural(failed, "node"),
+                blocked
+            ));
+        }
+        Ok(outcome.exit_code())
+    }
+
+    fn execute(
+        &self,
+        spec: &Spec,
+        graph: &Graph,
+        results: &Results,
+        monitor: &mut dyn Monitor,
+    ) -> Result<(Outcome, Record), Problems> {
+        let begun = Instant::now();
+        let (sender, messages) = channel();
+        let mut devices = slots();
+        devices.truncate(self.jobs.unwrap_or(usize::MAX).max(1));
+        let folder = results.root.join("workers");
+        let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
+        let pool = Pool::new(find_worker(), &folder, devices, sender.clone(), &mut tell)?;
+        let mut record = Record::open(&results.database())?;
+        let known = survey::known(graph, results, Some(&record))?;
+        for line in survey::recover(results, &mut record)? {
+            tell(&line);
+        }
+        let plan = plan::make(graph, &known);
+        for line in discard_damaged(graph, &plan, results, &mut record)? {
+            tell(&line);
+        }
+        record.experiment(spec, graph)?;
+        let to_run = plan.to_run().count();
+        let finished = graph.nodes.node_count() - to_run;
+        tell(&format!("{}: {} to run, {finished} finished", spec.name, plural(to_run, "node")));
+        if to_run == 0 {
+            let counts = crate::screen::Counts { done: finished, ..Default::default() };
+            return Ok((Outcome { counts, stopped: false }, record));
+        }
+        listen_for_signals(sender)?;
+        let expected = plan.expected(graph, pool.len());
+        if let Some(span) = expected {
+            tell(&format!("about {} by this results folder's history", words::duration(span)));
+        }
+        let outcome =
+            Run::new(graph, &plan, results, &mut record, pool, monitor).finish(&messages)?;
+        let took = begun.elapsed().as_secs_f64();
+        let made = jiff::Timestamp::now().to_string();
+        record.estimate(
+            &spec.name,
+            &made,
+            to_run,
+            expected.map(|span| span.as_secs_f64()),
+            took,
+        )?;
+        Ok((outcome, record))
+    }
+}
+
+/// The lock of the coordinator: it is free as soon as the process that holds it is gone.
+fn take_lock(results: &Results) -> Result<File, Problem> {
+    let folder = results.root.join("workers");
+    std::fs::create_dir_all(&folder).map_err(|e| Problem::os("make the folder", &folder, &e))?;
+    let path = folder.join("coordinator.lock");
+    let file = File::create(&path).map_err(|e| Problem::os("open", &path, &e))?;
+    file.try_lock().map_err(|_| {
+        let sentence = format!("another `ablate run` is at work in {}", results.root.display());
+        Problem::system(sentence).help("wait for it, or give this one its own --results DIR")
+    })?;
+    Ok(file)
+}
+
+/// Ctrl-C and SIGTERM become messages; a third one ends the program as usual.
+fn listen_for_signals(sender: Sender<Message>) -> Result<(), Problem> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+        .map_err(|e| Problem::system(format!("cannot listen for Ctrl-C: {e}")))?;
+    std::thread::spawn(move || {
+        for (count, _) in signals.forever().enumerate() {
+            if count >= 2 || sender.send(Message::Interrupt).is_err() {
+                std::process::exit(crate::job::EXIT_STOPPED);
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `ablate show`: everything about a node.
+
+use super::{Done, Opened, Place, print, spec_of};
+use crate::key::explain;
+use crate::problem::Problem;
+use crate::words;
+use petgraph::graph::NodeIndex;
+use std::path::PathBuf;
+
+/// Arguments of `ablate show`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// A node: its name, its readable name, or its key.
+    node: String,
+    /// The spec it belongs to.
+    #[arg(long)]
+    spec: Option<PathBuf>,
+}
+
+impl Show {
+    pub(super) fn run(&self, place: &Place) -> Done {
+        let spec = spec_of(&self.node, self.spec.as_deref(), place)?;
+        let opened = Opened::read(&spec, place)?;
+        for index in opened.find(&self.node)? {
+            show(&opened, index)?;
+        }
+        Ok(0)
+    }
+}
+
+fn show(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
+    let node = &opened.graph.nodes[index];
+    print(&format!(
+        "{}\nkey     {}\nstate   {}",
+        node.name,
+        node.key.hex(),
+        opened.plan.reasons[&index].sentence()
+    ));
+    for (role, (key, port)) in &node.inputs {
+        let from = opened
+            .graph
+            .input(index, role)
+            .map(|i| opened.graph.nodes[i].name.as_str())
+            .unwrap_or_default();
+        print(&format!("input   {role} = {from}.{port} ({})", key.short()));
+    }
+    print("settings (defaults included)");
+    for (path, value) in explain(&node.settings.full()) {
+        print(&format!("  {path}: {value}"));
+    }
+    let folder = opened.results.node(&node.folder());
+    if let Some(record) = &opened.record {
+        let metrics = record.metrics(&node.key)?;
+        if !metrics.is_empty() {
+            print("metrics");
+        }
+        for (name, metric) in metrics {
+            print(&format!("  {name} = {} {}", metric.value, metric.unit));
+        }
+    }
+    if let Ok(file) = crate::store::read_node(&folder) {
+        for arithmetic in &file.arithmetic {
+            let exact =
+                if arithmetic.deterministic { "deterministic" } else { "not deterministic" };
+            let threads = words::plural(arithmetic.threads as usize, "thread");
+            print(&format!(
+                "made on {}, {threads}, libtorch {}, {exact}",
+                arithmetic.device, arithmetic.libtorch
+            ));
+        }
+        print(&format!("files in {}", folder.display()));
+        for artefact in &file.artefacts {
+            print(&format!(
+                "  {}  {}  {}",
+                artefact.path,
+                words::bytes(artefact.bytes),
+                &artefact.blake3[..12]
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! `ablate table`: writes the tables of a spec from what is finished, and shows them.
+
+use super::{Done, Opened, Place, print};
+use crate::problem::Problem;
+use std::path::PathBuf;
+
+/// Arguments of `ablate table`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Table {
+    /// The spec.
+    spec: PathBuf,
+    /// Only this table.
+    name: Option<String>,
+    /// The form to print; all are written.
+    #[arg(long, value_enum, default_value_t = Form::Terminal)]
+    form: Form,
+}
+
+/// The forms of a table.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Form {
+    Terminal,
+    Latex,
+    Markdown,
+    Csv,
+}
+
+impl Table {
+    pub(super) fn run(&self, place: &Place) -> Done {
+        let opened = Opened::read(&self.spec, place)?;
+        crate::draw::check(&opened.spec, &opened.graph)?;
+        let record = opened
+            .record
+            .as_ref()
+            .ok_or_else(|| Problem::new("nothing is finished yet").help("`ablate run` it first"))?;
+        let drawn = crate::draw::tables(
+            &opened.spec,
+            &opened.graph,
+            &opened.results,
+            record,
+            self.name.as_deref(),
+        )?;
+        for (name, table, _) in drawn {
+            let text = match self.form {
+                Form::Terminal => format!("{name}\n{}", table.terminal()),
+                Form::Latex => table.latex(),
+                Form::Markdown => table.markdown(),
+                Form::Csv => table.csv(),
+            };
+            print(text.trim_end());
+        }
+        Ok(0)
+    }
+}

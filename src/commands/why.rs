@@ -1,0 +1,88 @@
+//! `ablate why`: why a node will run, is skipped, waits, or failed, from the code that decides.
+
+use super::{Done, Opened, Place, print, spec_of};
+use crate::plan::{self, Reason};
+use crate::problem::Problem;
+use petgraph::graph::NodeIndex;
+use std::path::PathBuf;
+
+/// Arguments of `ablate why`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Why {
+    /// A node: its name, its readable name, or its key.
+    node: String,
+    /// The spec it belongs to.
+    #[arg(long)]
+    spec: Option<PathBuf>,
+}
+
+/// Differences shown against the nearest finished node.
+const SHOWN: usize = 12;
+
+impl Why {
+    pub(super) fn run(&self, place: &Place) -> Done {
+        let spec = spec_of(&self.node, self.spec.as_deref(), place)?;
+        let opened = Opened::read(&spec, place)?;
+        for index in opened.find(&self.node)? {
+            explain(&opened, index)?;
+        }
+        Ok(0)
+    }
+}
+
+fn explain(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
+    let node = &opened.graph.nodes[index];
+    let reason = &opened.plan.reasons[&index];
+    if *reason == Reason::Finished {
+        print(&format!("{} is skipped: it is finished, in nodes/{}", node.name, node.folder()));
+        return Ok(());
+    }
+    print(&format!("{} will run: {}", node.name, reason.sentence()));
+    let waits: Vec<String> = opened
+        .graph
+        .inputs(index)
+        .filter(|input| opened.plan.reasons[input].runs())
+        .map(|input| opened.graph.nodes[input].name.clone())
+        .collect();
+    if !waits.is_empty() {
+        print(&format!("  it waits for {}", waits.join(", ")));
+    }
+    let Some(record) = &opened.record else { return Ok(()) };
+    if let Some(last) = record.attempts(&node.key)?.last().filter(|a| a.outcome == "failed") {
+        let class = last.class.as_deref().unwrap_or("failed");
+        print(&format!(
+            "  attempt {} failed [{class}]: {}",
+            last.attempt,
+            last.message.as_deref().unwrap_or("")
+        ));
+        print(&format!("  `ablate log {}` shows what the worker said", node.key.short()));
+    }
+    if matches!(reason, Reason::New | Reason::Continues { .. }) {
+        let finished = record.identities(node.kind())?;
+        let Some((name, changes)) = plan::nearest(&node.identity(), &finished) else {
+            print(&format!("  no {} node is finished yet", node.kind().word()));
+            return Ok(());
+        };
+        print(&format!("  the nearest finished node, {name}, differs in:"));
+        for change in changes.iter().take(SHOWN) {
+            let word =
+                |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+            print(&format!(
+                "    {}: {} → {}",
+                change.path,
+                short(&word(&change.old)),
+                short(&word(&change.new))
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Keys are told by their first digits.
+fn short(value: &str) -> &str {
+    if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {
+        &value[..12]
+    } else {
+        value
+    }
+}

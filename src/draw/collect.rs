@@ -1,0 +1,253 @@
+//! Points and rows → the numbers of a table or figure: which points fall into which row, line or
+//! panel, and the values there by seed.
+
+use crate::expand::{Point, SEED, show};
+use crate::graph::{Graph, Node};
+use crate::job::Better;
+use crate::problem::{Problem, Problems, Result};
+use crate::record::Record;
+use crate::settings::{Found, Kind, Reader, Settings, Step, keys};
+use crate::spec::{Spec, TableSpec, Versus};
+use crate::table::{Cell, Column, Row, Table};
+use crate::words;
+use petgraph::graph::NodeIndex;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks that every figure and table names sweeps, axes, nodes and metrics that exist.
+///
+/// # Errors
+/// Everything that does not, each with its place.
+pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
+    let mut reader = Reader::default();
+    for (name, table) in &spec.tables {
+        let kind = [Step::Key("tables".into()), Step::Key(name.clone())];
+        check_sweep(spec, table.sweep.as_ref(), &kind, &mut reader);
+        for (i, column) in table.columns.iter().enumerate() {
+            let path =
+                kind.iter().cloned().chain(keys(&["columns"])).chain([Step::Item(i)]).collect();
+            note(&mut reader, path, metric(spec, graph, column));
+        }
+        for (i, axis) in table.rows.iter().flatten().enumerate() {
+            let path = kind.iter().cloned().chain(keys(&["rows"])).chain([Step::Item(i)]).collect();
+            note(&mut reader, path, axis_of(graph, table.sweep.as_ref(), axis));
+        }
+    }
+    for (name, figure) in &spec.figures {
+        let word = match figure {
+            crate::spec::FigureSpec::Spectrum(_) => "spectrum",
+            crate::spec::FigureSpec::Curve(_) => "curve",
+            crate::spec::FigureSpec::Training(_) => "training",
+            crate::spec::FigureSpec::Grid(_) => "grid",
+        };
+        let kind = keys(&["figures", name, word]);
+        check_sweep(spec, figure.sweep(), &kind, &mut reader);
+        for (setting, axis) in figure.axes() {
+            let path = kind.iter().cloned().chain(keys(&[setting])).collect();
+            note(&mut reader, path, axis_of(graph, figure.sweep(), axis));
+        }
+        let setting = if word == "curve" { "y" } else { "of" };
+        let path = kind.iter().cloned().chain(keys(&[setting])).collect();
+        let target = figure.target();
+        let checked = match word {
+            "curve" => metric(spec, graph, target),
+            "spectrum" => of_kind(spec, target, Kind::Evaluate),
+            "training" => of_kind(spec, target, Kind::Train),
+            _ => of_kind(spec, target, Kind::Sample),
+        };
+        note(&mut reader, path, checked);
+    }
+    spec.located(reader).or(())
+}
+
+fn note(reader: &mut Reader, path: Vec<Step>, checked: Result<()>) {
+    if let Err(problem) = checked {
+        reader.wrong::<()>(&Found { value: &Value::Null, path }, problem);
+    }
+}
+
+fn check_sweep(spec: &Spec, sweep: Option<&String>, kind: &[Step], reader: &mut Reader) {
+    let path = kind.iter().cloned().chain(keys(&["sweep"])).collect();
+    let known: Vec<&str> = spec.sweeps.iter().map(|sweep| sweep.name.as_str()).collect();
+    let checked = match sweep {
+        None if known.is_empty() => Ok(()),
+        None => Err(Problem::new("`sweep` is missing").help(format!("add `sweep: {}`", known[0]))),
+        Some(name) if known.contains(&name.as_str()) => Ok(()),
+        Some(name) => Err(unknown("sweep", name, &known)),
+    };
+    note(reader, path, checked);
+}
+
+fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {
+    let problem = Problem::new(format!("there is no {what} `{name}`"));
+    match words::nearest(name, known.iter().copied()) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help(format!("known: {}", words::alternatives(known))),
+    }
+}
+
+fn axis_of(graph: &Graph, sweep: Option<&String>, axis: &str) -> Result<()> {
+    let known: Vec<String> = axes(&points(graph, sweep));
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    if known.contains(&axis) || axis == SEED { Ok(()) } else { Err(unknown("axis", axis, &known)) }
+}
+
+fn of_kind(spec: &Spec, name: &str, kind: Kind) -> Result<()> {
+    let known: Vec<&str> =
+        spec.nodes.iter().filter(|n| n.kind == kind).map(|n| n.name.as_str()).collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    match spec.node(name) {
+        Some(node) => {
+            let problem = Problem::new(format!("`{name}` is a {} node", node.kind.word()));
+            Err(problem.help(format!("a {} node belongs here", kind.word())))
+        }
+        None => Err(unknown(&format!("{} node", kind.word()), name, &known)),
+    }
+}
+
+/// Checks `node.metric`.
+fn metric(spec: &Spec, graph: &Graph, name: &str) -> Result<()> {
+    let Some((node, metric)) = spec.split_path(name).filter(|(_, metric)| !metric.is_empty())
+    else {
+        let known: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
+        let problem = Problem::new(format!("`{name}` is not a metric"));
+        return Err(problem
+            .help(format!("write node.metric, with a node of {}", words::alternatives(&known))));
+    };
+    let settings =
+        graph.nodes.node_weights().find(|n| n.declared == node.name).map(|n| &n.settings);
+    let known = settings.map(Settings::metrics).unwrap_or_default();
+    if known.is_empty() || known.contains(&metric) {
+        Ok(())
+    } else {
+        Err(unknown("metric", metric, &known))
+    }
+}
+
+/// The points of a sweep, with their places in the graph.
+pub(super) fn points<'g>(graph: &'g Graph, sweep: Option<&String>) -> Vec<(usize, &'g Point)> {
+    let name = sweep.map_or("", String::as_str);
+    graph.points.iter().enumerate().filter(|(_, point)| point.sweep == name).collect()
+}
+
+/// The axes of points, seed aside, in the order of the spec.
+pub(super) fn axes(points: &[(usize, &Point)]) -> Vec<String> {
+    let mut axes: Vec<String> = vec![];
+    for (axis, _) in points.iter().flat_map(|(_, point)| point.setting()) {
+        if !axes.contains(&axis) {
+            axes.push(axis);
+        }
+    }
+    axes
+}
+
+/// Points grouped by the words of some axes, in the order in which they first come.
+pub(super) fn group<'p>(
+    points: &[(usize, &'p Point)],
+    by: &[String],
+) -> Vec<(Vec<String>, Vec<(usize, &'p Point)>)> {
+    let mut groups: Vec<(Vec<String>, Vec<(usize, &Point)>)> = vec![];
+    for (i, point) in points {
+        let label: Vec<String> =
+            by.iter().map(|axis| point.coordinate(axis).map_or("–".to_owned(), show)).collect();
+        match groups.iter_mut().find(|(known, _)| *known == label) {
+            Some((_, members)) => members.push((*i, point)),
+            None => groups.push((label, vec![(*i, point)])),
+        }
+    }
+    groups
+}
+
+/// The node of a declaration at a point.
+pub(super) fn node_at(graph: &Graph, point: usize, declared: &str) -> Option<NodeIndex> {
+    graph.at[point].get(declared).copied()
+}
+
+/// The nodes of a declaration at some points, each once.
+pub(super) fn nodes_at<'g>(
+    graph: &'g Graph,
+    points: &[(usize, &Point)],
+    declared: &str,
+) -> Vec<&'g Node> {
+    let found: BTreeSet<NodeIndex> =
+        points.iter().filter_map(|(i, _)| node_at(graph, *i, declared)).collect();
+    found.into_iter().map(|index| &graph.nodes[index]).collect()
+}
+
+/// The numbers of a table.
+pub(super) fn table(
+    spec: &Spec,
+    graph: &Graph,
+    record: &Record,
+    asked: &TableSpec,
+) -> Result<Table> {
+    let points = points(graph, asked.sweep.as_ref());
+    let axes = asked.rows.clone().unwrap_or_else(|| axes(&points));
+    let mut columns = vec![];
+    let mut sources = BTreeSet::new();
+    let groups = group(&points, &axes);
+    let mut rows: Vec<Row> = groups
+        .iter()
+        .map(|(labels, _)| Row { labels: labels.clone(), baseline: true, cells: vec![] })
+        .collect();
+    for name in &asked.columns {
+        let Some((node, metric)) = spec.split_path(name) else { continue };
+        let mut column =
+            Column { name: name.clone(), unit: String::new(), better: Better::Neither };
+        for (row, (_, members)) in rows.iter_mut().zip(&groups) {
+            let cell = cell(graph, record, members, &node.name, metric, &mut column, &mut sources)?;
+            row.cells.push(cell);
+            row.baseline &= members.iter().all(|(i, _)| graph.baseline[*i].contains(&node.name));
+        }
+        columns.push(column);
+    }
+    Ok(Table {
+        question: spec.question.clone(),
+        axes,
+        columns,
+        rows,
+        versus_baseline: asked.versus == Some(Versus::Baseline),
+        sources: sources.into_iter().collect(),
+    })
+}
+
+fn cell(
+    graph: &Graph,
+    record: &Record,
+    members: &[(usize, &Point)],
+    declared: &str,
+    metric: &str,
+    column: &mut Column,
+    sources: &mut BTreeSet<String>,
+) -> Result<Cell> {
+    let mut cell = Cell::default();
+    for (i, point) in members {
+        let Some(index) = node_at(graph, *i, declared) else { continue };
+        let key = graph.nodes[index].key;
+        match record.metrics(&key)?.get(metric) {
+            Some(found) => {
+                cell.values.insert(point.seed.unwrap_or(0), found.value);
+                column.unit.clone_from(&found.unit);
+                column.better = found.better;
+                sources.insert(key.short());
+            }
+            None => cell.missing += 1,
+        }
+    }
+    Ok(cell)
+}
+
+/// The values of a metric by seed at points that agree on everything else.
+pub(super) fn values(
+    spec: &Spec,
+    graph: &Graph,
+    record: &Record,
+    members: &[(usize, &Point)],
+    name: &str,
+) -> Result<BTreeMap<u64, f64>> {
+    let Some((node, metric)) = spec.split_path(name) else { return Ok(BTreeMap::new()) };
+    let mut column = Column { name: name.to_owned(), unit: String::new(), better: Better::Neither };
+    Ok(cell(graph, record, members, &node.name, metric, &mut column, &mut BTreeSet::new())?.values)
+}

@@ -1,0 +1,171 @@
+//! What a spec asks to see → files: its tables and figures, made of the rows of finished nodes and
+//! written into the experiment's folder for people. Also made from partial results, and marked so.
+
+mod collect;
+mod pictures;
+
+pub use collect::check;
+
+use crate::graph::Graph;
+use crate::problem::{Problem, Problems, Result};
+use crate::record::Record;
+use crate::spec::Spec;
+use crate::store::{Results, write_aside};
+use crate::table::Table;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Everything that was drawn.
+pub struct Drawn {
+    tables: Vec<(String, Table, PathBuf)>,
+    figures: Vec<Picture>,
+}
+
+/// A figure on disk.
+pub struct Picture {
+    /// Its PDF; SVG, PNG and CSV stand beside it.
+    pub path: PathBuf,
+    /// What a reader of the figure should know of its drawing.
+    pub warnings: Vec<String>,
+}
+
+impl Drawn {
+    /// The question, the tables, and where everything is.
+    pub fn answer(&self, spec: &Spec) -> String {
+        let mut out = format!("\n{}\n", spec.question);
+        for (name, table, _) in &self.tables {
+            out += &format!("\n{name}\n{}", table.terminal());
+        }
+        let shown = |path: &Path| format!("  {}\n", relative(path).display());
+        if !self.figures.is_empty() {
+            out += "\nfigures\n";
+            for picture in &self.figures {
+                out += &shown(&picture.path);
+                out.extend(picture.warnings.iter().map(|warning| format!("    {warning}\n")));
+            }
+        }
+        if !self.tables.is_empty() {
+            out += "\ntables\n";
+            out.extend(self.tables.iter().map(|(_, _, path)| shown(path)));
+        }
+        out
+    }
+}
+
+/// A path as seen from the working directory, where that is shorter.
+fn relative(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).to_owned()
+}
+
+/// Draws all tables and figures, and renews the links of readable names.
+///
+/// # Errors
+/// If something cannot be read, drawn or written.
+pub fn all(
+    spec: &Spec,
+    graph: &Graph,
+    results: &Results,
+    record: &Record,
+) -> Result<Drawn, Problems> {
+    let tables = tables(spec, graph, results, record, None)?;
+    let figures = figures(spec, graph, results, record, None)?;
+    link(spec, graph, results)?;
+    Ok(Drawn { tables, figures })
+}
+
+/// Writes the tables, or only one: name, table, path of the LaTeX file.
+///
+/// # Errors
+/// If there is no such table, or something cannot be read or written.
+pub fn tables(
+    spec: &Spec,
+    graph: &Graph,
+    results: &Results,
+    record: &Record,
+    only: Option<&str>,
+) -> Result<Vec<(String, Table, PathBuf)>> {
+    let folder = results.experiment(&spec.name).join("tables");
+    let mut out = vec![];
+    for (name, asked) in chosen(&spec.tables, only, "table")? {
+        let table = collect::table(spec, graph, record, asked)?;
+        make(&folder)?;
+        let path = folder.join(format!("{name}.tex"));
+        for (ending, text) in
+            [("tex", table.latex()), ("md", table.markdown()), ("csv", table.csv())]
+        {
+            write_aside(&path.with_extension(ending), text.as_bytes())?;
+        }
+        out.push((name.clone(), table, path));
+    }
+    Ok(out)
+}
+
+/// Draws the figures, or only one: with their PDF files.
+///
+/// # Errors
+/// If there is no such figure, or something cannot be read, drawn or written.
+pub fn figures(
+    spec: &Spec,
+    graph: &Graph,
+    results: &Results,
+    record: &Record,
+    only: Option<&str>,
+) -> Result<Vec<Picture>> {
+    let folder = results.experiment(&spec.name).join("figures");
+    let mut out = vec![];
+    for (name, asked) in chosen(&spec.figures, only, "figure")? {
+        let Some(drawing) = pictures::draw(spec, graph, results, record, name, asked)? else {
+            continue;
+        };
+        make(&folder)?;
+        let path = folder.join(format!("{name}.pdf"));
+        write_aside(&path.with_extension("svg"), drawing.svg.as_bytes())?;
+        write_aside(&path.with_extension("png"), &drawing.png)?;
+        write_aside(&path.with_extension("csv"), drawing.csv.as_bytes())?;
+        write_aside(&path, &drawing.pdf)?;
+        out.push(Picture { path, warnings: drawing.warnings });
+    }
+    Ok(out)
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| Problem::os("make the folder", folder, &e))
+}
+
+fn chosen<'o, T>(
+    all: &'o [(String, T)],
+    only: Option<&str>,
+    what: &str,
+) -> Result<Vec<&'o (String, T)>> {
+    let Some(name) = only else { return Ok(all.iter().collect()) };
+    match all.iter().find(|(known, _)| known == name) {
+        Some(found) => Ok(vec![found]),
+        None => {
+            let known: Vec<&String> = all.iter().map(|(known, _)| known).collect();
+            let help = format!("known: {}", crate::words::alternatives(&known));
+            Err(Problem::new(format!("there is no {what} `{name}`")).help(help))
+        }
+    }
+}
+
+/// `results/<experiment>/runs/<readable name>` → the node's folder, for every finished node.
+fn link(spec: &Spec, graph: &Graph, results: &Results) -> Result<()> {
+    let folder = results.experiment(&spec.name).join("runs");
+    make(&folder)?;
+    for node in graph.nodes.node_weights() {
+        if !results.node(&node.folder()).exists() {
+            continue;
+        }
+        let name: String =
+            node.name.chars().map(|c| if c == '/' { '_' } else { c }).take(200).collect();
+        let path = folder.join(name);
+        let target = Path::new("../../nodes").join(node.folder());
+        if fs::read_link(&path).is_ok_and(|known| known == target) {
+            continue;
+        }
+        let _ = fs::remove_file(&path);
+        std::os::unix::fs::symlink(&target, &path).map_err(|e| Problem::os("link", &path, &e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The body of a node at a point: the changes of the point made, variables filled in, and the way
+//! from each value back to where it stands in the spec.
+
+use crate::expand::{Point, Target};
+use crate::problem::Problem;
+use crate::settings::{Found, Reader, Step};
+use crate::spec::{Declaration, Spec};
+use crate::words;
+use serde_json::Value;
+
+/// Where parts of a body that were put in from elsewhere stand in the spec.
+pub(super) type Moved = Vec<(Vec<Step>, Vec<Step>)>;
+
+/// The settings of a node at a point, as written: changes made, variables filled in.
+pub(super) fn at(
+    spec: &Spec,
+    node: &Declaration,
+    point: &Point,
+    reader: &mut Reader,
+) -> (Value, Moved) {
+    let mut body = node.body.clone();
+    let mut moved = node.moved.clone();
+    let mut paths: Vec<_> = point
+        .changes
+        .iter()
+        .filter_map(|change| match &change.target {
+            Target::Setting(name, path) if *name == node.name || *name == node.written => {
+                Some((path, change))
+            }
+            _ => None,
+        })
+        .collect();
+    // Parents are set before children.
+    paths.sort_by_key(|(path, _)| path.len());
+    for (path, change) in paths {
+        set(&mut body, path, change.value.clone());
+        moved.push((crate::settings::keys(path), change.path.clone()));
+    }
+    fill(spec, node, point, &mut body, &mut vec![], &mut moved, reader);
+    (body, moved)
+}
+
+/// Sets the value at a path, making maps on the way; a bare word becomes the kind it stands for.
+fn set(body: &mut Value, path: &[String], value: Value) {
+    let Some((first, rest)) = path.split_first() else {
+        *body = value;
+        return;
+    };
+    if let Value::String(word) = body {
+        *body = serde_json::json!({ word.clone(): {} });
+    }
+    if !body.is_object() {
+        *body = serde_json::json!({});
+    }
+    if let Value::Object(map) = body {
+        set(map.entry(first.clone()).or_insert(Value::Null), rest, value);
+    }
+}
+
+/// Puts the values of variables where `$name` stands.
+fn fill(
+    spec: &Spec,
+    node: &Declaration,
+    point: &Point,
+    value: &mut Value,
+    at: &mut Vec<Step>,
+    moved: &mut Moved,
+    reader: &mut Reader,
+) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                at.push(Step::Key(key.clone()));
+                fill(spec, node, point, inner, at, moved, reader);
+                at.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (i, inner) in items.iter_mut().enumerate() {
+                at.push(Step::Item(i));
+                fill(spec, node, point, inner, at, moved, reader);
+                at.pop();
+            }
+        }
+        Value::String(text) => {
+            let Some(name) = text.strip_prefix('$').map(str::to_owned) else { return };
+            let changed =
+                point.changes.iter().find(|change| change.target == Target::Var(name.clone()));
+            match (changed, spec.vars.get(&name)) {
+                (Some(change), _) => {
+                    *value = change.value.clone();
+                    moved.push((at.clone(), change.path.clone()));
+                }
+                (None, Some(written)) => {
+                    *value = written.clone();
+                    moved.push((at.clone(), crate::settings::keys(&["vars", &name])));
+                }
+                (None, None) => {
+                    let problem = Problem::new(format!("there is no variable `{name}`"));
+                    let near = words::nearest(&name, spec.vars.keys().map(String::as_str));
+                    let help = near.map_or_else(
+                        || format!("add `vars: {{ {name}: … }}`"),
+                        |n| format!("did you mean `${n}`?"),
+                    );
+                    let found = Found { value: &Value::Null, path: origin(node, moved, at) };
+                    reader.wrong::<()>(&found, problem.help(help));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The path in the merged spec of a path in a node's body at some point.
+pub(super) fn origin(node: &Declaration, moved: &Moved, path: &[Step]) -> Vec<Step> {
+    let known = moved
+        .iter()
+        .rev()
+        .filter(|(from, _)| path.starts_with(from))
+        .max_by_key(|(from, _)| from.len());
+    match known {
+        Some((from, to)) => to.iter().chain(&path[from.len()..]).cloned().collect(),
+        None => node.path.iter().chain(path).cloned().collect(),
+    }
+}

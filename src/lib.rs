@@ -1,0 +1,46 @@
+//! Ablate: a declarative experiment-graph runner for generative-model research.
+//!
+//! The modules stand in layers; a module uses those above it in this list, never one below.
+//! ARCHITECTURE.md tells the path of data through them.
+
+pub mod problem;
+
+pub mod words;
+
+pub mod npy;
+
+pub mod settings;
+
+pub mod job;
+
+pub mod spec;
+
+pub mod key;
+
+pub mod expand;
+
+pub mod graph;
+
+pub mod store;
+
+pub mod record;
+
+pub mod plan;
+
+pub mod schedule;
+
+pub mod pool;
+
+pub mod screen;
+
+pub mod survey;
+
+pub mod run;
+
+pub mod table;
+
+pub mod figure;
+
+pub mod draw;
+
+pub mod commands;

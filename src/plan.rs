@@ -1,0 +1,245 @@
+//! Graph and what is known of the results folder → [`Plan`]: for every node whether it will run,
+//! why, and how long that may take. Pure: the facts come in as [`Known`].
+
+use crate::graph::{Graph, Node};
+use crate::key::{self, Change};
+use crate::settings::{Dataset, Kind, Length, Sampler, Settings};
+use crate::store::Damage;
+use crate::words;
+use petgraph::graph::NodeIndex;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What is known about a results folder.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Folders in `nodes/`.
+    pub folders: BTreeSet<String>,
+    /// Folders in `work/`.
+    pub work: BTreeSet<String>,
+    /// Keys that the database knows, in hex.
+    pub recorded: BTreeSet<String>,
+    /// Damage in finished folders that were looked at.
+    pub damaged: BTreeMap<String, Vec<Damage>>,
+    /// Steps kept of trajectories, by folder, ascending.
+    pub checkpoints: BTreeMap<String, Vec<u64>>,
+    /// Seconds and units of work so far, by kind.
+    pub rates: BTreeMap<Kind, (f64, u64)>,
+}
+
+/// Why a node runs, or does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// It is finished.
+    Finished,
+    /// Nobody made it yet.
+    New,
+    /// An attempt was cut short; the step is that of the last checkpoint, if it has any.
+    Interrupted {
+        /// Steps that need not be done again.
+        step: Option<u64>,
+    },
+    /// A trajectory of another length exists, and gives a start.
+    Continues {
+        /// The step of the checkpoint.
+        step: u64,
+    },
+    /// The database knows it, but its folder is gone.
+    Gone,
+    /// Its folder is damaged.
+    Damaged(Vec<Damage>),
+}
+
+impl Reason {
+    /// Whether the node has to run.
+    pub fn runs(&self) -> bool {
+        *self != Self::Finished
+    }
+
+    /// The reason as a sentence.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Finished => "finished".to_owned(),
+            Self::New => "new".to_owned(),
+            Self::Interrupted { step: Some(step) } => {
+                format!("interrupted, goes on at step {}", words::grouped(*step))
+            }
+            Self::Interrupted { step: None } => "interrupted, goes on with what it left".to_owned(),
+            Self::Continues { step } => {
+                format!("goes on from the checkpoint at step {}", words::grouped(*step))
+            }
+            Self::Gone => "its folder is gone".to_owned(),
+            Self::Damaged(damage) => {
+                let files: Vec<String> =
+                    damage.iter().map(|d| format!("{} {}", d.path, d.what)).collect();
+                format!("damaged: {}", files.join(", "))
+            }
+        }
+    }
+}
+
+/// What will happen to each node.
+#[derive(Debug)]
+pub struct Plan {
+    /// The reason, for each node.
+    pub reasons: BTreeMap<NodeIndex, Reason>,
+    /// Seconds expected, for each node that runs and has history.
+    pub seconds: BTreeMap<NodeIndex, f64>,
+}
+
+/// Decides for every node of a graph.
+pub fn make(graph: &Graph, known: &Known) -> Plan {
+    let reasons: BTreeMap<NodeIndex, Reason> =
+        graph.indices().map(|index| (index, reason(&graph.nodes[index], known))).collect();
+    let runs = reasons.iter().filter(|(_, reason)| reason.runs());
+    let seconds = runs
+        .filter_map(|(index, reason)| Some((*index, estimate(graph, *index, reason, known)?)))
+        .collect();
+    Plan { reasons, seconds }
+}
+
+fn reason(node: &Node, known: &Known) -> Reason {
+    let folder = node.folder();
+    if let Some(damage) = known.damaged.get(&folder) {
+        return Reason::Damaged(damage.clone());
+    }
+    if known.folders.contains(&folder) {
+        return Reason::Finished;
+    }
+    let checkpoint = start(node, known);
+    match (known.recorded.contains(&node.key.hex()), known.work.contains(&folder), checkpoint) {
+        (true, ..) => Reason::Gone,
+        (_, true, step) => Reason::Interrupted { step },
+        (_, false, Some(step)) => Reason::Continues { step },
+        (_, false, None) => Reason::New,
+    }
+}
+
+/// The step of the newest checkpoint that a train node can start from.
+fn start(node: &Node, known: &Known) -> Option<u64> {
+    let kept = known.checkpoints.get(&trajectory_folder(node)?)?;
+    match &node.settings {
+        Settings::Train(train) => match train.length() {
+            Length::Steps(length) => kept.iter().copied().filter(|step| *step <= length).max(),
+            Length::Epochs(_) => kept.iter().copied().max(),
+        },
+        _ => None,
+    }
+}
+
+/// The folder of a train node's trajectory.
+pub fn trajectory_folder(node: &Node) -> Option<String> {
+    node.trajectory.map(|key| format!("trajectory-{}", key.short()))
+}
+
+/// Units of work in a node: steps of training, network evaluations times samples, maps, measures.
+pub fn work(settings: &Settings, data: Option<&Settings>) -> u64 {
+    match settings {
+        Settings::Dataset(Dataset::LogNormalFields(fields)) => fields.maps,
+        Settings::Train(train) => match (train.length(), data) {
+            (Length::Steps(steps), _) => steps,
+            (Length::Epochs(epochs), Some(Settings::Dataset(Dataset::LogNormalFields(fields)))) => {
+                let maps = fields.maps as f64 * (1.0 - fields.validation - fields.test);
+                epochs * (maps / train.batch as f64).ceil().max(1.0) as u64
+            }
+            (Length::Epochs(epochs), _) => epochs,
+        },
+        Settings::Sample(sample) => {
+            let steps = match &sample.sampler {
+                Sampler::Ddim(ddim) => ddim.steps,
+                Sampler::Ddpm(ancestral) => ancestral.steps.unwrap_or(1000),
+            };
+            sample.count * steps
+        }
+        Settings::Evaluate(_) => 1,
+    }
+}
+
+fn estimate(graph: &Graph, index: NodeIndex, reason: &Reason, known: &Known) -> Option<f64> {
+    let node = &graph.nodes[index];
+    let (seconds, units) = known.rates.get(&node.kind()).filter(|(_, units)| *units > 0)?;
+    let data = graph.input(index, "data").map(|input| &graph.nodes[input].settings);
+    let whole = work(&node.settings, data);
+    let done = match reason {
+        Reason::Interrupted { step: Some(step) } | Reason::Continues { step } => *step,
+        _ => 0,
+    };
+    Some(seconds / *units as f64 * whole.saturating_sub(done) as f64)
+}
+
+impl Plan {
+    /// The nodes that run.
+    pub fn to_run(&self) -> impl Iterator<Item = NodeIndex> {
+        self.reasons.iter().filter(|(_, reason)| reason.runs()).map(|(index, _)| *index)
+    }
+
+    /// Expected time on this many slots: work shared evenly, but never less than the longest path.
+    pub fn expected(&self, graph: &Graph, slots: usize) -> Option<Duration> {
+        let all: Vec<NodeIndex> = self.to_run().collect();
+        if all.iter().any(|index| !self.seconds.contains_key(index)) {
+            return None;
+        }
+        let total: f64 = self.seconds.values().sum();
+        let longest = all
+            .iter()
+            .map(|index| self.path_seconds(graph, *index, &mut BTreeMap::new()))
+            .fold(0.0, f64::max);
+        Some(Duration::from_secs_f64((total / slots.max(1) as f64).max(longest)))
+    }
+
+    /// Expected seconds from the start of a node to the end of the longest path behind it.
+    pub fn path_seconds(
+        &self,
+        graph: &Graph,
+        from: NodeIndex,
+        seen: &mut BTreeMap<NodeIndex, f64>,
+    ) -> f64 {
+        if let Some(known) = seen.get(&from) {
+            return *known;
+        }
+        let own = self.seconds.get(&from).copied().unwrap_or(1.0);
+        let users: Vec<NodeIndex> = graph.users(from).collect();
+        let behind =
+            users.into_iter().map(|user| self.path_seconds(graph, user, seen)).fold(0.0, f64::max);
+        seen.insert(from, own + behind);
+        own + behind
+    }
+
+    /// The summary lines of `ablate plan`.
+    pub fn summary(&self, graph: &Graph) -> Vec<String> {
+        let mut lines = vec![];
+        for kind in Kind::ALL {
+            let of_kind: Vec<&Reason> = self
+                .reasons
+                .iter()
+                .filter(|(i, _)| graph.nodes[**i].kind() == kind)
+                .map(|(_, r)| r)
+                .collect();
+            if of_kind.is_empty() {
+                continue;
+            }
+            let run = of_kind.iter().filter(|reason| reason.runs()).count();
+            let unshared = graph.unshared.get(&kind).copied().unwrap_or(0);
+            let shared = match unshared > of_kind.len() {
+                true => format!("   shared: {} instead of {unshared}", of_kind.len()),
+                false => String::new(),
+            };
+            lines.push(format!(
+                "{:<9} {:>6} to run, {:>6} finished{shared}",
+                kind.word(),
+                run,
+                of_kind.len() - run
+            ));
+        }
+        lines
+    }
+}
+
+/// The finished node of the same kind that differs least, and how.
+pub fn nearest(identity: &Value, finished: &[(String, Value)]) -> Option<(String, Vec<Change>)> {
+    let differing = finished.iter().map(|(name, other)| (name, key::changes(other, identity)));
+    differing
+        .min_by_key(|(_, changes)| changes.len())
+        .map(|(name, changes)| (name.clone(), changes))
+}

@@ -1,0 +1,322 @@
+//! Warm workers on this machine, one a slot: started when first needed, kept between jobs, replaced
+//! after a failure or a death. Lines from all of them arrive on one channel.
+//!
+//! A worker's standard error goes to a log file of its slot that the coordinator has locked; the
+//! worker inherits the lock with the file. So a lock that can be taken means that no worker of an
+//! earlier run is left, whatever happened to its coordinator.
+
+use super::Device;
+use crate::job::Event;
+use crate::problem::{Problem, Result};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+/// What arrives from workers, and from the keyboard.
+#[derive(Debug)]
+pub enum Message {
+    /// A worker says something.
+    Event {
+        /// Its slot.
+        slot: usize,
+        /// Which worker of that slot it was.
+        generation: u64,
+        /// What it says.
+        event: Event,
+    },
+    /// A line that is no event: something in the worker wrote to standard output.
+    Garbled {
+        /// Its slot.
+        slot: usize,
+        /// The line.
+        line: String,
+    },
+    /// A worker closed its output: it is gone or going.
+    Gone {
+        /// Its slot.
+        slot: usize,
+        /// Which worker of that slot it was.
+        generation: u64,
+    },
+    /// Ctrl-C or SIGTERM.
+    Interrupt,
+}
+
+/// The slots and their workers.
+#[derive(Debug)]
+pub struct Pool {
+    program: PathBuf,
+    folder: PathBuf,
+    sender: Sender<Message>,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    device: Device,
+    generation: u64,
+    worker: Option<Worker>,
+    /// Where in the slot's log the output of the present job begins.
+    log_from: u64,
+}
+
+#[derive(Debug)]
+struct Worker {
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+/// The longest line that a worker may write, in bytes.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// How long workers of an earlier run may take to save and leave.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The worker program: `ABLATE_WORKER`, else beside this program, else on the path.
+pub fn find_worker() -> PathBuf {
+    if let Some(path) = std::env::var_os("ABLATE_WORKER") {
+        return path.into();
+    }
+    let beside =
+        std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("ablate-worker")));
+    beside.filter(|path| path.exists()).unwrap_or_else(|| "ablate-worker".into())
+}
+
+impl Pool {
+    /// A pool without workers yet, after those of an earlier run have left.
+    ///
+    /// # Errors
+    /// If the folder for logs cannot be made, or an earlier worker does not leave even when killed.
+    pub fn new(
+        program: PathBuf,
+        folder: &Path,
+        devices: Vec<Device>,
+        sender: Sender<Message>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(|e| Problem::os("make the folder", folder, &e))?;
+        outwait_orphans(folder, say)?;
+        let slot = |device| Slot { device, generation: 0, worker: None, log_from: 0 };
+        Ok(Self {
+            program,
+            folder: folder.to_owned(),
+            sender,
+            slots: devices.into_iter().map(slot).collect(),
+        })
+    }
+
+    /// How many slots there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no slot at all.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The device of a slot.
+    pub fn device(&self, slot: usize) -> &Device {
+        &self.slots[slot].device
+    }
+
+    /// Whether a message is from the worker that a slot has now.
+    pub fn is_current(&self, slot: usize, generation: u64) -> bool {
+        self.slots[slot].generation == generation && self.slots[slot].worker.is_some()
+    }
+
+    /// Gives a job to the worker of a slot, which is started if there is none.
+    ///
+    /// # Errors
+    /// If the worker cannot be started or does not take the job.
+    pub fn start(&mut self, slot: usize, job: &Path) -> Result<()> {
+        if self.slots[slot].worker.is_none() {
+            self.spawn(slot)?;
+        }
+        self.slots[slot].log_from = fs::metadata(self.log(slot)).map_or(0, |meta| meta.len());
+        let line = format!("{}\n", job.display());
+        let worker = self.slots[slot].worker.as_mut().and_then(|worker| worker.input.as_mut());
+        let sent =
+            worker.map(|input| input.write_all(line.as_bytes()).and_then(|()| input.flush()));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            Some(Err(e)) => Err(Problem::system(format!(
+                "the worker of slot {slot} does not take the job: {e}"
+            ))),
+            None => Err(Problem::system(format!("the worker of slot {slot} is gone"))),
+        }
+    }
+
+    fn log(&self, slot: usize) -> PathBuf {
+        self.folder.join(format!("slot-{slot}.log"))
+    }
+
+    fn spawn(&mut self, slot: usize) -> Result<()> {
+        let path = self.log(slot);
+        let log = open_log(&path)?;
+        log.lock().map_err(|e| Problem::os("lock", &path, &e))?;
+        log.set_len(0).map_err(|e| Problem::os("empty", &path, &e))?;
+        let mut command = Command::new(&self.program);
+        if let Some(visible) = &self.slots[slot].device.visible {
+            command.env("CUDA_VISIBLE_DEVICES", visible);
+        }
+        // Tensors come and go many times a second: giving their memory back to the system each time
+        // costs a quarter of the run time.
+        for variable in ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"] {
+            command.env(variable, "17179869184");
+        }
+        // A group of its own, so that Ctrl-C reaches the coordinator alone.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().map_err(|e| {
+            let problem = Problem::os("start the worker", &self.program, &e);
+            problem.help("build it with `make`, or name it in ABLATE_WORKER")
+        })?;
+        let pid = self.folder.join(format!("slot-{slot}.pid"));
+        fs::write(&pid, child.id().to_string()).map_err(|e| Problem::os("write", &pid, &e))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        self.slots[slot].generation += 1;
+        let generation = self.slots[slot].generation;
+        self.slots[slot].worker = Some(Worker { child, input });
+        let sender = self.sender.clone();
+        if let Some(output) = output {
+            std::thread::spawn(move || listen(BufReader::new(output), slot, generation, &sender));
+        }
+        Ok(())
+    }
+
+    /// What the worker of a slot wrote to standard error since its present job began.
+    pub fn errors(&self, slot: usize) -> String {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = File::open(self.log(slot))?;
+            file.seek(SeekFrom::Start(self.slots[slot].log_from))?;
+            let mut bytes = vec![];
+            file.take(LONGEST_LINE).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+    }
+
+    /// Asks the worker of a slot to save and end its job.
+    pub fn ask_to_stop(&mut self, slot: usize) {
+        if let Some(input) =
+            self.slots[slot].worker.as_mut().and_then(|worker| worker.input.as_mut())
+        {
+            // A worker that is gone has nothing left to save.
+            let _ = input.write_all(b"stop\n").and_then(|()| input.flush());
+        }
+    }
+
+    /// Ends the worker of a slot at once; how it ended, for people.
+    pub fn replace(&mut self, slot: usize) -> String {
+        let Some(mut worker) = self.slots[slot].worker.take() else { return "was gone".to_owned() };
+        drop(worker.input.take());
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let status = loop {
+            match worker.child.try_wait() {
+                Ok(Some(status)) => break Some(status),
+                Ok(None) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10))
+                }
+                _ => {
+                    let _ = worker.child.kill();
+                    break worker.child.wait().ok();
+                }
+            }
+        };
+        status.map_or_else(|| "was gone".to_owned(), |status| format!("ended with {status}"))
+    }
+
+    /// Closes every worker's input and waits until all have left; kills those that do not.
+    pub fn close(&mut self) {
+        for slot in &mut self.slots {
+            if let Some(worker) = &mut slot.worker {
+                drop(worker.input.take());
+            }
+        }
+        for slot in 0..self.slots.len() {
+            self.replace(slot);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn open_log(path: &Path) -> Result<File> {
+    let options = OpenOptions::new().create(true).read(true).append(true).open(path);
+    options.map_err(|e| Problem::os("open", path, &e))
+}
+
+/// Sends every line of a worker's output, and at its end that it is gone.
+fn listen(mut output: impl BufRead, slot: usize, generation: u64, sender: &Sender<Message>) {
+    loop {
+        let mut line = Vec::new();
+        match output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let message = match serde_json::from_str(&text) {
+            Ok(event) => Message::Event { slot, generation, event },
+            Err(_) => Message::Garbled { slot, line: text },
+        };
+        if sender.send(message).is_err() {
+            return;
+        }
+    }
+    // Nobody listens any more when the run is over.
+    let _ = sender.send(Message::Gone { slot, generation });
+}
+
+/// Waits until the workers of an earlier run have saved and left; kills them if they take too long.
+fn outwait_orphans(folder: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    let mut logs: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    logs.retain(|path| path.extension().is_some_and(|ending| ending == "log"));
+    logs.sort();
+    let mut told = false;
+    for log in logs {
+        let file = open_log(&log)?;
+        let start = Instant::now();
+        let mut killed = false;
+        while file.try_lock().is_err() {
+            if !told {
+                say("waiting for a worker of an interrupted run to save and leave");
+                told = true;
+            }
+            if start.elapsed() > PATIENCE && !killed {
+                kill_orphan(&log.with_extension("pid"));
+                killed = true;
+            }
+            if start.elapsed() > 2 * PATIENCE {
+                let sentence =
+                    format!("a worker of an interrupted run still holds {}", log.display());
+                return Err(Problem::system(sentence).help("end that ablate-worker process"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(())
+}
+
+/// Kills the process named in a file, if it is a worker.
+fn kill_orphan(pid_file: &Path) {
+    let Some(pid) =
+        fs::read_to_string(pid_file).ok().and_then(|text| text.trim().parse::<i32>().ok())
+    else {
+        return;
+    };
+    let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if command.starts_with("ablate-worker") || command.starts_with("fake-worker") {
+        if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Where jobs run: warm workers on this machine.
+
+mod devices;
+mod local;
+
+pub use devices::{Device, devices};
+pub use local::{Message, Pool, find_worker};

@@ -1,0 +1,543 @@
+//! Plan → finished nodes: the one impure joint. It starts what [`crate::schedule`] says on the slots
+//! of the pool, listens to the workers, publishes what they finish, and writes down every attempt.
+
+use crate::graph::{Graph, Node};
+use crate::job::{Arithmetic, Costs, Event, FailureClass, Input, Job};
+use crate::plan::{self, Plan};
+use crate::pool::{Message, Pool};
+use crate::problem::{Problem, Result};
+use crate::record::{Attempt, Finished, Record};
+use crate::schedule::{Schedule, State, Task};
+use crate::screen::{Change, Counts, Monitor};
+use crate::settings::{Length, Settings};
+use crate::store::{self, InputFile, NodeFile, Results};
+use crate::survey;
+use petgraph::graph::NodeIndex;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Where the nodes are.
+    pub counts: Counts,
+    /// Whether it was asked to stop.
+    pub stopped: bool,
+}
+
+impl Outcome {
+    /// 0 done, 1 something failed, 75 stopped and resumable.
+    pub fn exit_code(&self) -> u8 {
+        match (self.stopped, self.counts.failed) {
+            (true, _) => crate::job::EXIT_STOPPED as u8,
+            (false, 0) => 0,
+            (false, _) => 1,
+        }
+    }
+}
+
+/// Seconds between checkpoints where the spec says nothing.
+const CHECKPOINT_SECONDS: f64 = 120.0;
+
+/// Attempts in a row without progress before a dying worker is given up.
+const FUTILE: u32 = 3;
+
+/// A run in progress.
+pub struct Run<'r> {
+    graph: &'r Graph,
+    results: &'r Results,
+    record: &'r mut Record,
+    pool: Pool,
+    monitor: &'r mut dyn Monitor,
+    schedule: Schedule,
+    slots: Vec<Option<Running>>,
+    /// Attempts without progress, by node.
+    futile: BTreeMap<NodeIndex, u32>,
+    /// Sealed, and waiting for the next group commit.
+    sealed: Vec<Sealed>,
+    interrupts: u32,
+}
+
+/// A node on a slot.
+struct Running {
+    node: NodeIndex,
+    attempt: u32,
+    started: Instant,
+    clock: String,
+    first: u64,
+    step: u64,
+    saved: u64,
+    arithmetic: Option<Arithmetic>,
+    events: File,
+}
+
+/// A node whose folder is complete but not yet published.
+struct Sealed {
+    node: NodeIndex,
+    slot: usize,
+    file: NodeFile,
+    seconds: f64,
+}
+
+impl<'r> Run<'r> {
+    /// A run that has not started anything yet.
+    pub fn new(
+        graph: &'r Graph,
+        plan: &Plan,
+        results: &'r Results,
+        record: &'r mut Record,
+        pool: Pool,
+        monitor: &'r mut dyn Monitor,
+    ) -> Self {
+        let slots = (0..pool.len()).map(|_| None).collect();
+        Self {
+            graph,
+            results,
+            record,
+            pool,
+            monitor,
+            schedule: Schedule::new(tasks(graph, plan)),
+            slots,
+            futile: BTreeMap::new(),
+            sealed: vec![],
+            interrupts: 0,
+        }
+    }
+
+    /// Runs until everything is finished, failed, or stopped.
+    ///
+    /// # Errors
+    /// If the results folder or the database cannot be written; what was published stays.
+    pub fn finish(mut self, messages: &Receiver<Message>) -> Result<Outcome> {
+        loop {
+            if self.interrupts == 0 {
+                self.start_ready()?;
+            }
+            let running = self.slots.iter().any(Option::is_some);
+            if !running
+                && self.sealed.is_empty()
+                && (self.interrupts > 0 || self.schedule.is_over())
+            {
+                break;
+            }
+            match messages.recv_timeout(if self.sealed.is_empty() { BEAT } else { Duration::ZERO })
+            {
+                Ok(message) => self.handle(message)?,
+                // The channel is drained: commit what came together.
+                Err(RecvTimeoutError::Timeout) => self.commit()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Problem::system("the workers cannot be heard any more"));
+                }
+            }
+            if self.interrupts > 1 {
+                break;
+            }
+        }
+        self.commit()?;
+        if self.interrupts < 2 {
+            self.pool.close();
+        }
+        self.monitor.end();
+        Ok(Outcome { counts: self.counts(), stopped: self.interrupts > 0 })
+    }
+
+    fn start_ready(&mut self) -> Result<()> {
+        let free: Vec<usize> =
+            (0..self.slots.len()).filter(|slot| self.slots[*slot].is_none()).collect();
+        let started = self.schedule.start(free.len());
+        for (task, slot) in started.iter().zip(free) {
+            self.start(NodeIndex::new(*task), slot)?;
+        }
+        if !started.is_empty() {
+            self.show_counts();
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, index: NodeIndex, slot: usize) -> Result<()> {
+        let node = &self.graph.nodes[index];
+        let attempt = self.record.attempts(&node.key)?.len() as u32 + 1;
+        let work = self.results.work(&node.folder());
+        std::fs::create_dir_all(&work).map_err(|e| Problem::os("make the folder", &work, &e))?;
+        let job = self.job(node, index, slot, attempt)?;
+        let path = work.join("job.json");
+        let text = serde_json::to_string_pretty(&job).expect("a job is plain data") + "\n";
+        store::write_aside(&path, text.as_bytes())?;
+        let events = work.join("events.jsonl");
+        let events = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&events)
+            .map_err(|e| Problem::os("open", &events, &e))?;
+        self.slots[slot] = Some(Running {
+            node: index,
+            attempt,
+            started: Instant::now(),
+            clock: now(),
+            first: 0,
+            step: 0,
+            saved: 0,
+            arithmetic: None,
+            events,
+        });
+        if self.pool.start(slot, &path).is_err() {
+            // A worker that died idle: a fresh one takes the job.
+            self.pool.replace(slot);
+            self.pool.start(slot, &path)?;
+        }
+        Ok(())
+    }
+
+    fn job(&self, node: &Node, index: NodeIndex, slot: usize, attempt: u32) -> Result<Job> {
+        let device = self.pool.device(slot);
+        let trajectory = plan::trajectory_folder(node).map(|folder| self.results.work(&folder));
+        if let Some(folder) = &trajectory {
+            std::fs::create_dir_all(folder)
+                .map_err(|e| Problem::os("make the folder", folder, &e))?;
+        }
+        let input = |(role, (_, port)): (&&str, &(crate::key::Key, String))| {
+            let from = self.graph.input(index, role).expect("every input has its edge");
+            let folder = self.results.node(&self.graph.nodes[from].folder());
+            ((*role).to_owned(), Input { folder, port: port.clone() })
+        };
+        Ok(Job {
+            name: node.name.clone(),
+            key: node.key.hex(),
+            kind: node.kind(),
+            attempt,
+            settings: node.settings.full(),
+            inputs: node.inputs.iter().map(input).collect(),
+            work: self.results.work(&node.folder()),
+            trajectory,
+            checkpoint_seconds: node.checkpoint_seconds.unwrap_or(CHECKPOINT_SECONDS),
+            device: device.name.clone(),
+            threads: device.threads,
+        })
+    }
+
+    fn handle(&mut self, message: Message) -> Result<()> {
+        match message {
+            Message::Event { slot, generation, event }
+                if self.pool.is_current(slot, generation) =>
+            {
+                self.event(slot, event)
+            }
+            Message::Gone { slot, generation } if self.pool.is_current(slot, generation) => {
+                self.gone(slot)
+            }
+            Message::Event { .. } | Message::Gone { .. } => Ok(()),
+            Message::Garbled { slot, line } => {
+                let name = self.name(slot);
+                self.monitor
+                    .show(&Change::Note { name, text: format!("unexpected output: {line}") });
+                Ok(())
+            }
+            Message::Interrupt => {
+                self.interrupt();
+                Ok(())
+            }
+        }
+    }
+
+    fn interrupt(&mut self) {
+        self.interrupts += 1;
+        let running: Vec<usize> =
+            (0..self.slots.len()).filter(|slot| self.slots[*slot].is_some()).collect();
+        if self.interrupts == 1 {
+            let text = format!(
+                "stopping: {} to save; once more to stop at once",
+                crate::words::plural(running.len(), "node")
+            );
+            self.monitor.show(&Change::Say(text));
+            for slot in running {
+                self.pool.ask_to_stop(slot);
+            }
+        }
+    }
+
+    fn name(&self, slot: usize) -> String {
+        self.slots[slot]
+            .as_ref()
+            .map_or_else(|| format!("slot {slot}"), |r| self.graph.nodes[r.node].name.clone())
+    }
+
+    fn event(&mut self, slot: usize, event: Event) -> Result<()> {
+        let name = self.name(slot);
+        let Some(running) = &mut self.slots[slot] else { return Ok(()) };
+        let line = serde_json::to_string(&event).expect("an event is plain data") + "\n";
+        // The event log is for people: a full disk shows elsewhere.
+        let _ = running.events.write_all(line.as_bytes());
+        match event {
+            Event::Hello { .. } => {}
+            Event::Started { step, total, arithmetic } => {
+                (running.first, running.step, running.saved) = (step, step, step);
+                running.arithmetic = Some(arithmetic);
+                let (attempt, device) = (running.attempt, device_word(self.pool.device(slot)));
+                self.monitor.show(&Change::Started { slot, name, device, step, total, attempt });
+            }
+            Event::Progress { step, total, loss } => {
+                running.step = step;
+                let done = step.saturating_sub(running.first) as f64;
+                let rate = done / running.started.elapsed().as_secs_f64().max(1e-3);
+                let left = (rate > 0.0)
+                    .then(|| Duration::from_secs_f64((total.saturating_sub(step)) as f64 / rate));
+                self.monitor.show(&Change::Progress { slot, name, step, total, loss, rate, left });
+            }
+            Event::Checkpoint { step } => running.saved = step,
+            Event::Note { text } => self.monitor.show(&Change::Note { name, text }),
+            Event::Done => return self.done(slot),
+            Event::Stopped { step } => {
+                let running = self.slots[slot].take().expect("checked above");
+                self.monitor.show(&Change::Stopped { slot, name, step });
+                self.schedule.stopped(running.node.index());
+                self.attempt(slot, &running, "stopped", None)?;
+            }
+            Event::Failed { class, message } => return self.failed(slot, class, message),
+        }
+        Ok(())
+    }
+
+    /// A worker's output ended: its node, if it had one, failed.
+    fn gone(&mut self, slot: usize) -> Result<()> {
+        let errors = self.pool.errors(slot);
+        let how = self.pool.replace(slot);
+        if self.slots[slot].is_none() {
+            return Ok(());
+        }
+        let tail: Vec<&str> = errors.lines().rev().take(3).collect();
+        let told: String = tail.into_iter().rev().collect::<Vec<_>>().join(" / ");
+        let message = if told.is_empty() {
+            format!("the worker {how}")
+        } else {
+            format!("the worker {how}: {told}")
+        };
+        self.failed(slot, FailureClass::WorkerDied, message)
+    }
+
+    fn failed(&mut self, slot: usize, class: FailureClass, message: String) -> Result<()> {
+        let Some(running) = self.slots[slot].take() else { return Ok(()) };
+        self.keep_log(slot, &running);
+        let name = self.graph.nodes[running.node].name.clone();
+        let progressed = running.saved > running.first;
+        let futile = self.futile.entry(running.node).or_default();
+        *futile = if progressed { 0 } else { *futile + 1 };
+        let again = self.interrupts == 0
+            && match class {
+                FailureClass::WorkerDied | FailureClass::HostMemory => *futile < FUTILE,
+                FailureClass::DeviceMemory => *futile < 2,
+                FailureClass::DiskFull | FailureClass::NotANumber | FailureClass::Bug => false,
+            };
+        self.pool.replace(slot);
+        self.monitor.show(&Change::Failed { slot, name, class, message: message.clone(), again });
+        self.attempt(slot, &running, "failed", Some((class, message)))?;
+        self.schedule.failed(running.node.index(), again);
+        self.show_counts();
+        Ok(())
+    }
+
+    fn done(&mut self, slot: usize) -> Result<()> {
+        let running = self.slots[slot].take().expect("only a running node is done");
+        self.keep_log(slot, &running);
+        let node = &self.graph.nodes[running.node];
+        let work = self.results.work(&node.folder());
+        let known: Option<Vec<Arithmetic>> = survey::read_json(&work.join("arithmetic.json"))?;
+        let file = NodeFile {
+            format: store::FORMAT,
+            ablate: env!("CARGO_PKG_VERSION").to_owned(),
+            kind: node.kind(),
+            key: node.key.hex(),
+            name: node.name.clone(),
+            identity: node.identity(),
+            settings: node.settings.full(),
+            inputs: self.input_files(running.node),
+            arithmetic: known.unwrap_or_else(|| running.arithmetic.iter().cloned().collect()),
+            artefacts: vec![],
+        };
+        // The job file names folders of this machine; the settings stand in node.json.
+        let _ = std::fs::remove_file(work.join("job.json"));
+        match store::seal(&work, file) {
+            Ok(file) => {
+                let costs: Costs = survey::read_json(&work.join("costs.json"))?.unwrap_or_default();
+                let seconds = running.started.elapsed().as_secs_f64();
+                let running = Running { step: running.first + costs.steps, ..running };
+                self.attempt(slot, &running, "done", None)?;
+                self.sealed.push(Sealed { node: running.node, slot, file, seconds });
+                Ok(())
+            }
+            Err(problem) => {
+                self.slots[slot] = Some(running);
+                self.failed(slot, FailureClass::DiskFull, problem.to_string())
+            }
+        }
+    }
+
+    fn input_files(&self, index: NodeIndex) -> BTreeMap<String, InputFile> {
+        let node = &self.graph.nodes[index];
+        let file = |(role, (key, port)): (&&str, &(crate::key::Key, String))| {
+            let from = self.graph.input(index, role).expect("every input has its edge");
+            let folder = self.graph.nodes[from].folder();
+            ((*role).to_owned(), InputFile { key: key.hex(), folder, port: port.clone() })
+        };
+        node.inputs.iter().map(file).collect()
+    }
+
+    /// Publishes everything sealed so far with one sync, then its rows, then lets its users start.
+    fn commit(&mut self) -> Result<()> {
+        if self.sealed.is_empty() {
+            return Ok(());
+        }
+        let sealed = std::mem::take(&mut self.sealed);
+        let folders: Vec<String> =
+            sealed.iter().map(|s| self.graph.nodes[s.node].folder()).collect();
+        self.results.publish(&folders)?;
+        let mut rows = vec![];
+        for (s, folder) in sealed.iter().zip(&folders) {
+            let (metrics, series) = survey::numbers(&self.results.node(folder))?;
+            rows.push(Finished { folder, file: &s.file, metrics, series });
+        }
+        self.record.finished(&rows)?;
+        for (s, row) in sealed.iter().zip(&rows) {
+            let name = self.graph.nodes[s.node].name.clone();
+            let wanted = ["error", "validation_loss", "loss"];
+            let figure =
+                wanted.iter().find_map(|w| Some(((*w).to_owned(), row.metrics.get(*w)?.value)));
+            self.monitor.show(&Change::Done { slot: s.slot, name, seconds: s.seconds, figure });
+            self.schedule.done(s.node.index());
+        }
+        self.show_counts();
+        Ok(())
+    }
+
+    /// Appends what the worker wrote to standard error to the node's log.
+    fn keep_log(&self, slot: usize, running: &Running) {
+        let errors = self.pool.errors(slot);
+        if errors.is_empty() {
+            return;
+        }
+        let path: PathBuf =
+            self.results.work(&self.graph.nodes[running.node].folder()).join("log.txt");
+        // The log is for people: a full disk shows elsewhere.
+        let _ = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .and_then(|mut f| f.write_all(errors.as_bytes()));
+    }
+
+    fn attempt(
+        &self,
+        slot: usize,
+        running: &Running,
+        outcome: &str,
+        failure: Option<(FailureClass, String)>,
+    ) -> Result<()> {
+        let node = &self.graph.nodes[running.node];
+        let (class, message) =
+            failure.map_or((None, None), |(c, m)| (Some(c.word().to_owned()), Some(m)));
+        self.record.attempt(&Attempt {
+            node: node.key.hex(),
+            kind: node.kind(),
+            attempt: running.attempt,
+            host: host(),
+            device: self.pool.device(slot).name.clone(),
+            started: running.clock.clone(),
+            seconds: running.started.elapsed().as_secs_f64(),
+            steps: running.step.saturating_sub(running.first),
+            outcome: outcome.to_owned(),
+            class,
+            message,
+        })
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            done: self.schedule.count(State::Done),
+            running: self.schedule.count(State::Running),
+            waiting: self.schedule.count(State::Waiting) + self.schedule.count(State::Stopped),
+            failed: self.schedule.count(State::Failed),
+            blocked: self.schedule.count(State::Blocked),
+        }
+    }
+
+    fn show_counts(&mut self) {
+        let counts = self.counts();
+        self.monitor.show(&Change::Counts(counts));
+    }
+}
+
+/// How often the loop looks up without a message.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// The nodes of a graph as tasks, in the same order.
+fn tasks(graph: &Graph, plan: &Plan) -> Vec<Task> {
+    let mut sharing: BTreeMap<crate::key::Key, u32> = BTreeMap::new();
+    for index in graph.indices() {
+        if let Some(key) = graph.nodes[index].trajectory {
+            *sharing.entry(key).or_default() += 1;
+        }
+    }
+    let groups: Vec<crate::key::Key> =
+        sharing.iter().filter(|(_, n)| **n > 1).map(|(key, _)| *key).collect();
+    let mut paths = BTreeMap::new();
+    let task = |index: NodeIndex| {
+        let node = &graph.nodes[index];
+        let group = node.trajectory.and_then(|key| groups.iter().position(|other| *other == key));
+        Task {
+            inputs: graph.inputs(index).map(NodeIndex::index).collect(),
+            path_seconds: plan.path_seconds(graph, index, &mut paths),
+            seed: node.seed,
+            group: group.map(|group| (group, length(&node.settings))),
+            state: if plan.reasons[&index].runs() { State::Waiting } else { State::Done },
+        }
+    };
+    graph.indices().map(task).collect()
+}
+
+fn length(settings: &Settings) -> u64 {
+    match settings {
+        Settings::Train(train) => match train.length() {
+            Length::Steps(n) | Length::Epochs(n) => n,
+        },
+        _ => 0,
+    }
+}
+
+fn device_word(device: &crate::pool::Device) -> String {
+    if device.name == "cpu" { "a core".to_owned() } else { device.model.clone() }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now()
+        .round(jiff::Unit::Millisecond)
+        .map_or_else(|_| String::new(), |t| t.to_string())
+}
+
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Puts damaged folders out of the way, and forgets them, so that their nodes are made again.
+///
+/// # Errors
+/// If they cannot be removed.
+pub fn discard_damaged(
+    graph: &Graph,
+    plan: &Plan,
+    results: &Results,
+    record: &mut Record,
+) -> Result<Vec<String>> {
+    let mut said = vec![];
+    for (index, reason) in &plan.reasons {
+        if let plan::Reason::Damaged(_) = reason {
+            let node = &graph.nodes[*index];
+            results.discard(&node.folder())?;
+            record.forget(&[node.key.hex()])?;
+            said.push(format!("{} is {}; it is made again", node.name, reason.sentence()));
+        }
+    }
+    Ok(said)
+}

@@ -1,0 +1,107 @@
+//! One line an event, for logs and pipes: no colours, no cursor movement, a heartbeat now and then.
+
+use super::{Change, Counts, Monitor, loss_word, rate_word};
+use crate::words;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Lines on a stream.
+pub(super) struct Plain<W: Write> {
+    out: W,
+    start: Instant,
+    counts: Counts,
+    /// When a progress line of a node was last written.
+    last: BTreeMap<String, Instant>,
+}
+
+/// Time between two progress lines of one node.
+const BEAT: Duration = Duration::from_secs(10);
+
+impl<W: Write> Plain<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out, start: Instant::now(), counts: Counts::default(), last: BTreeMap::new() }
+    }
+
+    fn line(&mut self, text: &str) {
+        let elapsed = self.start.elapsed().as_secs_f64();
+        // A reader that went away is no reason to stop the run.
+        let _ = writeln!(self.out, "[{elapsed:7.1} s] {text}");
+    }
+
+    fn is_due(&mut self, name: &str) -> bool {
+        let now = Instant::now();
+        let due = self.last.get(name).is_none_or(|last| now.duration_since(*last) >= BEAT);
+        if due {
+            self.last.insert(name.to_owned(), now);
+        }
+        due
+    }
+}
+
+impl<W: Write> Monitor for Plain<W> {
+    fn show(&mut self, change: &Change) {
+        match change {
+            Change::Say(text) => self.line(text),
+            Change::Started { name, device, step, total, attempt, .. } => {
+                let from =
+                    if *step > 0 { format!(", goes on at {step}/{total}") } else { String::new() };
+                let again =
+                    if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+                self.last.insert(name.clone(), Instant::now());
+                self.line(&format!("start  {name} on {device}{from}{again}"));
+            }
+            Change::Progress { name, step, total, loss, rate, left, .. } => {
+                if self.is_due(name) {
+                    let loss =
+                        loss.map_or(String::new(), |loss| format!(", loss {}", loss_word(loss)));
+                    let left = left
+                        .map_or(String::new(), |left| format!(", {} left", words::duration(left)));
+                    self.line(&format!(
+                        "       {name} {step}/{total}{loss}, {}{left}",
+                        rate_word(*rate)
+                    ));
+                }
+            }
+            Change::Note { name, text } => self.line(&format!("note   {name}: {text}")),
+            Change::Done { name, seconds, figure, .. } => {
+                let figure = figure
+                    .as_ref()
+                    .map_or(String::new(), |(what, v)| format!(", {what} {}", loss_word(*v)));
+                let took = words::duration(Duration::from_secs_f64(*seconds));
+                let Counts { done, .. } = self.counts;
+                let total = self.counts.total();
+                self.line(&format!("done   {name} in {took}{figure} ({}/{total})", done + 1));
+            }
+            Change::Stopped { name, step, .. } => {
+                self.line(&format!("stop   {name}, saved at {step}"))
+            }
+            Change::Failed { name, class, message, again, .. } => {
+                let next = if *again { "; it is tried again" } else { "" };
+                self.line(&format!("FAIL   {name} [{}] {message}{next}", class.word()));
+            }
+            Change::Counts(counts) => self.counts = *counts,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_plain_and_name_the_node_first() {
+        let mut out = Vec::new();
+        let mut plain = Plain::new(&mut out);
+        plain.show(&Change::Counts(Counts { running: 2, ..Counts::default() }));
+        plain.show(&Change::Done {
+            slot: 0,
+            name: "net[seed=1]".into(),
+            seconds: 61.0,
+            figure: Some(("loss".into(), 0.5)),
+        });
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with("done   net[seed=1] in 1 min 1 s, loss 0.5000 (1/2)\n"), "{text}");
+        assert!(!text.contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,53 @@
+//! Settings of evaluate nodes: one measure each.
+
+use super::table::{Reference, choice, kinds, table};
+
+table! {
+    /// Applies one measure to samples, beside a reference.
+    pub struct Evaluate {
+        #[doc = "The samples: a sample node, or a dataset port for the floor row."]
+        samples: Reference;
+        #[doc = "What they are compared with; the test split of a dataset unless a port says otherwise."]
+        reference: Reference;
+        #[doc = "The measure."]
+        measure: Measure;
+    }
+}
+
+kinds! {
+    /// The measures.
+    pub enum Measure {
+        /// Power spectrum of the overdensity.
+        PowerSpectrum(PowerSpectrum) = "power_spectrum",
+    }
+}
+
+impl Measure {
+    /// The names of the metrics that the measure publishes.
+    pub fn metrics(&self) -> &'static [&'static str] {
+        match self {
+            Self::PowerSpectrum(_) => &["error", "floor", "max_deviation"],
+        }
+    }
+}
+
+table! {
+    /// Mean power spectrum with its 16-84 % band, and the mean relative error against the reference
+    /// beside the leave-one-out floor of the reference itself. Linear overdensity, each map by its own mean.
+    pub struct PowerSpectrum {
+        #[doc = "How wave numbers fall into bins, in units of the fundamental one."]
+        binning: Binning = Binning::Round;
+    }
+}
+
+choice! {
+    /// Bin n of a wave number k, in units of the fundamental one.
+    pub enum Binning {
+        #[doc = "n - 1/2 <= k < n + 1/2."]
+        Round = "round",
+        #[doc = "n <= k < n + 1."]
+        Floor = "floor",
+        #[doc = "n - 1 < k <= n."]
+        Ceil = "ceil",
+    }
+}

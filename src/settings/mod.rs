@@ -1,0 +1,161 @@
+//! The vocabulary that both programs share: what a node can be told, its limits, defaults and
+//! frozen neutral values, each setting written once. The same table reads a spec (all problems at
+//! once), writes the canonical JSON that enters a key, reads it back in the worker, and lists the
+//! settings for the docs. Nothing here knows YAML, files or keys.
+
+mod dataset;
+mod evaluate;
+mod reader;
+mod sample;
+pub(crate) mod table;
+mod train;
+
+pub use dataset::{Cosmology, Dataset, LogNormalFields, Transform};
+pub use evaluate::{Binning, Evaluate, Measure, PowerSpectrum};
+pub use reader::{Found, Reader, Step, keys, show_path};
+pub use sample::{Ddim, DdpmSampler, Sample, Sampler, Spacing, Variance, Weights};
+pub use table::{Field, Identity, Number, Off, Reference, Setting, Shape};
+pub use train::{
+    AdamW, Ddpm, Length, Loss, Model, Objective, Optimizer, Padding, Schedule, Standardisation,
+    Train, Unet, Validation,
+};
+
+use crate::problem::Problems;
+use serde_json::Value;
+
+/// The kinds of node.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Makes or reads data, split into train, validation and test.
+    Dataset,
+    /// Trains one network.
+    Train,
+    /// Draws samples from a trained network.
+    Sample,
+    /// Applies one measure to samples.
+    Evaluate,
+}
+
+impl Kind {
+    /// Every kind, in the order of the pipeline.
+    pub const ALL: [Self; 4] = [Self::Dataset, Self::Train, Self::Sample, Self::Evaluate];
+
+    /// The word in specs and folder names.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dataset => "dataset",
+            Self::Train => "train",
+            Self::Sample => "sample",
+            Self::Evaluate => "evaluate",
+        }
+    }
+
+    /// The kind that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// Raised by hand whenever the code behind a kind changes its results; part of every key.
+    pub fn revision(self) -> u32 {
+        match self {
+            Self::Dataset | Self::Train | Self::Sample | Self::Evaluate => 1,
+        }
+    }
+
+    /// The fields of a kind, for docs and schema.
+    pub fn shape(self) -> Shape {
+        match self {
+            Self::Dataset => Dataset::shape(),
+            Self::Train => Train::shape(),
+            Self::Sample => Sample::shape(),
+            Self::Evaluate => Evaluate::shape(),
+        }
+    }
+}
+
+/// The settings of one node.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one per node, behind an Arc")]
+pub enum Settings {
+    /// See [`Dataset`].
+    Dataset(Dataset),
+    /// See [`Train`].
+    Train(Train),
+    /// See [`Sample`].
+    Sample(Sample),
+    /// See [`Evaluate`].
+    Evaluate(Evaluate),
+}
+
+impl Settings {
+    /// Reads the settings of a `kind`; what is wrong lands in `reader`.
+    pub fn read(kind: Kind, found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        match kind {
+            Kind::Dataset => Dataset::read(found, reader).map(Self::Dataset),
+            Kind::Train => Train::read(found, reader).map(Self::Train),
+            Kind::Sample => Sample::read(found, reader).map(Self::Sample),
+            Kind::Evaluate => Evaluate::read(found, reader).map(Self::Evaluate),
+        }
+    }
+
+    /// Reads what [`Settings::full`] wrote.
+    ///
+    /// # Errors
+    /// Every field that is missing, unknown or out of range.
+    pub fn from_full(kind: Kind, json: &Value) -> Result<Self, Problems> {
+        let mut reader = Reader::default();
+        let read = Self::read(kind, &Found::root(json), &mut reader);
+        reader.into_problems(None).or(())?;
+        Ok(read.expect("a reader without problems has read everything"))
+    }
+
+    /// The kind of node these settings are for.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Dataset(_) => Kind::Dataset,
+            Self::Train(_) => Kind::Train,
+            Self::Sample(_) => Kind::Sample,
+            Self::Evaluate(_) => Kind::Evaluate,
+        }
+    }
+
+    /// Every setting with its value, defaults filled in.
+    pub fn full(&self) -> Value {
+        self.write(Identity::Full)
+    }
+
+    /// The settings that enter the key: semantic ones that differ from their neutral value.
+    pub fn semantic(&self) -> Value {
+        self.write(Identity::Semantic)
+    }
+
+    fn write(&self, identity: Identity) -> Value {
+        match self {
+            Self::Dataset(s) => s.write(identity),
+            Self::Train(s) => s.write(identity),
+            Self::Sample(s) => s.write(identity),
+            Self::Evaluate(s) => s.write(identity),
+        }
+    }
+
+    /// The names of the metrics that such a node publishes; empty where they depend on more than the settings.
+    pub fn metrics(&self) -> Vec<&'static str> {
+        match self {
+            Self::Evaluate(s) => s.measure.metrics().to_vec(),
+            _ => vec![],
+        }
+    }
+
+    /// The references of these settings: role and `node[.port]` as written.
+    pub fn references(&self) -> Vec<(&'static str, &Reference)> {
+        match self {
+            Self::Dataset(_) => vec![],
+            Self::Train(s) => vec![("data", &s.data)],
+            Self::Sample(s) => vec![("from", &s.from)],
+            Self::Evaluate(s) => vec![("samples", &s.samples), ("reference", &s.reference)],
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Settings of sample nodes.
+
+use super::table::{Off, Reference, choice, kinds, table};
+
+table! {
+    /// Draws samples from a trained network.
+    pub struct Sample {
+        #[doc = "The train node."]
+        from: Reference;
+        #[doc = "Which weights: by default `best_ema` if the training keeps EMA weights and validates, else `ema`, else `last`."]
+        weights: Option<Weights>;
+        #[doc = "The sampler."]
+        sampler: Sampler = Sampler::Ddim(Ddim::default());
+        #[doc = "Samples to draw."]
+        count: u64 [1.0..=1e7] = 64;
+        #[doc = "Samples drawn together; a resumed node starts at the last whole batch."]
+        batch: u64 [1.0..=65536.0] = 64;
+        #[doc = "Seed of the noise; sample i depends on (seed, i) alone."]
+        seed: u64 [0.0..=9e15] = 0;
+    }
+}
+
+choice! {
+    /// Which weights of a training.
+    pub enum Weights {
+        #[doc = "Those after the last step."]
+        Last = "last",
+        #[doc = "Those of the smallest validation loss."]
+        Best = "best",
+        #[doc = "The exponential moving average after the last step."]
+        Ema = "ema",
+        #[doc = "The moving average of the smallest validation loss of its own."]
+        BestEma = "best_ema",
+    }
+}
+
+kinds! {
+    /// The samplers.
+    pub enum Sampler {
+        /// Ancestral sampling, one network evaluation a step.
+        Ddpm(DdpmSampler) = "ddpm",
+        /// Implicit sampling, deterministic at `eta: 0`.
+        Ddim(Ddim) = "ddim",
+    }
+}
+
+table! {
+    /// Ancestral sampling (Ho et al. 2020, algorithm 2), over all times or an evenly spaced part of them.
+    pub struct DdpmSampler {
+        #[doc = "Network evaluations; by default every time of the training's schedule."]
+        steps: Option<u64> [1.0..=1e5];
+        #[doc = "Variance of the noise added at each step."]
+        variance: Variance = Variance::FixedSmall;
+        #[doc = "Limit on the predicted clean sample, as the network sees it; never for unbounded fields."]
+        clip: Off<f64> [1e-3..=1e6] = Off::Off, neutral Off::Off;
+    }
+}
+
+table! {
+    /// Implicit sampling (Song, Meng & Ermon 2020, eq. 12).
+    pub struct Ddim {
+        #[doc = "Network evaluations."]
+        steps: u64 [1.0..=1e5] = 50;
+        #[doc = "Share of the ancestral noise: 0 is deterministic, 1 is ancestral sampling."]
+        eta: f64 [0.0..=1.0] = 0.0;
+        #[doc = "Which times are visited."]
+        spacing: Spacing = Spacing::Trailing;
+        #[doc = "Limit on the predicted clean sample, as the network sees it; never for unbounded fields."]
+        clip: Off<f64> [1e-3..=1e6] = Off::Off, neutral Off::Off;
+    }
+}
+
+impl Default for Ddim {
+    fn default() -> Self {
+        Self { steps: 50, eta: 0.0, spacing: Spacing::Trailing, clip: Off::Off }
+    }
+}
+
+choice! {
+    /// Variance of ancestral sampling.
+    pub enum Variance {
+        #[doc = "The posterior variance given a clean sample of zero variance."]
+        FixedSmall = "fixed_small",
+        #[doc = "beta itself."]
+        FixedLarge = "fixed_large",
+    }
+}
+
+choice! {
+    /// Which times a sampler of N steps visits, of T; each list ends at, or near, time 0.
+    pub enum Spacing {
+        #[doc = "T-1 downwards in steps of T/N (999, 899, … 99 for N = 10): starts at the noisiest time."]
+        Trailing = "trailing",
+        #[doc = "Multiples of T/N down to 0 (900, 800, … 0 for N = 10)."]
+        Leading = "leading",
+        #[doc = "From T-1 to 0 in equal steps, rounded."]
+        Linspace = "linspace",
+    }
+}

@@ -1,0 +1,265 @@
+//! Settings of train nodes.
+
+use super::reader::{Found, Reader};
+use super::table::{Off, Reference, choice, kinds, table};
+use crate::problem::Problem;
+
+table! {
+    /// Trains one network on the train split of a dataset.
+    pub struct Train {
+        #[doc = "The dataset; its train split unless a port says otherwise."]
+        data: Reference;
+        #[doc = "The network."]
+        model: Model = Model::Unet(Unet::default());
+        #[doc = "What the network learns to predict, and under which noise."]
+        objective: Objective = Objective::Ddpm(Ddpm::default());
+        #[doc = "The optimiser."]
+        optimizer: Optimizer = Optimizer::AdamW(AdamW::default());
+        #[doc = "Maps in one optimiser step."]
+        batch: u64 [1.0..=65536.0] = 64;
+        #[doc = "Length of the training in optimiser steps; either this or `epochs`."]
+        steps: Option<u64> [1.0..=1e9];
+        #[doc = "Length of the training in passes over the data; either this or `steps`."]
+        epochs: Option<u64> [1.0..=1e7];
+        #[doc = "Largest decay of the exponential moving average of the weights; the decay at step s is min(ema, (1+s)/(10+s))."]
+        ema: Off<f64> [0.0..=0.999_999_9] = Off::On(0.999);
+        #[doc = "Largest norm of the gradient; a larger one is scaled down to it."]
+        gradient_clip: Off<f64> [1e-6..=1e6] = Off::On(1.0);
+        #[doc = "Loss on the validation split, with noise and times fixed per item."]
+        validation: Off<Validation> = Off::On(Validation::default());
+        #[doc = "Seed of the initial weights, the order of the data, the times and the noise."]
+        seed: u64 [0.0..=9e15] = 0;
+    }
+    check check_train;
+}
+
+/// How long to train, as asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// Optimiser steps.
+    Steps(u64),
+    /// Passes over the train split, the last batch of a pass possibly smaller.
+    Epochs(u64),
+}
+
+impl Train {
+    /// How long to train.
+    pub fn length(&self) -> Length {
+        match (self.steps, self.epochs) {
+            (Some(steps), _) => Length::Steps(steps),
+            (None, epochs) => Length::Epochs(epochs.unwrap_or(1)),
+        }
+    }
+}
+
+fn check_train(train: &Train, found: &Found<'_>, reader: &mut Reader) {
+    match (train.steps, train.epochs) {
+        (Some(_), Some(_)) => {
+            reader.wrong_key(
+                found,
+                "epochs",
+                Problem::new("both `steps` and `epochs` are given").help("keep one"),
+            );
+        }
+        (None, None) => {
+            let problem =
+                Problem::new("`steps` is missing").help("add `steps: 2k` or `epochs: 10`");
+            reader.wrong::<()>(found, problem);
+        }
+        _ => {}
+    }
+}
+
+kinds! {
+    /// The networks.
+    pub enum Model {
+        /// A U-Net with weight-standardised convolutions, linear and full attention.
+        Unet(Unet) = "unet",
+    }
+}
+
+table! {
+    /// The U-Net of "The Annotated Diffusion Model": residual blocks with weight-standardised
+    /// convolutions and group norm, linear attention at every level, full attention in the middle.
+    pub struct Unet {
+        #[doc = "Channels of the first level; even, and divisible by `groups`."]
+        width: u64 [4.0..=1024.0] = 32;
+        #[doc = "Channels of each level, as multiples of `width`; every level but the last halves the side."]
+        multipliers: Vec<u64> = vec![1, 2, 4];
+        #[doc = "Groups of the group norm."]
+        groups: u64 [1.0..=256.0] = 4;
+        #[doc = "Linear attention at every level and full attention in the middle."]
+        attention: bool = true;
+        #[doc = "What convolutions see beyond the edge; `circular` for periodic boxes."]
+        padding: Padding = Padding::Zero;
+        #[doc = "Weight standardisation of the convolutions in residual blocks."]
+        weight_standardisation: Standardisation = Standardisation::On;
+    }
+    check check_unet;
+}
+
+impl Default for Unet {
+    fn default() -> Self {
+        Self {
+            width: 32,
+            multipliers: vec![1, 2, 4],
+            groups: 4,
+            attention: true,
+            padding: Padding::Zero,
+            weight_standardisation: Standardisation::On,
+        }
+    }
+}
+
+fn check_unet(unet: &Unet, found: &Found<'_>, reader: &mut Reader) {
+    if unet.width % 2 == 1 || unet.width % unet.groups != 0 {
+        let problem = Problem::new(format!(
+            "the width {} is odd or not divisible by {} groups",
+            unet.width, unet.groups
+        ));
+        reader.wrong_key(found, "width", problem.help("take an even multiple of `groups`"));
+    }
+    if unet.multipliers.is_empty()
+        || unet.multipliers.len() > 8
+        || unet.multipliers.iter().any(|m| !(1..=64).contains(m))
+    {
+        let problem = Problem::new("`multipliers` must be 1 to 8 whole numbers between 1 and 64");
+        reader.wrong_key(found, "multipliers", problem.help("for example [1, 2, 4]"));
+    }
+}
+
+choice! {
+    /// What convolutions see beyond the edge.
+    pub enum Padding {
+        #[doc = "Zeros."]
+        Zero = "zero",
+        #[doc = "The opposite edge: right for periodic boxes."]
+        Circular = "circular",
+    }
+}
+
+choice! {
+    /// Weight standardisation (Qiao et al. 2019, eq. 10).
+    pub enum Standardisation {
+        #[doc = "(w - mean) / sqrt(variance + eps) per output channel."]
+        On = "on",
+        #[doc = "The plain weights."]
+        Off = "off",
+        #[doc = "(w - mean) * sqrt(variance + eps), as a widely copied notebook had it; for comparison only."]
+        AsWritten = "as_written",
+    }
+}
+
+kinds! {
+    /// What the network learns.
+    pub enum Objective {
+        /// Denoising diffusion: predict the noise in a variance-preserving process.
+        Ddpm(Ddpm) = "ddpm",
+    }
+}
+
+table! {
+    /// Denoising diffusion with prediction of the noise (Ho, Jain & Abbeel 2020, eq. 14).
+    pub struct Ddpm {
+        #[doc = "The noise schedule."]
+        schedule: Schedule = Schedule::Linear;
+        #[doc = "Number of noise levels T."]
+        timesteps: u64 [2.0..=1e5] = 1000;
+        #[doc = "First beta of the linear schedule."]
+        beta_start: f64 [1e-8..=0.999] = 1e-4;
+        #[doc = "Last beta of the linear schedule."]
+        beta_end: f64 [1e-8..=0.999] = 0.02;
+        #[doc = "The distance between predicted and true noise, averaged over all elements."]
+        loss: Loss = Loss::L2;
+    }
+}
+
+impl Default for Ddpm {
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::Linear,
+            timesteps: 1000,
+            beta_start: 1e-4,
+            beta_end: 0.02,
+            loss: Loss::L2,
+        }
+    }
+}
+
+choice! {
+    /// How noise grows with time.
+    pub enum Schedule {
+        #[doc = "Betas from `beta_start` to `beta_end` in equal steps (Ho et al. 2020)."]
+        Linear = "linear",
+        #[doc = "Squared cosine with s = 0.008, betas at most 0.999 (Nichol & Dhariwal 2021)."]
+        Cosine = "cosine",
+    }
+}
+
+choice! {
+    /// The distance between prediction and target.
+    pub enum Loss {
+        #[doc = "Mean squared error."]
+        L2 = "l2",
+        #[doc = "Mean absolute error."]
+        L1 = "l1",
+        #[doc = "Smooth L1 with beta = 1: half the square below 1, the distance less one half above."]
+        Huber = "huber",
+    }
+}
+
+kinds! {
+    /// The optimisers.
+    pub enum Optimizer {
+        /// Adam with decoupled weight decay.
+        AdamW(AdamW) = "adamw",
+    }
+}
+
+table! {
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019); Adam at `weight_decay: 0`.
+    pub struct AdamW {
+        #[doc = "Learning rate."]
+        learning_rate: f64 [0.0..=10.0] = 1e-3;
+        #[doc = "Steps over which the learning rate rises linearly from 0 to its value."]
+        warmup: u64 [0.0..=1e9] = 0;
+        #[doc = "Weight decay."]
+        weight_decay: f64 [0.0..=10.0] = 0.0;
+        #[doc = "Decay of the first moment."]
+        beta_1: f64 [0.0..=0.999_999] = 0.9;
+        #[doc = "Decay of the second moment."]
+        beta_2: f64 [0.0..=0.999_999_9] = 0.999;
+        #[doc = "Added to the root of the second moment."]
+        epsilon: f64 [1e-16..=1.0] = 1e-8;
+    }
+}
+
+impl Default for AdamW {
+    fn default() -> Self {
+        Self {
+            learning_rate: 1e-3,
+            warmup: 0,
+            weight_decay: 0.0,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+        }
+    }
+}
+
+table! {
+    /// When and on how much to validate.
+    #[derive(Copy)]
+    pub struct Validation {
+        #[doc = "Optimiser steps between two validations; the last step is always validated."]
+        every: u64 [1.0..=1e9] = 250;
+        #[doc = "Items of the validation split to use, at most."]
+        items: u64 [1.0..=1e7] = 256;
+    }
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self { every: 250, items: 256 }
+    }
+}

@@ -1,0 +1,285 @@
+//! YAML → [`Spec`]: the nodes, variables, sweeps, figures and tables of one file and its fragments,
+//! with the way from each value back to its line. Node bodies stay untyped here, since sweeps change
+//! them; [`crate::expand`] reads them as settings at every point.
+
+mod merge;
+mod outputs;
+mod sweep;
+mod text;
+
+pub use merge::{Merged, resolved, shape_below};
+pub use outputs::{
+    CurveSpec, FigureSpec, GridSpec, Scale, SpectrumSpec, TableSpec, TrainingSpec, Versus,
+};
+pub use sweep::{Axis, Operator, Placed, Sweep, Variation};
+
+use crate::problem::{Problem, Problems};
+use crate::settings::table::table;
+use crate::settings::{Found, Kind, Reader, Setting, Shape, Step, keys};
+use crate::words;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// One spec, read and checked as far as that goes without expanding it.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The experiment's name: the file's name without its ending.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// The question that the experiment answers.
+    pub question: String,
+    /// The baseline values of the variables.
+    pub vars: Map<String, Value>,
+    /// The nodes, an evaluate node once for each of its measures.
+    pub nodes: Vec<Declaration>,
+    /// The sweeps.
+    pub sweeps: Vec<Sweep>,
+    /// The figures, by name.
+    pub figures: Vec<(String, FigureSpec)>,
+    /// The tables, by name.
+    pub tables: Vec<(String, TableSpec)>,
+    /// Everything as merged, for places.
+    pub merged: Merged,
+}
+
+/// A node as declared.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    /// Its name, such as `net` or `score.power_spectrum`.
+    pub name: String,
+    /// The key under `nodes:`.
+    pub written: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its settings as written, variables still in place.
+    pub body: Value,
+    /// Where values of the body stand that are not at the same place below `path`.
+    pub moved: Vec<(Vec<Step>, Vec<Step>)>,
+    /// Where the body stands in the merged spec.
+    pub path: Vec<Step>,
+    /// How to run it.
+    pub run: RunSettings,
+}
+
+table! {
+    /// How a node runs; never part of its identity.
+    pub struct RunSettings {
+        #[doc = "GPUs for this node; on a machine without any, a core stands in."]
+        gpus: Option<u64> [0.0..=1.0];
+        #[doc = "Seconds between two checkpoints of a training, such as `2m`."]
+        checkpoint: Option<Duration>;
+    }
+}
+
+/// A span in seconds, read from `2m`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Duration(pub f64);
+
+impl Setting for Duration {
+    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        let written = found.shown();
+        words::seconds(&written).map(Self).or_else(|| {
+            let problem = Problem::new(format!("`{written}` is not a duration"));
+            reader.wrong(found, problem.help("write it as 30s, 2m or 12h"))
+        })
+    }
+    fn write(&self, _: crate::settings::Identity) -> Value {
+        json!(self.0)
+    }
+    fn shape() -> Shape {
+        Shape::Scalar("duration")
+    }
+}
+
+const PARTS: [&str; 7] = ["question", "vars", "nodes", "sweeps", "figures", "tables", "profiles"];
+
+impl Spec {
+    /// Reads a spec and its fragments. What is wrong lands in `problems`, and the rest is read on, so
+    /// that everything can be told at once; `None` if there is nothing to go on with.
+    pub fn read(file: &Path, problems: &mut Problems) -> Option<Self> {
+        let merged = Merged::read(file, problems)?;
+        let mut reader = Reader::default();
+        let spec = Self::from_merged(file, &merged, &mut reader);
+        problems.0.append(&mut spec.located(reader).0);
+        Some(spec)
+    }
+
+    fn from_merged(file: &Path, merged: &Merged, reader: &mut Reader) -> Self {
+        let root = Found::root(&merged.value);
+        crate::settings::table::refuse_unknown(&root, &PARTS, reader);
+        let name =
+            file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let question = root.key("question").and_then(|found| String::read(&found, reader));
+        if question.is_none() && reader.is_clean() {
+            let problem = Problem::new("`question` is missing")
+                .help("say in one sentence what the experiment asks");
+            reader.wrong::<()>(&root, problem);
+        }
+        let vars =
+            root.key("vars").and_then(|found| found.value.as_object().cloned()).unwrap_or_default();
+        Self {
+            name,
+            file: file.to_owned(),
+            question: question.unwrap_or_default(),
+            vars,
+            nodes: read_nodes(&root, reader),
+            sweeps: root.key("sweeps").map(|found| sweep::read(&found, reader)).unwrap_or_default(),
+            figures: read_named(&root, "figures", reader),
+            tables: read_named(&root, "tables", reader),
+            merged: merged.clone(),
+        }
+    }
+
+    /// The declaration with this name.
+    pub fn node(&self, name: &str) -> Option<&Declaration> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The declarations that a written name stands for: a node, or all measures of an evaluate node.
+    pub fn declared<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Declaration> {
+        self.nodes.iter().filter(move |node| node.name == name || node.written == name)
+    }
+
+    /// Splits `node.rest` at the longest declared node name.
+    pub fn split_path<'p>(&self, path: &'p str) -> Option<(&Declaration, &'p str)> {
+        let rest_of = |name: &str| match path.strip_prefix(name) {
+            Some("") => Some(""),
+            Some(rest) => rest.strip_prefix('.'),
+            None => None,
+        };
+        let exact = self.nodes.iter().filter_map(|node| Some((node, rest_of(&node.name)?)));
+        let longest = exact.max_by_key(|(node, _)| node.name.len());
+        longest.or_else(|| self.nodes.iter().find_map(|node| Some((node, rest_of(&node.written)?))))
+    }
+
+    /// Problems with the places of their paths filled in.
+    pub fn located(&self, reader: Reader) -> Problems {
+        reader.into_problems(Some(&|path| self.merged.place(path)))
+    }
+}
+
+fn read_named<T: Setting>(
+    root: &Found<'_>,
+    part: &'static str,
+    reader: &mut Reader,
+) -> Vec<(String, T)> {
+    let Some(found) = root.key(part) else { return vec![] };
+    let Some(map) = found.value.as_object() else {
+        reader.wrong::<()>(&found, Problem::new(format!("`{part}` is not a map")));
+        return vec![];
+    };
+    map.keys()
+        .filter_map(|name| Some((name.clone(), T::read(&found.key(name)?, reader)?)))
+        .collect()
+}
+
+fn read_nodes(root: &Found<'_>, reader: &mut Reader) -> Vec<Declaration> {
+    let Some(found) = root.key("nodes") else {
+        let problem =
+            Problem::new("`nodes` is missing").help("add `nodes: { maps: { dataset: … } }`");
+        reader.wrong::<()>(root, problem);
+        return vec![];
+    };
+    let Some(map) = found.value.as_object() else {
+        reader.wrong::<()>(&found, Problem::new("`nodes` is not a map of nodes"));
+        return vec![];
+    };
+    map.keys().filter_map(|name| read_node(name, &found, reader)).flatten().collect()
+}
+
+fn read_node(name: &str, nodes: &Found<'_>, reader: &mut Reader) -> Option<Vec<Declaration>> {
+    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        let problem = Problem::new(format!("`{name}` cannot name a node"));
+        reader.wrong_key(nodes, name, problem.help("use letters, digits and `_`"));
+    }
+    let found = nodes.key(name)?;
+    let Some(map) = found.value.as_object() else {
+        let problem = Problem::new(format!("the node `{name}` is not a map"));
+        return reader.wrong(&found, problem.help("for example { train: { … } }"));
+    };
+    let mut known: Vec<&'static str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
+    let written: Vec<&str> = known.iter().copied().filter(|word| map.contains_key(*word)).collect();
+    let help = format!("give it one of {}", words::alternatives(&known));
+    known.push("run");
+    crate::settings::table::refuse_unknown(&found, &known, reader);
+    let [kind] = written.as_slice() else {
+        let stray = map.keys().any(|key| !known.contains(&key.as_str()));
+        return if stray && written.is_empty() {
+            None
+        } else {
+            reader.wrong(
+                &found,
+                Problem::new(format!("the node `{name}` has {} kinds", written.len())).help(help),
+            )
+        };
+    };
+    let run = match found.key("run") {
+        Some(run) => RunSettings::read(&run, reader)?,
+        None => RunSettings { gpus: None, checkpoint: None },
+    };
+    let body = found.key(kind)?;
+    let declaration = Declaration {
+        name: name.to_owned(),
+        written: name.to_owned(),
+        kind: Kind::from_word(kind)?,
+        body: body.value.clone(),
+        moved: vec![],
+        path: body.path.clone(),
+        run,
+    };
+    if declaration.kind == Kind::Evaluate {
+        split_measures(declaration, &body, reader)
+    } else {
+        Some(vec![declaration])
+    }
+}
+
+/// An evaluate node with `measures` becomes a node for each of them.
+fn split_measures(
+    node: Declaration,
+    found: &Found<'_>,
+    reader: &mut Reader,
+) -> Option<Vec<Declaration>> {
+    let Some(measures) = found.key("measures") else {
+        let problem =
+            Problem::new("`measures` is missing").help("for example `measures: [power_spectrum]`");
+        return reader.wrong(found, problem);
+    };
+    let mut written: Vec<(String, Found<'_>)> = Vec::new();
+    match (measures.items(), measures.value.as_object()) {
+        (Some(items), _) => {
+            for item in items {
+                let word = item.value.as_object().and_then(|map| map.keys().next().cloned());
+                written.push((word.unwrap_or_else(|| item.shown()), item));
+            }
+        }
+        (None, Some(map)) => {
+            written.extend(map.keys().filter_map(|name| Some((name.clone(), measures.key(name)?))))
+        }
+        (None, None) => {
+            return reader.wrong(&measures, Problem::new("`measures` is neither a list nor a map"));
+        }
+    }
+    if written.is_empty() {
+        return reader.wrong(
+            &measures,
+            Problem::new("no measure is given").help("for example [power_spectrum]"),
+        );
+    }
+    let mut out: Vec<Declaration> = Vec::new();
+    for (name, measure) in written {
+        let full = format!("{}.{name}", node.name);
+        if out.iter().any(|other| other.name == full) {
+            let problem = Problem::new(format!("the measure `{name}` stands twice"));
+            reader.wrong::<()>(&measure, problem.help("name them: { a: { … }, b: { … } }"));
+            continue;
+        }
+        let mut body = node.body.as_object().cloned().unwrap_or_default();
+        body.shift_remove("measures");
+        body.insert("measure".to_owned(), measure.value.clone());
+        let moved = vec![(keys(&["measure"]), measure.path.clone())];
+        out.push(Declaration { name: full, body: Value::Object(body), moved, ..node.clone() });
+    }
+    Some(out)
+}

@@ -1,0 +1,351 @@
+//! Artefact folders: `work/` while a node runs, `nodes/` once it is finished, and the order of
+//! writes that makes every interruption recoverable. Nothing here knows the database.
+//!
+//! Publishing is: artefacts, then `node.json` written aside and renamed ([`seal`]), then the folder
+//! renamed ([`Results::publish`]), then the row (the caller's). A folder that holds `node.json` is
+//! complete; what it lists can be checked against sizes and digests at any time.
+
+use crate::job::Arithmetic;
+use crate::problem::{Problem, Result};
+use crate::settings::Kind;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// A results folder.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// Its path, absolute.
+    pub root: PathBuf,
+}
+
+/// `node.json`: what a finished node is, and what is in its folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeFile {
+    /// Version of this format.
+    pub format: u32,
+    /// Version of the program that published it.
+    pub ablate: String,
+    /// Kind of node.
+    pub kind: Kind,
+    /// Key, in hex.
+    pub key: String,
+    /// Name for people.
+    pub name: String,
+    /// What the key is made of.
+    pub identity: Value,
+    /// Every setting.
+    pub settings: Value,
+    /// By role, the node that was read.
+    pub inputs: BTreeMap<String, InputFile>,
+    /// What the bits depend on beside the settings; more than one entry means mixed arithmetic.
+    pub arithmetic: Vec<Arithmetic>,
+    /// Every artefact, by path.
+    pub artefacts: Vec<Artefact>,
+}
+
+/// The version of [`NodeFile`] that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// An input in `node.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputFile {
+    /// Key, in hex.
+    pub key: String,
+    /// Its folder in `nodes/`.
+    pub folder: String,
+    /// The port that was read.
+    pub port: String,
+}
+
+/// One file of a finished node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Artefact {
+    /// Path in the node's folder.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// BLAKE3 digest, in hex.
+    pub blake3: String,
+}
+
+/// Files in a node's folder that differ between runs of equal work, and so have no digest.
+const UNDIGESTED: [&str; 5] = ["node.json", "costs.json", "log.txt", "events.jsonl", "job.json"];
+
+/// What is wrong with a file of a finished node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Damage {
+    /// The file, within the node's folder.
+    pub path: String,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+impl Results {
+    /// Opens a results folder, made if it is not there.
+    ///
+    /// # Errors
+    /// If folders cannot be made.
+    pub fn open(root: &Path) -> Result<Self> {
+        for part in ["nodes", "work"] {
+            let path = root.join(part);
+            fs::create_dir_all(&path).map_err(|e| Problem::os("make the folder", &path, &e))?;
+        }
+        let root = root.canonicalize().map_err(|e| Problem::os("open", root, &e))?;
+        Ok(Self { root })
+    }
+
+    /// Where results go by default: `results/` beside the spec's `experiments/` folder, else in the working directory.
+    pub fn default_root(spec: &Path) -> PathBuf {
+        let absolute = spec.canonicalize().unwrap_or_else(|_| spec.to_owned());
+        let beside = absolute
+            .ancestors()
+            .find(|folder| folder.file_name().is_some_and(|n| n == "experiments"));
+        match beside.and_then(Path::parent) {
+            Some(parent) => parent.join("results"),
+            None => PathBuf::from("results"),
+        }
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("ablate.sqlite")
+    }
+
+    /// The folder of a finished node.
+    pub fn node(&self, folder: &str) -> PathBuf {
+        self.root.join("nodes").join(folder)
+    }
+
+    /// The folder of a node in progress, or of a trajectory.
+    pub fn work(&self, folder: &str) -> PathBuf {
+        self.root.join("work").join(folder)
+    }
+
+    /// The folder for people of an experiment.
+    pub fn experiment(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The names of the folders in `nodes/`.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn finished(&self) -> Result<BTreeSet<String>> {
+        list(&self.root.join("nodes"))
+    }
+
+    /// The names of the folders in `work/`.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn unfinished(&self) -> Result<BTreeSet<String>> {
+        list(&self.root.join("work"))
+    }
+
+    /// Renames sealed folders from `work/` into `nodes/`, after one sync for all of them.
+    ///
+    /// # Errors
+    /// If a folder cannot be renamed; those before it are published.
+    pub fn publish(&self, folders: &[String]) -> Result<()> {
+        if folders.is_empty() {
+            return Ok(());
+        }
+        let nodes = self.root.join("nodes");
+        let handle = fs::File::open(&nodes).map_err(|e| Problem::os("open", &nodes, &e))?;
+        sync_file_system(&handle);
+        for folder in folders {
+            let (from, to) = (self.work(folder), self.node(folder));
+            if to.exists() {
+                fs::remove_dir_all(&to).map_err(|e| Problem::os("replace", &to, &e))?;
+            }
+            fs::rename(&from, &to).map_err(|e| Problem::os("publish", &to, &e))?;
+        }
+        handle.sync_all().map_err(|e| Problem::os("sync", &nodes, &e))
+    }
+
+    /// Puts a damaged finished node out of the way, so that it is made again.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn discard(&self, folder: &str) -> Result<()> {
+        let path = self.node(folder);
+        fs::remove_dir_all(&path).map_err(|e| Problem::os("remove the damaged", &path, &e))
+    }
+}
+
+fn list(folder: &Path) -> Result<BTreeSet<String>> {
+    let entries = fs::read_dir(folder).map_err(|e| Problem::os("list", folder, &e))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.collect())
+}
+
+/// Makes everything that was written so far on this file system survive a loss of power.
+fn sync_file_system(on: &fs::File) {
+    #[cfg(target_os = "linux")]
+    let synced = rustix::fs::syncfs(on).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    let synced = false;
+    if !synced {
+        // Elsewhere each artefact was synced by the worker that wrote it.
+        let _ = on.sync_all();
+    }
+}
+
+/// Writes a file aside, syncs it, and renames it into place.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
+    let aside = path.with_extension("aside");
+    let write = || {
+        let mut file = fs::File::create(&aside)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    write().map_err(|e| Problem::os("write", path, &e))
+}
+
+/// Completes a work folder: lists its artefacts with digests in `node.json`, the last file written.
+///
+/// # Errors
+/// If an artefact cannot be read, or `node.json` not written.
+pub fn seal(work: &Path, mut file: NodeFile) -> Result<NodeFile> {
+    file.artefacts = artefacts(work)?;
+    let text = serde_json::to_string_pretty(&file).expect("a node file is plain data") + "\n";
+    write_aside(&work.join("node.json"), text.as_bytes())?;
+    Ok(file)
+}
+
+/// The artefacts in a folder, with sizes and digests, sorted by path.
+fn artefacts(work: &Path) -> Result<Vec<Artefact>> {
+    let mut names: Vec<String> = list(work)?.into_iter().filter(|name| is_artefact(name)).collect();
+    names.sort();
+    names.into_par_iter().map(|name| measure(work, &name)).collect()
+}
+
+fn is_artefact(name: &str) -> bool {
+    !UNDIGESTED.contains(&name) && !name.ends_with(".aside")
+}
+
+fn measure(folder: &Path, name: &str) -> Result<Artefact> {
+    let path = folder.join(name);
+    let fail = |e: std::io::Error| Problem::os("read", &path, &e);
+    let mut hasher = blake3::Hasher::new();
+    let mut file = fs::File::open(&path).map_err(fail)?;
+    let bytes = std::io::copy(&mut file, &mut hasher).map_err(fail)?;
+    Ok(Artefact { path: name.to_owned(), bytes, blake3: hasher.finalize().to_hex().to_string() })
+}
+
+/// Reads `node.json`.
+///
+/// # Errors
+/// If it cannot be read, is not a node file, or is of a newer version.
+pub fn read_node(folder: &Path) -> Result<NodeFile> {
+    let path = folder.join("node.json");
+    let text = fs::read_to_string(&path).map_err(|e| Problem::os("read", &path, &e))?;
+    let file: NodeFile = serde_json::from_str(&text)
+        .map_err(|e| Problem::system(format!("{}: {e}", path.display())))?;
+    if file.format > FORMAT {
+        let problem = Problem::new(format!(
+            "{} was written by a newer ablate ({})",
+            path.display(),
+            file.ablate
+        ));
+        return Err(problem.help("update ablate"));
+    }
+    Ok(file)
+}
+
+/// Compares a folder with the sizes and digests in its `node.json`.
+pub fn check(folder: &Path) -> Vec<Damage> {
+    let damage = |path: &str, what| Damage { path: path.to_owned(), what };
+    if !folder.join("node.json").exists() {
+        return vec![damage("node.json", "is missing")];
+    }
+    let Ok(file) = read_node(folder) else { return vec![damage("node.json", "cannot be read")] };
+    let compare = |known: &Artefact| match fs::metadata(folder.join(&known.path)) {
+        Err(_) => Some(damage(&known.path, "is missing")),
+        Ok(meta) if meta.len() != known.bytes => Some(damage(&known.path, "has another size")),
+        Ok(_) => match measure(folder, &known.path) {
+            Ok(now) if now.blake3 == known.blake3 => None,
+            Ok(_) => Some(damage(&known.path, "has other content")),
+            Err(_) => Some(damage(&known.path, "cannot be read")),
+        },
+    };
+    file.artefacts.par_iter().filter_map(compare).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn file() -> NodeFile {
+        NodeFile {
+            format: FORMAT,
+            ablate: "0".into(),
+            kind: Kind::Sample,
+            key: "00".into(),
+            name: "draw".into(),
+            identity: json!({}),
+            settings: json!({}),
+            inputs: BTreeMap::new(),
+            arithmetic: vec![],
+            artefacts: vec![],
+        }
+    }
+
+    fn published() -> (tempfile::TempDir, Results) {
+        let folder = tempfile::tempdir().unwrap();
+        let results = Results::open(folder.path()).unwrap();
+        let work = results.work("sample-1");
+        fs::create_dir(&work).unwrap();
+        fs::write(work.join("samples.npy"), b"0123456789").unwrap();
+        fs::write(work.join("log.txt"), b"hello").unwrap();
+        seal(&work, file()).unwrap();
+        results.publish(&["sample-1".to_owned()]).unwrap();
+        (folder, results)
+    }
+
+    #[test]
+    fn a_published_folder_is_whole_and_its_log_has_no_digest() {
+        let (_keep, results) = published();
+        let node = read_node(&results.node("sample-1")).unwrap();
+        assert_eq!(
+            node.artefacts.iter().map(|a| a.path.as_str()).collect::<Vec<_>>(),
+            ["samples.npy"]
+        );
+        assert!(check(&results.node("sample-1")).is_empty());
+        assert!(results.unfinished().unwrap().is_empty());
+    }
+
+    #[test]
+    fn every_damage_is_named() {
+        let cases: [(&str, fn(&Path), &str); 4] = [
+            ("removed", |p| fs::remove_file(p).unwrap(), "is missing"),
+            ("truncated", |p| fs::write(p, b"012").unwrap(), "has another size"),
+            ("one byte flipped", |p| fs::write(p, b"0123x56789").unwrap(), "has other content"),
+            ("zeroed tail", |p| fs::write(p, b"01234\0\0\0\0\0").unwrap(), "has other content"),
+        ];
+        for (name, act, what) in cases {
+            let (_keep, results) = published();
+            act(&results.node("sample-1").join("samples.npy"));
+            let found = check(&results.node("sample-1"));
+            assert_eq!(found, [Damage { path: "samples.npy".into(), what }], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let newer = NodeFile { format: FORMAT + 1, ..file() };
+        fs::write(folder.path().join("node.json"), serde_json::to_string(&newer).unwrap()).unwrap();
+        assert!(read_node(folder.path()).unwrap_err().sentence.contains("newer ablate"));
+    }
+}

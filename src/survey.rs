@@ -1,0 +1,173 @@
+//! Results folder and database → what is [`Known`], and the repair of what an interruption left
+//! between two steps of publishing.
+
+use crate::graph::Graph;
+use crate::plan::{Known, trajectory_folder};
+use crate::problem::{Problem, Result};
+use crate::record::{Finished, Record};
+use crate::store::{self, Results};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What is known, for planning. Reads only.
+///
+/// # Errors
+/// If folders or the database cannot be read.
+pub fn known(graph: &Graph, results: &Results, record: Option<&Record>) -> Result<Known> {
+    let folders = results.finished()?;
+    let complete = |name: &String| results.work(name).join("node.json").exists();
+    let work = results.unfinished()?;
+    let mut known = Known {
+        // A sealed folder needs only its renaming.
+        folders: folders.iter().chain(work.iter().filter(|name| complete(name))).cloned().collect(),
+        recorded: match record {
+            Some(record) => record.recorded()?.into_keys().collect(),
+            None => BTreeSet::new(),
+        },
+        rates: record.map(Record::rates).transpose()?.unwrap_or_default(),
+        checkpoints: checkpoints(graph, results),
+        work,
+        damaged: BTreeMap::new(),
+    };
+    known.damaged = damaged(graph, results, &known);
+    Ok(known)
+}
+
+/// The damage in folders that a node to run is about to read.
+fn damaged(
+    graph: &Graph,
+    results: &Results,
+    known: &Known,
+) -> BTreeMap<String, Vec<store::Damage>> {
+    let runs = |i: &petgraph::graph::NodeIndex| !known.folders.contains(&graph.nodes[*i].folder());
+    let read: BTreeSet<String> = graph
+        .indices()
+        .filter(runs)
+        .flat_map(|i| graph.inputs(i).map(|input| graph.nodes[input].folder()).collect::<Vec<_>>())
+        .filter(|folder| known.folders.contains(folder) && results.node(folder).exists())
+        .collect();
+    let checked: Vec<(String, Vec<store::Damage>)> = read
+        .into_par_iter()
+        .map(|folder| (folder.clone(), store::check(&results.node(&folder))))
+        .collect();
+    checked.into_iter().filter(|(_, damage)| !damage.is_empty()).collect()
+}
+
+/// The steps of the checkpoints of every trajectory in a graph.
+fn checkpoints(graph: &Graph, results: &Results) -> BTreeMap<String, Vec<u64>> {
+    let folders: BTreeSet<String> =
+        graph.indices().filter_map(|i| trajectory_folder(&graph.nodes[i])).collect();
+    let kept = folders.into_iter().map(|folder| {
+        let steps = steps_in(&results.work(&folder));
+        (folder, steps)
+    });
+    kept.filter(|(_, steps)| !steps.is_empty()).collect()
+}
+
+/// The steps in names such as `checkpoint-000001000.safetensors`, ascending.
+fn steps_in(folder: &Path) -> Vec<u64> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
+    let step =
+        |name: &str| name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok();
+    let mut steps: Vec<u64> =
+        entries.filter_map(|entry| step(entry.ok()?.file_name().to_str()?)).collect();
+    steps.sort_unstable();
+    steps
+}
+
+/// Finishes what an interruption left half done: sealed folders are renamed, published folders get
+/// their rows, rows without a folder are forgotten. Returns what was done, for people.
+///
+/// # Errors
+/// If folders or the database cannot be written.
+pub fn recover(results: &Results, record: &mut Record) -> Result<Vec<String>> {
+    let mut said = vec![];
+    let finished = results.finished()?;
+    for folder in results.unfinished()? {
+        let work = results.work(&folder);
+        if !work.join("node.json").exists() {
+            continue;
+        }
+        if store::check(&work).is_empty() {
+            results.publish(std::slice::from_ref(&folder))?;
+        } else {
+            let path = work.join("node.json");
+            std::fs::remove_file(&path).map_err(|e| Problem::os("remove", &path, &e))?;
+        }
+    }
+    let recorded = record.recorded()?;
+    let folders = results.finished()?;
+    let known: BTreeSet<&String> = recorded.values().collect();
+    let missing: Vec<&String> = folders.iter().filter(|folder| !known.contains(folder)).collect();
+    if !missing.is_empty() {
+        let added = add_rows(results, record, &missing)?;
+        if added > 0 && finished.len() > recorded.len() {
+            said.push(format!(
+                "{} found in nodes/ and added to the database",
+                crate::words::plural(added, "node")
+            ));
+        }
+    }
+    let gone = crate::record::without_folder(&recorded, &folders);
+    if !gone.is_empty() {
+        record.forget(&gone)?;
+        said.push(format!(
+            "{} recorded but gone from nodes/",
+            crate::words::plural(gone.len(), "node")
+        ));
+    }
+    Ok(said)
+}
+
+/// Adds the rows of published folders; a folder that cannot be read is left for `verify`.
+fn add_rows(results: &Results, record: &mut Record, folders: &[&String]) -> Result<usize> {
+    let mut added = 0;
+    for chunk in folders.chunks(100) {
+        let read: Vec<_> = chunk
+            .iter()
+            .filter_map(|folder| {
+                let path = results.node(folder);
+                let file = store::read_node(&path).ok()?;
+                Some(((*folder).clone(), file, numbers(&path).ok()?))
+            })
+            .collect();
+        let rows: Vec<Finished<'_>> = read
+            .iter()
+            .map(|(folder, file, (metrics, series))| Finished {
+                folder,
+                file,
+                metrics: metrics.clone(),
+                series: series.clone(),
+            })
+            .collect();
+        record.finished(&rows)?;
+        added += rows.len();
+    }
+    Ok(added)
+}
+
+/// The metrics and series of a folder, empty where there are none.
+///
+/// # Errors
+/// If a file is there and cannot be read.
+pub fn numbers(folder: &Path) -> Result<(crate::job::Metrics, crate::job::SeriesFile)> {
+    Ok((
+        read_json(&folder.join("metrics.json"))?.unwrap_or_default(),
+        read_json(&folder.join("series.json"))?.unwrap_or_default(),
+    ))
+}
+
+/// A JSON file, if it is there.
+///
+/// # Errors
+/// If it cannot be read, or holds something else.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| Problem::system(format!("{} cannot be understood: {e}", path.display()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Problem::os("read", path, &e)),
+    }
+}

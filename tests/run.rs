@@ -1,0 +1,196 @@
+//! The coordinator as a user meets it, on the fake worker: it runs what is missing, once, whatever
+//! happens in between.
+
+mod support;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+use support::{Bench, SPEC, Said};
+
+#[test]
+fn the_first_run_runs_everything_and_the_second_nothing() {
+    let bench = Bench::new(SPEC);
+    let first = bench.ablate(&["run", "spec.yaml"]).expect(0);
+    assert_eq!(first.started(), 21);
+    for piece in [
+        "does it run?",
+        "n = 2",
+        "no test is possible",
+        "results/spec/figures/spectra.pdf",
+        "results/spec/tables/main.tex",
+    ] {
+        assert!(first.out.contains(piece), "{piece} in\n{}", first.out);
+    }
+    let second = bench.ablate(&["run", "spec.yaml"]).expect(0);
+    assert_eq!(second.started(), 0);
+    assert_eq!(first.out, second.out, "the same answer");
+}
+
+#[test]
+fn changing_a_setting_runs_only_what_depends_on_it() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    bench.write("spec.yaml", &SPEC.replace("nfe: [10, 50]", "nfe: [10, 20]"));
+    let plan = bench.ablate(&["plan", "spec.yaml"]).expect(0);
+    assert!(plan.out.contains("train          0 to run,      4 finished"), "{}", plan.out);
+    assert!(plan.out.contains("sample         4 to run,      4 finished"), "{}", plan.out);
+    assert_eq!(bench.ablate(&["run", "spec.yaml"]).expect(0).started(), 8);
+}
+
+#[test]
+fn a_failing_node_blocks_only_what_lies_behind_it() {
+    let bench = Bench::new(SPEC);
+    let said =
+        bench.ablate_with(&["run", "spec.yaml"], "fail net[schedule=cosine,seed=0]").expect(1);
+    assert!(
+        said.err.contains("FAIL   net[schedule=cosine,seed=0] [bug] failing as told"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("1 node failed, 4 blocked behind"), "{}", said.err);
+    assert!(said.out.contains("Partial: 2 values missing."), "{}", said.out);
+    let why = bench.ablate(&["why", "net[schedule=cosine,seed=0]"]).expect(0);
+    assert!(why.out.contains("attempt 1 failed [bug]: failing as told"), "{}", why.out);
+    assert_eq!(bench.ablate(&["run", "spec.yaml"]).expect(0).started(), 5);
+}
+
+#[test]
+fn a_worker_that_dies_is_replaced_and_its_node_tried_again() {
+    let bench = Bench::new(SPEC);
+    let said = bench
+        .ablate_with(&["run", "spec.yaml"], "die draw[schedule=linear,nfe=10,seed=1] 2")
+        .expect(0);
+    assert!(said.err.contains("fake: dying as told; it is tried again"), "{}", said.err);
+    assert!(said.err.contains("attempt 3"), "{}", said.err);
+    let given_up = Bench::new(SPEC);
+    given_up.ablate_with(&["run", "spec.yaml"], "die maps").expect(1);
+}
+
+#[test]
+fn lines_that_are_no_events_are_shown_and_do_no_harm() {
+    let bench = Bench::new(SPEC);
+    let said = bench.ablate_with(&["run", "spec.yaml"], "garble maps").expect(0);
+    assert!(said.err.contains("unexpected output: this is no event"), "{}", said.err);
+}
+
+#[test]
+fn damage_that_a_node_would_read_is_named_and_repaired() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let nodes = bench.path("results/nodes");
+    let mut damaged = 0;
+    for entry in std::fs::read_dir(&nodes).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("dataset-") {
+            std::fs::write(path.join("artefact.txt"), "something else, of another length").unwrap();
+            damaged += 1;
+        } else if name.starts_with("train-") {
+            std::fs::remove_dir_all(path).unwrap();
+        }
+    }
+    assert_eq!(damaged, 1);
+    let said = bench.ablate(&["run", "spec.yaml"]).expect(0);
+    assert!(
+        said.err.contains("maps is damaged: artefact.txt has another size; it is made again"),
+        "{}",
+        said.err
+    );
+    assert_eq!(said.started(), 5);
+}
+
+#[test]
+fn a_deleted_database_is_rebuilt_from_the_folders() {
+    let bench = Bench::new(SPEC);
+    let first = bench.ablate(&["run", "spec.yaml"]).expect(0);
+    for name in ["ablate.sqlite", "ablate.sqlite-wal", "ablate.sqlite-shm"] {
+        let _ = std::fs::remove_file(bench.path("results").join(name));
+    }
+    let again = bench.ablate(&["run", "spec.yaml"]).expect(0);
+    assert_eq!((again.started(), again.out), (0, first.out));
+    assert!(
+        again.err.contains("21 nodes found in nodes/ and added to the database"),
+        "{}",
+        again.err
+    );
+}
+
+#[test]
+fn ctrl_c_leaves_in_seconds_with_75_and_the_same_command_goes_on() {
+    let bench = Bench::new(SPEC);
+    let child = bench.start(&["run", "spec.yaml"], "slow net 300");
+    std::thread::sleep(Duration::from_millis(600));
+    let begun = Instant::now();
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let said = Said::of(child.wait_with_output().unwrap()).expect(75);
+    assert!(begun.elapsed() < Duration::from_secs(8), "it took {:?}", begun.elapsed());
+    assert!(said.err.contains("stopped; the same command goes on"), "{}", said.err);
+    let plan = bench.ablate(&["plan", "spec.yaml"]).expect(0);
+    assert!(plan.out.contains("interrupted"), "{}", plan.out);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+}
+
+#[test]
+fn a_killed_coordinator_leaves_nothing_to_unlock() {
+    let bench = Bench::new(SPEC);
+    for wait in [50, 150, 300] {
+        let mut child = bench.start(&["run", "spec.yaml"], "slow net 60");
+        std::thread::sleep(Duration::from_millis(wait));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let query = "select count(*) from (select node from attempts where outcome = 'done' group by node having count(*) > 1)";
+    let twice = bench.ablate(&["query", query, "--csv"]).expect(0);
+    assert!(twice.out.trim().ends_with('0'), "{}", twice.out);
+}
+
+#[test]
+fn a_second_coordinator_is_refused_while_one_lives() {
+    let bench = Bench::new(SPEC);
+    let mut child = bench.start(&["run", "spec.yaml"], "slow net 200");
+    std::thread::sleep(Duration::from_millis(400));
+    let said = bench.ablate(&["run", "spec.yaml"]).expect(1);
+    assert!(said.err.contains("another `ablate run` is at work"), "{}", said.err);
+    let status = bench.ablate(&["status"]).expect(0);
+    assert!(status.out.contains("running train-"), "{}", status.out);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn why_names_the_field_that_differs() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    bench.write("spec.yaml", &SPEC.replace("steps: 100", "steps: 200"));
+    let said = bench.ablate(&["why", "net[schedule=linear,seed=0]"]).expect(0);
+    assert!(said.out.contains("settings.steps: 100 → 200"), "{}", said.out);
+    let skipped = bench.ablate(&["why", "maps"]).expect(0);
+    assert!(skipped.out.contains("maps is skipped: it is finished"), "{}", skipped.out);
+}
+
+#[test]
+fn the_database_answers_questions_and_refuses_to_be_changed() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let rows = bench
+        .ablate(&["query", "select count(*) from results where metric = 'error'", "--csv"])
+        .expect(0);
+    assert!(rows.out.contains('8'), "{}", rows.out);
+    let refused = bench.ablate(&["query", "delete from nodes"]).expect(2);
+    assert!(refused.err.contains("only reads"), "{}", refused.err);
+    bench.ablate(&["query", "select nothing from nowhere"]).expect(2);
+}
+
+#[test]
+fn show_and_log_tell_about_a_node() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let show = bench.ablate(&["show", "net[schedule=linear,seed=0]"]).expect(0);
+    for piece in ["objective.ddpm.beta_end: 0.02", "input   data = maps.train", "artefact.txt"] {
+        assert!(show.out.contains(piece), "{piece} in\n{}", show.out);
+    }
+    assert!(bench.ablate(&["log", "maps"]).expect(0).out.contains("attempt 1 on"));
+    let wrong = bench.ablate(&["show", "nett", "--spec", "spec.yaml"]).expect(2);
+    assert!(wrong.err.contains("did you mean `net`?"), "{}", wrong.err);
+}

@@ -1,0 +1,144 @@
+//! What `ablate check` says: every spec in `experiments/` passes, and every kind of mistake is told
+//! with its place and a hint, all at once.
+
+mod support;
+
+use std::path::Path;
+use support::{Bench, SPEC};
+
+#[test]
+fn every_spec_in_experiments_passes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut checked = 0;
+    for entry in std::fs::read_dir(root.join("experiments")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "yaml") {
+            Bench::new(SPEC).ablate(&["check", path.to_str().unwrap()]).expect(0);
+            checked += 1;
+        }
+    }
+    assert!(checked > 0);
+}
+
+/// Checks that a spec with `from` replaced by `to` is refused with all these pieces.
+fn refused(from: &str, to: &str, pieces: &[&str]) {
+    assert!(SPEC.contains(from), "{from}");
+    let bench = Bench::new(&SPEC.replacen(from, to, 1));
+    let said = bench.ablate(&["check", "spec.yaml"]).expect(2);
+    for piece in pieces {
+        assert!(said.err.contains(piece), "{piece} in\n{}", said.err);
+    }
+}
+
+#[test]
+fn an_unknown_key_has_a_suggestion() {
+    refused(
+        "schedule: $schedule",
+        "shedule: $schedule",
+        &["spec.yaml:6:46: unknown key `shedule`", "did you mean `schedule`?"],
+    );
+}
+
+#[test]
+fn a_missing_reference_has_a_suggestion() {
+    refused(
+        "from: net",
+        "from: nett",
+        &["spec.yaml:7:26: there is no node `nett`", "did you mean `net`?"],
+    );
+}
+
+#[test]
+fn a_reference_of_another_kind_is_refused() {
+    refused("from: net", "from: maps", &["`maps` is a dataset node", "`from` takes a train node"]);
+}
+
+#[test]
+fn a_circle_is_told() {
+    refused("data: maps", "data: net", &["`net` is a train node"]);
+    let circle = SPEC.replace("from: net", "from: draw");
+    let said = Bench::new(&circle).ablate(&["check", "spec.yaml"]).expect(2);
+    assert!(said.err.contains("`draw` is a sample node"), "{}", said.err);
+}
+
+#[test]
+fn an_axis_that_nothing_uses_is_refused() {
+    refused(
+        "{ schedule: [linear, cosine], nfe",
+        "{ schedul: [linear, cosine], nfe",
+        &["the axis `schedul` is neither", "did you mean `schedule`?"],
+    );
+    refused("seed: 0 }", "seed: 0, spare: 1 }", &["no node uses the variable `spare`"]);
+    refused(
+        "nfe: [10, 50]",
+        "net.model.unet.atention: [true, false]",
+        &["leads nowhere", "did you mean `attention`?"],
+    );
+}
+
+#[test]
+fn a_wrong_type_and_a_value_out_of_range_are_refused() {
+    refused("steps: 100", "steps: ten", &["`ten` is not a whole number"]);
+    refused("maps: 40", "maps: 1", &["1 is out of range", "between 4 and 1000000"]);
+    refused(
+        "nfe: [10, 50]",
+        "nfe: [10, 5000]",
+        &["spec.yaml:10:57", "5000 sampler steps, but the training has 1000 times"],
+    );
+}
+
+#[test]
+fn a_value_of_an_axis_is_blamed_at_its_own_place() {
+    refused(
+        "[linear, cosine]",
+        "[linear, cosin]",
+        &["spec.yaml:10:41: `cosin` is not known here", "did you mean `cosine`?"],
+    );
+}
+
+#[test]
+fn a_duplicate_key_is_refused() {
+    refused("  draw:", "  net: {}\n  draw:", &["spec.yaml:7:3: duplicate key `net`"]);
+}
+
+#[test]
+fn everything_is_told_at_once() {
+    let spec = SPEC
+        .replace("steps: 100", "steps: ten")
+        .replace("from: net", "from: nett")
+        .replace("maps: 40", "mapps: 40");
+    let said = Bench::new(&spec).ablate(&["check", "spec.yaml"]).expect(2);
+    assert_eq!(said.err.matches("error: ").count(), 4, "{}", said.err);
+}
+
+#[test]
+fn figures_and_tables_name_what_exists() {
+    refused(
+        "of: score.power_spectrum",
+        "of: score.power_spectra",
+        &["did you mean `score.power_spectrum`?"],
+    );
+    refused("score.power_spectrum.error", "score.power_spectrum.eror", &["did you mean `error`?"]);
+    refused("lines: schedule", "lines: shedule", &["there is no axis `shedule`"]);
+}
+
+#[test]
+fn a_file_that_is_no_spec_is_refused_without_harm() {
+    for text in ["", "- 1\n", "question: [\n", "a: &a [*a]\n", "\u{0}\u{1}", "question: ?\n"] {
+        let said = Bench::new(text).ablate(&["check", "spec.yaml"]).expect(2);
+        assert!(said.err.starts_with("error: "), "{text:?}: {}", said.err);
+    }
+    Bench::new("").ablate(&["check", "absent.yaml"]).expect(2);
+}
+
+#[test]
+fn one_at_a_time_includes_the_baseline_once() {
+    let spec = SPEC.replace(
+        "  main: { product: { schedule: [linear, cosine], nfe: [10, 50] }, seeds: 2 }",
+        "  main: { one_at_a_time: { cosine: { schedule: cosine }, loss: { net.objective.ddpm.loss: [l1, huber] } }, seeds: 2 }",
+    );
+    let spec = spec.replace(", lines: schedule, panels: nfe", ", lines: variant");
+    let said = Bench::new(&spec).ablate(&["plan", "spec.yaml", "--all"]).expect(0);
+    assert!(said.out.contains("train          8 to run"), "{}", said.out);
+    assert!(said.out.contains("net[loss=huber,seed=1]"), "{}", said.out);
+}

@@ -1,0 +1,98 @@
+//! A folder with a spec and results, and the `ablate` program on it with the fake worker.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The spec that most tests run: 2 schedules × 2 sampler lengths × 2 seeds, 21 nodes.
+pub const SPEC: &str = "\
+question: does it run?
+vars: { schedule: linear, nfe: 10, seed: 0 }
+nodes:
+  maps: { dataset: { log_normal_fields: { side: 16, maps: 40 } } }
+  net:
+    train: { data: maps, objective: { ddpm: { schedule: $schedule } }, steps: 100, seed: $seed }
+  draw: { sample: { from: net, sampler: { ddim: { steps: $nfe } }, count: 8, seed: $seed } }
+  score: { evaluate: { samples: draw, reference: maps, measures: [power_spectrum] } }
+sweeps:
+  main: { product: { schedule: [linear, cosine], nfe: [10, 50] }, seeds: 2 }
+figures:
+  spectra: { spectrum: { sweep: main, of: score.power_spectrum, lines: schedule, panels: nfe } }
+tables:
+  main: { sweep: main, columns: [score.power_spectrum.error], versus: baseline }
+";
+
+/// A folder of its own for one test.
+pub struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub fn new(spec: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("spec.yaml"), spec).unwrap();
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str], orders: &str) -> Command {
+        let program = Path::new(env!("CARGO_BIN_EXE_ablate"));
+        let fake = program.parent().unwrap().join("examples/fake-worker");
+        assert!(fake.exists(), "{} is built by `cargo test`", fake.display());
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.folder.path());
+        command.env("ABLATE_WORKER", fake).env("ABLATE_FAKE", orders).env("CI", "1");
+        command
+    }
+
+    /// Runs `ablate` with arguments; orders go to the fake worker.
+    pub fn ablate_with(&self, arguments: &[&str], orders: &str) -> Said {
+        Said::of(self.command(arguments, orders).output().unwrap())
+    }
+
+    pub fn ablate(&self, arguments: &[&str]) -> Said {
+        self.ablate_with(arguments, "")
+    }
+
+    /// Starts `ablate` and leaves it running.
+    pub fn start(&self, arguments: &[&str], orders: &str) -> Child {
+        self.command(arguments, orders)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
+/// What a program said, and its exit code.
+pub struct Said {
+    pub out: String,
+    pub err: String,
+    pub code: Option<i32>,
+}
+
+impl Said {
+    pub fn of(output: Output) -> Self {
+        Self {
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code(),
+        }
+    }
+
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// How many nodes were started.
+    pub fn started(&self) -> usize {
+        self.err.lines().filter(|line| line.contains("] start  ")).count()
+    }
+}

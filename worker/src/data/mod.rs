@@ -1,0 +1,8 @@
+//! Datasets: how they are made, what the network sees of them, and the way back.
+
+pub mod cosmology;
+pub mod dataset;
+pub mod log_normal;
+pub mod manifest;
+pub mod splitmix;
+pub mod transform;

@@ -1,0 +1,116 @@
+//! The evaluate node: one measure of samples, beside a reference.
+
+use crate::data::manifest::Manifest;
+use crate::files::write_json;
+use crate::measure::power_spectrum::{self as power, Estimator, Grid, Summary};
+use crate::serve::{Context, End, input};
+use ablate::job::{Better, Costs, Metric, Metrics, Series, SeriesFile};
+use ablate::npy;
+use ablate::problem::{Problem, Result};
+use ablate::settings::{Evaluate, Measure, PowerSpectrum};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Applies the measure that a job asks for.
+///
+/// # Errors
+/// If files cannot be read or written, or do not fit each other.
+pub fn run(context: &Context<'_>, settings: &Evaluate) -> Result<End> {
+    let start = Instant::now();
+    context.started(0, 1);
+    match &settings.measure {
+        Measure::PowerSpectrum(measure) => power_spectrum(context, measure)?,
+    }
+    context.costs(&Costs { seconds: start.elapsed().as_secs_f64(), steps: 1, memory_bytes: 0 })?;
+    Ok(End::Done)
+}
+
+/// The fields behind a role, with the manifest that describes them.
+fn fields(context: &Context<'_>, role: &str) -> Result<(npy::Array<f64>, Manifest)> {
+    let input = input(context.job, role)?;
+    let manifest = Manifest::read(&input.folder)?;
+    let path: PathBuf = match input.port.as_str() {
+        "out" => input.folder.join("samples.npy"),
+        split => Manifest::split_file(&input.folder, split),
+    };
+    let array = npy::read_f64(&path)?;
+    let side = manifest.side;
+    if array.shape.len() != 4
+        || array.shape[1] != 1
+        || array.shape[2..] != [side, side]
+        || array.shape[0] == 0
+    {
+        let sentence = format!(
+            "{} has the shape {:?}; [n, 1, {side}, {side}] is needed",
+            path.display(),
+            array.shape
+        );
+        return Err(Problem::system(sentence));
+    }
+    Ok((array, manifest))
+}
+
+fn power_spectrum(context: &Context<'_>, measure: &PowerSpectrum) -> Result<()> {
+    let (samples, ours) = fields(context, "samples")?;
+    let (reference, theirs) = fields(context, "reference")?;
+    let box_mpc_h = theirs
+        .box_mpc_h
+        .ok_or_else(|| Problem::system("the reference has no box, so no wave numbers"))?;
+    if (ours.side, ours.box_mpc_h) != (theirs.side, theirs.box_mpc_h) {
+        return Err(Problem::system("samples and reference differ in side or box"));
+    }
+    let estimator =
+        Estimator::new(Grid { side: ours.side, dimensions: 2, box_mpc_h }, measure.binning, 0);
+    let spectra = power::spectra(&estimator, &samples.data)?;
+    let truth = power::spectra(&estimator, &reference.data)?;
+    let (mean, known) = (power::summarise(&spectra), power::summarise(&truth));
+    let (ratio, ratio_error) = power::ratio(&mean, spectra.len(), &known, truth.len());
+    let deviations = power::deviations(&spectra, &truth);
+    let metric = |value: f64, better| Metric { value, unit: String::new(), better };
+    let metrics = Metrics::from([
+        ("error".to_owned(), metric(power::error(&spectra, &truth), Better::Lower)),
+        (
+            "floor".to_owned(),
+            metric(power::floor(&truth, spectra.len()).unwrap_or(f64::NAN), Better::Neither),
+        ),
+        (
+            "max_deviation".to_owned(),
+            metric(deviations.into_iter().fold(0.0, f64::max), Better::Lower),
+        ),
+    ]);
+    let work = &context.job.work;
+    write_json(&work.join("metrics.json"), &metrics)?;
+    let columns = columns(&estimator, mean, known, ratio, ratio_error);
+    let series = Series { x_unit: "h/Mpc".to_owned(), y_unit: "(Mpc/h)^2".to_owned(), columns };
+    write_json(
+        &work.join("series.json"),
+        &SeriesFile::from([("power_spectrum".to_owned(), series)]),
+    )?;
+    let bins = estimator.k_h_mpc.len();
+    npy::write_f64(&work.join("spectra.npy"), &[spectra.len(), bins], &spectra.concat())
+}
+
+fn columns(
+    estimator: &Estimator,
+    mean: Summary,
+    known: Summary,
+    ratio: Vec<f64>,
+    ratio_error: Vec<f64>,
+) -> BTreeMap<String, Vec<f64>> {
+    let named = [
+        ("x", estimator.k_h_mpc.clone()),
+        ("modes", estimator.modes.clone()),
+        ("mean", mean.mean),
+        ("deviation", mean.deviation),
+        ("low", mean.low),
+        ("high", mean.high),
+        ("reference_mean", known.mean),
+        ("reference_deviation", known.deviation),
+        ("reference_low", known.low),
+        ("reference_high", known.high),
+        ("ratio", ratio),
+        ("ratio_error", ratio_error),
+    ];
+    named.into_iter().map(|(name, values)| (name.to_owned(), values)).collect()
+}

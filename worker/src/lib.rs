@@ -1,0 +1,43 @@
+//! The tensors of Ablate: what `ablate-worker` does with a job. The coordinator never links this.
+
+pub mod random;
+
+pub mod noise;
+
+pub mod predict;
+
+pub mod loss;
+
+pub mod embedding;
+
+pub mod net;
+
+pub mod optimizer;
+
+pub mod ema;
+
+pub mod samplers;
+
+pub mod data;
+
+pub mod measure;
+
+pub mod files;
+
+mod cuda;
+
+pub mod device;
+
+pub mod weights;
+
+pub mod checkpoint;
+
+pub mod picture;
+
+pub mod train;
+
+pub mod sample;
+
+pub mod evaluate;
+
+pub mod serve;

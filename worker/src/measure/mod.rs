@@ -1,0 +1,3 @@
+//! The measures of evaluate nodes: tensor-free, in 64 bits.
+
+pub mod power_spectrum;

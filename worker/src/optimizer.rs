@@ -1,0 +1,239 @@
+//! AdamW whose state can be saved: its moments are tensors by the names of the parameters, and its
+//! step count is a number. (The optimisers of tch can do neither.) It changes parameters in place.
+
+use crate::net::flat::{self, Flat};
+use crate::net::{self, Tensors};
+use ablate::problem::{Problem, Result};
+use ablate::settings;
+use tch::{Tensor, no_grad};
+
+/// Prefixes of the two moments in an exported state, as PyTorch names them.
+const PREFIXES: [&str; 2] = ["exp_avg.", "exp_avg_sq."];
+
+/// Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), as PyTorch computes it.
+#[derive(Debug)]
+pub struct AdamW {
+    settings: settings::AdamW,
+    steps: u64,
+    /// Running means of the gradients and of their squares.
+    moments: [Flat; 2],
+}
+
+impl AdamW {
+    /// Makes an optimiser of `parameters` that has not taken a step.
+    pub fn new(settings: &settings::AdamW, parameters: &Tensors) -> Self {
+        let moments = [Flat::zeros(parameters), Flat::zeros(parameters)];
+        Self { settings: settings.clone(), steps: 0, moments }
+    }
+
+    /// Returns how many steps were taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Returns the learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        warmed_up(self.settings.learning_rate, self.settings.warmup, self.steps)
+    }
+
+    /// Takes one step along the gradients of `parameters`, those given at first, and forgets the
+    /// gradients; a missing gradient counts as zero.
+    pub fn step(&mut self, parameters: &Tensors) {
+        let gradient = flat::join_gradients(parameters);
+        let weights = self.next_weights(flat::join(parameters.values()), &gradient);
+        no_grad(|| {
+            for (weight, next) in parameters.values().zip(flat::split(&weights, parameters)) {
+                weight.shallow_clone().copy_(&next);
+            }
+        });
+        forget_gradients(parameters);
+    }
+
+    /// Moves the moments on, and all weights with them; both vectors are `[numbers in all]`.
+    fn next_weights(&mut self, mut weights: Tensor, gradient: &Tensor) -> Tensor {
+        let rate = self.learning_rate();
+        let s = &self.settings;
+        self.steps += 1;
+        // Beyond 2^31 steps the powers are zero anyway.
+        let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        let step_size = rate / (1.0 - s.beta_1.powi(power));
+        let root_correction = (1.0 - s.beta_2.powi(power)).sqrt();
+        let [mut first, mut second] = self.moments.each_ref().map(Flat::vector);
+        if s.weight_decay > 0.0 {
+            let _ = weights.g_mul_scalar_(1.0 - rate * s.weight_decay);
+        }
+        let _ = first.lerp_(gradient, 1.0 - s.beta_1);
+        let _ = second.g_mul_scalar_(s.beta_2).g_add_(&(gradient.square() * (1.0 - s.beta_2)));
+        let root = second.sqrt().g_div_scalar_(root_correction).g_add_scalar_(s.epsilon);
+        weights - first / root * step_size
+    }
+
+    /// Returns copies of the moments, as `exp_avg.<name>` and `exp_avg_sq.<name>`.
+    pub fn export(&self) -> Tensors {
+        let named = |(prefix, moment): (&'static str, &Flat)| {
+            let copies = net::copies(moment.views());
+            copies.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+        };
+        PREFIXES.into_iter().zip(&self.moments).flat_map(named).collect()
+    }
+
+    /// Takes back what [`AdamW::export`] gave after so many `steps`.
+    ///
+    /// # Errors
+    /// If a moment is missing, unknown or of another shape.
+    pub fn import(&mut self, steps: u64, state: &Tensors) -> Result<()> {
+        let known = |name: &&String| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if let Some(name) = state.keys().find(|name| !known(name)) {
+            return Err(Problem::system(format!("`{name}` is no moment of AdamW")));
+        }
+        for (prefix, moment) in PREFIXES.into_iter().zip(&self.moments) {
+            let of_this = state.iter().filter_map(|(name, tensor)| {
+                Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone()))
+            });
+            net::load(moment.views(), &of_this.collect())?;
+        }
+        self.steps = steps;
+        Ok(())
+    }
+}
+
+/// Returns the learning rate of a step (0-based): it rises linearly over the first `warmup` steps.
+pub fn warmed_up(rate: f64, warmup: u64, step: u64) -> f64 {
+    rate * ((step + 1) as f64 / warmup.max(1) as f64).min(1.0)
+}
+
+/// Scales all gradients down together where their common norm exceeds `largest`, as PyTorch's
+/// `clip_grad_norm_` does; returns the norm before, a scalar tensor (0 without any gradient).
+pub fn clip_gradients(parameters: &Tensors, largest: f64) -> Tensor {
+    let norm = gradient_norm(parameters);
+    no_grad(|| {
+        let factor = (largest / (&norm + 1e-6)).clamp_max(1.0);
+        for mut gradient in gradients(parameters) {
+            let _ = gradient.g_mul_(&factor);
+        }
+    });
+    norm
+}
+
+/// Returns the Euclidean norm of all gradients together, a scalar tensor (0 without any gradient).
+pub fn gradient_norm(parameters: &Tensors) -> Tensor {
+    let gradient = flat::join_gradients(parameters);
+    // In 32 bits `norm` of millions of numbers is off by 1e-4; `sum`, which adds pairs, is not.
+    gradient.square().sum(gradient.kind()).sqrt()
+}
+
+/// Sets all gradients to zero.
+pub fn forget_gradients(parameters: &Tensors) {
+    for mut gradient in gradients(parameters) {
+        let _ = no_grad(|| gradient.zero_());
+    }
+}
+
+fn gradients(parameters: &Tensors) -> impl Iterator<Item = Tensor> {
+    parameters.values().map(Tensor::grad).filter(Tensor::defined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    fn parameters() -> Tensors {
+        let weight = Tensor::from_slice(&[1.0, -2.0]).set_requires_grad(true);
+        Tensors::from([("weight".to_owned(), weight)])
+    }
+
+    /// One step on the loss sum(weight^2) / 2, whose gradient is the weight.
+    fn descend(optimizer: &mut AdamW, parameters: &Tensors) {
+        let weight = &parameters["weight"];
+        (weight.square().sum(Kind::Double) * 0.5).backward();
+        optimizer.step(parameters);
+    }
+
+    fn values(parameters: &Tensors) -> Vec<f64> {
+        Vec::try_from(&parameters["weight"].detach()).unwrap()
+    }
+
+    #[test]
+    fn the_first_step_goes_by_the_learning_rate_whatever_the_gradient() {
+        let parameters = parameters();
+        let settings =
+            settings::AdamW { learning_rate: 0.1, epsilon: 1e-16, ..settings::AdamW::default() };
+        descend(&mut AdamW::new(&settings, &parameters), &parameters);
+        for (got, want) in values(&parameters).into_iter().zip([0.9, -1.9]) {
+            assert!((got - want).abs() < 1e-12, "{got}");
+        }
+    }
+
+    #[test]
+    fn weight_decay_shrinks_without_passing_through_the_moments() {
+        let parameters = parameters();
+        let settings = settings::AdamW {
+            learning_rate: 0.1,
+            weight_decay: 0.5,
+            epsilon: 1e-16,
+            ..settings::AdamW::default()
+        };
+        descend(&mut AdamW::new(&settings, &parameters), &parameters);
+        let want = 1.0 - 0.1 * 0.5 - 0.1;
+        assert!((values(&parameters)[0] - want).abs() < 1e-12);
+    }
+
+    #[test]
+    fn ten_steps_are_five_and_a_restart_and_five() {
+        let settings = settings::AdamW { warmup: 7, ..settings::AdamW::default() };
+        let (through, resumed) = (parameters(), parameters());
+        let mut optimizer = AdamW::new(&settings, &through);
+        (0..10).for_each(|_| descend(&mut optimizer, &through));
+
+        let mut early = AdamW::new(&settings, &resumed);
+        (0..5).for_each(|_| descend(&mut early, &resumed));
+        let mut late = AdamW::new(&settings, &resumed);
+        late.import(early.steps(), &early.export()).unwrap();
+        (0..5).for_each(|_| descend(&mut late, &resumed));
+        assert_eq!(values(&through), values(&resumed));
+        assert_ne!(values(&through), values(&parameters()));
+    }
+
+    #[test]
+    fn a_state_with_a_missing_or_a_foreign_moment_is_refused() {
+        let parameters = parameters();
+        let mut optimizer = AdamW::new(&settings::AdamW::default(), &parameters);
+        let mut state = optimizer.export();
+        let moment = state.remove("exp_avg_sq.weight").unwrap();
+        assert!(optimizer.import(1, &state).is_err());
+        state.insert("exp_avg_sq.weight".to_owned(), moment.shallow_clone());
+        assert!(optimizer.import(1, &state).is_ok());
+        state.insert("momentum.weight".to_owned(), moment);
+        assert!(optimizer.import(1, &state).is_err());
+    }
+
+    #[test]
+    fn the_learning_rate_rises_over_the_warmup_and_stays() {
+        let rates: Vec<f64> = (0..5).map(|step| warmed_up(1.0, 4, step)).collect();
+        assert_eq!(rates, [0.25, 0.5, 0.75, 1.0, 1.0]);
+        assert_eq!(warmed_up(1.0, 0, 0), 1.0);
+    }
+
+    #[test]
+    fn a_long_gradient_is_cut_to_the_limit_and_a_short_one_is_left() {
+        for (largest, want) in [(1.0, 1.0), (100.0, 5.0_f64.sqrt())] {
+            let parameters = parameters();
+            (parameters["weight"].square().sum(Kind::Double) * 0.5).backward();
+            let before = clip_gradients(&parameters, largest).double_value(&[]);
+            assert!((before - 5.0_f64.sqrt()).abs() < 1e-12);
+            assert!((gradient_norm(&parameters).double_value(&[]) - want).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn without_gradients_nothing_moves() {
+        let parameters = Tensors::from([(
+            "weight".to_owned(),
+            Tensor::ones([2], (Kind::Double, Device::Cpu)).set_requires_grad(true),
+        )]);
+        AdamW::new(&settings::AdamW::default(), &parameters).step(&parameters);
+        assert_eq!(values(&parameters), [1.0, 1.0]);
+        assert_eq!(clip_gradients(&parameters, 1.0).double_value(&[]), 0.0);
+    }
+}

@@ -1,0 +1,198 @@
+//! The sample node: draws samples batch by batch. The noise of sample i belongs to (seed, i), so
+//! neither the batch size nor an interruption changes what is drawn; a node that was cut short goes
+//! on after its last whole batch.
+
+use crate::data::manifest::Manifest;
+use crate::files::write_json;
+use crate::net::{self, Network};
+use crate::noise::Process;
+use crate::picture;
+use crate::random::Stream;
+use crate::samplers::Chain;
+use crate::serve::{Context, End, input};
+use crate::weights;
+use ablate::job::{Better, Costs, Metric, Metrics};
+use ablate::npy::{self, Writer};
+use ablate::problem::{Problem, Result};
+use ablate::settings::{Kind, Objective, Sample, Settings, Train};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::Instant;
+use tch::{Tensor, nn, no_grad};
+
+/// `progress.json`: how many samples are on disk; gone when the node is finished.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    done: usize,
+    clamped: u64,
+}
+
+const PROGRESS: &str = "progress.json";
+
+/// Draws the samples that a job asks for.
+///
+/// # Errors
+/// If files cannot be read or written.
+pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
+    let start = Instant::now();
+    let trained = &input(context.job, "from")?.folder;
+    let manifest = Manifest::read(trained)?;
+    let network = load(context, settings, trained, &manifest)?;
+    let train = train_settings(trained)?;
+    let Objective::Ddpm(ddpm) = &train.objective;
+    let process = Process::new(ddpm);
+    let chain = Chain::new(&settings.sampler, &process)?;
+    let work = &context.job.work;
+    let mut progress: Progress =
+        ablate::survey::read_json(&work.join(PROGRESS))?.unwrap_or_default();
+    let count = settings.count as usize;
+    let shape = [count, manifest.channels, manifest.side, manifest.side];
+    let path = work.join("samples.npy");
+    let mut writer = Writer::open(&path, &shape, progress.done).or_else(|_| {
+        progress = Progress::default();
+        Writer::open(&path, &shape, 0)
+    })?;
+    let first = progress.done;
+    let units = chain.nfe() as u64;
+    context.started(first as u64 * units, settings.count * units);
+    while progress.done < count {
+        let batch = progress.done..(progress.done + settings.batch as usize).min(count);
+        let draw = Draw { context, settings, chain: &chain, network: network.as_ref() };
+        let Some(seen) = draw.batch(batch.clone(), &shape)? else {
+            return Ok(End::Stopped(progress.done as u64 * units));
+        };
+        let mut physical = Vec::with_capacity(seen.len());
+        for y in seen {
+            let (x, clamped) = manifest.transform.inverse(y);
+            progress.clamped += u64::from(clamped);
+            physical.push(x);
+        }
+        writer.push(&physical)?;
+        writer.sync()?;
+        progress.done = batch.end;
+        write_json(&work.join(PROGRESS), &progress)?;
+        context.checkpoint(progress.done as u64 * units);
+    }
+    publish(context, &manifest, &chain, &progress, &path)?;
+    let drawn = (count - first) as u64 * units;
+    context.costs(&Costs {
+        seconds: start.elapsed().as_secs_f64(),
+        steps: drawn,
+        memory_bytes: 0,
+    })?;
+    let _ = std::fs::remove_file(work.join(PROGRESS));
+    Ok(End::Done)
+}
+
+/// The network with the weights that the settings name.
+fn load(
+    context: &Context<'_>,
+    settings: &Sample,
+    trained: &Path,
+    manifest: &Manifest,
+) -> Result<Box<dyn Network>> {
+    let word = settings
+        .weights
+        .ok_or_else(|| Problem::system("the job does not say which weights"))?
+        .word();
+    let train = train_settings(trained)?;
+    let store = nn::VarStore::new(context.device);
+    let network = net::build(&train.model, manifest.channels as i64, &store.root());
+    let (values, _) = weights::read(&trained.join(format!("{word}.safetensors")))?;
+    net::load(&net::parameters(&store), &values)?;
+    Ok(network)
+}
+
+/// The settings of the train node in a folder.
+fn train_settings(folder: &Path) -> Result<Train> {
+    let file = ablate::store::read_node(folder)?;
+    match Settings::from_full(Kind::Train, &file.settings) {
+        Ok(Settings::Train(train)) => Ok(train),
+        _ => Err(Problem::system(format!(
+            "{} is not a train node of this version",
+            folder.display()
+        ))),
+    }
+}
+
+/// All that drawing one batch needs.
+struct Draw<'d> {
+    context: &'d Context<'d>,
+    settings: &'d Sample,
+    chain: &'d Chain,
+    network: &'d dyn Network,
+}
+
+impl Draw<'_> {
+    /// The samples with these indices as the network sees them; `None` if the job was asked to stop.
+    fn batch(
+        &self,
+        indices: std::ops::Range<usize>,
+        shape: &[usize; 4],
+    ) -> Result<Option<Vec<f32>>> {
+        let units = self.chain.nfe() as u64;
+        let mut x = self.noise("start", &indices, 0, shape);
+        for i in 0..self.chain.nfe() {
+            if self.context.stop() {
+                return Ok(None);
+            }
+            let predict = |x: &Tensor, time: usize| {
+                let times =
+                    Tensor::full([x.size()[0]], time as i64, (tch::Kind::Int64, x.device()));
+                self.network.forward(x, &times)
+            };
+            let noise = |step: usize| self.noise("step", &indices, step as u64 + 1, shape);
+            x = no_grad(|| self.chain.step(i, &x, predict, noise));
+            let done = indices.start as u64 * units + (i as u64 + 1) * indices.len() as u64;
+            self.context.progress(done, self.settings.count * units, None);
+        }
+        let flat = x.to_device(tch::Device::Cpu).contiguous().view([-1]);
+        Vec::try_from(&flat).map(Some).map_err(|e: tch::TchError| Problem::system(e.to_string()))
+    }
+
+    /// Noise of each sample at a step, from streams of its own.
+    fn noise(
+        &self,
+        purpose: &'static str,
+        indices: &std::ops::Range<usize>,
+        step: u64,
+        shape: &[usize; 4],
+    ) -> Tensor {
+        let each: usize = shape[1..].iter().product();
+        let numbers: Vec<f32> = indices
+            .clone()
+            .flat_map(|i| {
+                Stream::new(self.settings.seed, purpose, (i as u64) << 24 | step).normal_f32(each)
+            })
+            .collect();
+        let size = [indices.len() as i64, shape[1] as i64, shape[2] as i64, shape[3] as i64];
+        Tensor::from_slice(&numbers).view(size).to_device(self.context.device)
+    }
+}
+
+/// Writes the manifest, the metrics and the picture.
+fn publish(
+    context: &Context<'_>,
+    manifest: &Manifest,
+    chain: &Chain,
+    progress: &Progress,
+    samples: &Path,
+) -> Result<()> {
+    let array = npy::read_f32(samples)?;
+    let metric =
+        |value: f64, unit: &str| Metric { value, unit: unit.to_owned(), better: Better::Neither };
+    let seen: Vec<f64> =
+        array.data.iter().map(|x| f64::from(manifest.transform.forward(*x))).collect();
+    let mean = seen.iter().sum::<f64>() / seen.len() as f64;
+    let deviation =
+        (seen.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / seen.len() as f64).sqrt();
+    let metrics = Metrics::from([
+        ("nfe".to_owned(), metric(chain.nfe() as f64, "evaluations")),
+        ("clamped".to_owned(), metric(progress.clamped as f64 / seen.len() as f64, "")),
+        ("mean".to_owned(), metric(mean, "train deviations")),
+        ("deviation".to_owned(), metric(deviation, "train deviations")),
+    ]);
+    write_json(&context.job.work.join("metrics.json"), &metrics)?;
+    manifest.write(&context.job.work)?;
+    picture::grid(&context.job.work.join("samples.png"), &seen, manifest)
+}

@@ -1,0 +1,144 @@
+//! What a train node publishes at its length: weights, history, metrics.
+
+use super::session::Session;
+use crate::data::manifest::Manifest;
+use crate::files::write_json;
+use crate::net;
+use crate::serve::Context;
+use crate::weights;
+use ablate::job::{Better, Costs, Metric, Metrics, Series, SeriesFile};
+use ablate::problem::Result;
+use ablate::settings::{Identity, Setting};
+use ablate::store::write_aside;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Points of the loss curve, at most; the history holds every step.
+const POINTS: usize = 1000;
+
+/// Steps over which the final loss is averaged.
+const LAST: usize = 100;
+
+/// Writes everything into the work folder.
+pub(super) fn publish(
+    context: &Context<'_>,
+    session: &mut Session<'_>,
+    manifest: &Manifest,
+    took: Duration,
+    steps: u64,
+) -> Result<()> {
+    // A length between two validations gets one of its own, which the trajectory does not remember:
+    // a longer training must not depend on the lengths published on its way.
+    if session.state.validations.last().is_none_or(|(step, ..)| *step != session.state.step) {
+        session.validate()?;
+    }
+    let work = &context.job.work;
+    manifest.write(work)?;
+    write_weights(context, session, manifest)?;
+    write_json(&work.join("metrics.json"), &metrics(session))?;
+    write_json(&work.join("series.json"), &series(session))?;
+    write_aside(&work.join("history.csv"), history(session).as_bytes())?;
+    write_json(&work.join("arithmetic.json"), &session.state.arithmetic)?;
+    context.costs(&Costs { seconds: took.as_secs_f64(), steps, memory_bytes: 0 })
+}
+
+fn write_weights(context: &Context<'_>, session: &Session<'_>, manifest: &Manifest) -> Result<()> {
+    let metadata = json!({
+        "model": session.settings.model.write(Identity::Full),
+        "objective": session.settings.objective.write(Identity::Full),
+        "channels": manifest.channels,
+        "side": manifest.side,
+    });
+    let all = [
+        ("last", Some(&session.net.parameters)),
+        ("ema", session.average.as_ref().map(|average| average.ema.average())),
+        ("best", session.best.as_ref()),
+        ("best_ema", session.best_average.as_ref()),
+    ];
+    for (word, tensors) in all {
+        if let Some(tensors) = tensors {
+            weights::write(
+                &context.job.work.join(format!("{word}.safetensors")),
+                tensors,
+                &metadata,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn metrics(session: &Session<'_>) -> Metrics {
+    let metric = |value: f64, better| Metric { value, unit: String::new(), better };
+    let last = &session.losses[session.losses.len().saturating_sub(LAST)..];
+    let mut metrics = Metrics::from([
+        (
+            "loss".to_owned(),
+            metric(last.iter().sum::<f64>() / last.len().max(1) as f64, Better::Lower),
+        ),
+        ("steps".to_owned(), metric(session.state.step as f64, Better::Neither)),
+        (
+            "parameters".to_owned(),
+            metric(net::count(&session.net.parameters) as f64, Better::Neither),
+        ),
+    ]);
+    let mut put = |name: &str, value: Option<f64>| {
+        metrics.extend(value.map(|value| (name.to_owned(), metric(value, Better::Lower))));
+    };
+    put("validation_loss", session.state.validations.last().map(|(_, plain, _)| *plain));
+    put(
+        "validation_loss_ema",
+        session.state.validations.last().and_then(|(_, _, average)| *average),
+    );
+    put("best_validation_loss", session.state.best.map(|(loss, _)| loss));
+    put("best_validation_loss_ema", session.state.best_ema.map(|(loss, _)| loss));
+    metrics
+}
+
+fn series(session: &Session<'_>) -> SeriesFile {
+    let curve = |x: Vec<f64>, mean: Vec<f64>| Series {
+        x_unit: "step".to_owned(),
+        y_unit: String::new(),
+        columns: BTreeMap::from([("x".to_owned(), x), ("mean".to_owned(), mean)]),
+    };
+    let width = session.losses.len().div_ceil(POINTS).max(1);
+    let bins = session.losses.chunks(width).enumerate();
+    let (x, mean) = bins
+        .map(|(i, bin)| {
+            let middle = (i * width) as f64 + (bin.len() as f64 + 1.0) / 2.0;
+            (middle, bin.iter().sum::<f64>() / bin.len() as f64)
+        })
+        .unzip();
+    let mut all = SeriesFile::from([("loss".to_owned(), curve(x, mean))]);
+    let validations = &session.state.validations;
+    if !validations.is_empty() {
+        let steps: Vec<f64> = validations.iter().map(|(step, ..)| *step as f64).collect();
+        let plain = validations.iter().map(|(_, plain, _)| *plain).collect();
+        all.insert("validation_loss".to_owned(), curve(steps.clone(), plain));
+        let average: Vec<f64> = validations.iter().filter_map(|(_, _, average)| *average).collect();
+        if average.len() == steps.len() {
+            all.insert("validation_loss_ema".to_owned(), curve(steps, average));
+        }
+    }
+    all
+}
+
+/// `history.csv`: a line a step; validation losses stand at their steps.
+fn history(session: &Session<'_>) -> String {
+    let mut out = String::from("step,loss,validation_loss,validation_loss_ema\n");
+    let validations: BTreeMap<u64, (f64, Option<f64>)> = session
+        .state
+        .validations
+        .iter()
+        .map(|(step, plain, average)| (*step, (*plain, *average)))
+        .collect();
+    for (i, loss) in session.losses.iter().enumerate() {
+        let step = i as u64 + 1;
+        let (plain, average) = validations
+            .get(&step)
+            .map_or((None, None), |(plain, average)| (Some(*plain), *average));
+        let cell = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+        out += &format!("{step},{loss},{},{}\n", cell(plain), cell(average));
+    }
+    out
+}

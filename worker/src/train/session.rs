@@ -1,0 +1,326 @@
+//! The state of a training in memory, and one step of it. Every random number belongs to (seed,
+//! purpose, step), so the state needs no generator.
+
+use super::NOT_A_NUMBER;
+use crate::checkpoint::{Checkpoint, State, insert};
+use crate::data::manifest::Manifest;
+use crate::ema::{Decay, Ema};
+use crate::loss;
+use crate::net::{self, Network, Tensors};
+use crate::noise::Process;
+use crate::optimizer::{AdamW, clip_gradients};
+use crate::random::Stream;
+use crate::serve::Context;
+use ablate::job::Arithmetic;
+use ablate::problem::{Problem, Result};
+use ablate::settings::{Loss, Objective, Optimizer, Train};
+use std::path::Path;
+use tch::{Device, Kind, Tensor, nn, no_grad};
+
+/// A network and its parameters, which share their memory.
+pub(super) struct Net {
+    network: Box<dyn Network>,
+    pub(super) parameters: Tensors,
+}
+
+impl Net {
+    fn new(settings: &Train, channels: i64, device: Device) -> Self {
+        let store = nn::VarStore::new(device);
+        let network = net::build(&settings.model, channels, &store.root());
+        net::initialise(&store, settings.seed);
+        Self { network, parameters: net::parameters(&store) }
+    }
+}
+
+/// The moving average of the weights, and a network to judge it with.
+pub(super) struct Average {
+    pub(super) ema: Ema,
+    judge: Net,
+}
+
+/// A training in memory.
+pub(super) struct Session<'s> {
+    pub(super) settings: &'s Train,
+    pub(super) net: Net,
+    pub(super) average: Option<Average>,
+    pub(super) best: Option<Tensors>,
+    pub(super) best_average: Option<Tensors>,
+    pub(super) state: State,
+    pub(super) losses: Vec<f64>,
+    optimizer: AdamW,
+    process: Process,
+    loss: Loss,
+    maps: Tensor,
+    held_out: Option<HeldOut>,
+    device: Device,
+    /// Losses that are still on the device.
+    pending: Vec<Tensor>,
+    /// Losses that have been told.
+    told: usize,
+}
+
+/// The validation split with its fixed times and noise.
+struct HeldOut {
+    maps: Tensor,
+    times: Tensor,
+    noise: Tensor,
+}
+
+/// Losses read from the device at once.
+const PENDING: usize = 64;
+
+impl<'s> Session<'s> {
+    pub(super) fn new(
+        context: &Context<'_>,
+        settings: &'s Train,
+        manifest: &Manifest,
+        folder: &Path,
+        split: &str,
+    ) -> Result<Self> {
+        let device = context.device;
+        let channels = manifest.channels as i64;
+        let net = Net::new(settings, channels, device);
+        let Objective::Ddpm(ddpm) = &settings.objective;
+        let Optimizer::AdamW(adamw) = &settings.optimizer;
+        let process = Process::new(ddpm);
+        let held_out = match settings.validation.on() {
+            Some(validation) => {
+                let maps = manifest.load(folder, "validation", device)?;
+                Some(HeldOut::new(maps, validation.items, process.timesteps()))
+            }
+            None => None,
+        };
+        Ok(Self {
+            settings,
+            optimizer: AdamW::new(adamw, &net.parameters),
+            average: settings.ema.on().map(|largest| Average {
+                ema: Ema::new(Decay::Ramp(largest), &net.parameters),
+                judge: Net::new(settings, channels, device),
+            }),
+            net,
+            best: None,
+            best_average: None,
+            state: State {
+                step: 0,
+                best: None,
+                best_ema: None,
+                validations: vec![],
+                arithmetic: vec![],
+            },
+            losses: vec![],
+            process,
+            loss: ddpm.loss,
+            maps: manifest.load(folder, split, device)?,
+            held_out,
+            device,
+            pending: vec![],
+            told: 0,
+        })
+    }
+
+    pub(super) fn step(&self) -> u64 {
+        self.state.step
+    }
+
+    /// Notes what the bits depend on from here.
+    pub(super) fn note_arithmetic(&mut self, now: &Arithmetic) {
+        if self.state.arithmetic.last() != Some(now) {
+            self.state.arithmetic.push(now.clone());
+        }
+    }
+
+    /// One optimiser step, and a validation if one is due.
+    pub(super) fn advance(&mut self) -> Result<()> {
+        let step = self.state.step;
+        let x0 = self.batch(step);
+        let size = x0.size();
+        let numbers = size.iter().product::<i64>() as usize;
+        let seed = self.settings.seed;
+        let mut times = Stream::new(seed, "times", step);
+        let times: Vec<i64> =
+            (0..size[0]).map(|_| times.below(self.process.timesteps() as u64) as i64).collect();
+        let times = Tensor::from_slice(&times).to_device(self.device);
+        let noise = Tensor::from_slice(&Stream::new(seed, "noise", step).normal_f32(numbers));
+        let noise = noise.view(size.as_slice()).to_device(self.device);
+        let noisy = self.process.noisy(&x0, &noise, &times);
+        let predicted = self.net.network.forward(&noisy, &times);
+        let loss = loss::mean(self.loss, &predicted, &noise);
+        loss.backward();
+        if let Some(largest) = self.settings.gradient_clip.on() {
+            let _ = clip_gradients(&self.net.parameters, largest);
+        }
+        self.optimizer.step(&self.net.parameters);
+        if let Some(average) = &mut self.average {
+            average.ema.update(&self.net.parameters);
+        }
+        self.pending.push(loss.detach());
+        self.state.step += 1;
+        if self.pending.len() >= PENDING {
+            self.flush()?;
+        }
+        match self.settings.validation.on() {
+            Some(validation) if self.state.step % validation.every == 0 => self.validate(),
+            _ => Ok(()),
+        }
+    }
+
+    /// The maps of a step: every epoch has an order of its own, its last batch may be smaller.
+    fn batch(&self, step: u64) -> Tensor {
+        let items = self.maps.size()[0] as usize;
+        let batch = self.settings.batch as usize;
+        let per_epoch = items.div_ceil(batch) as u64;
+        let (epoch, within) = (step / per_epoch, (step % per_epoch) as usize);
+        let order = Stream::new(self.settings.seed, "order", epoch).permutation(items);
+        let chosen: Vec<i64> =
+            order.iter().skip(within * batch).take(batch).map(|i| *i as i64).collect();
+        self.maps.index_select(0, &Tensor::from_slice(&chosen).to_device(self.device))
+    }
+
+    /// Reads the losses that are still on the device.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let stacked = Tensor::stack(&std::mem::take(&mut self.pending), 0)
+            .to_kind(Kind::Double)
+            .to_device(Device::Cpu);
+        let read: Vec<f64> =
+            Vec::try_from(&stacked).map_err(|e: tch::TchError| Problem::system(e.to_string()))?;
+        for loss in read {
+            self.losses.push(loss);
+            if !loss.is_finite() {
+                return Err(Problem::system(format!(
+                    "the loss {NOT_A_NUMBER} at step {}",
+                    self.losses.len()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The mean loss of the steps since the last call.
+    pub(super) fn recent_loss(&mut self) -> Result<Option<f64>> {
+        self.flush()?;
+        let recent = &self.losses[self.told.min(self.losses.len())..];
+        let mean = (!recent.is_empty()).then(|| recent.iter().sum::<f64>() / recent.len() as f64);
+        self.told = self.losses.len();
+        Ok(mean)
+    }
+
+    /// The validation losses of the weights and of their average, as they are now.
+    pub(super) fn validation_losses(&self) -> Result<Option<(f64, Option<f64>)>> {
+        let Some(held_out) = &self.held_out else { return Ok(None) };
+        let of = |net: &Net| {
+            held_out.loss(
+                net.network.as_ref(),
+                &self.process,
+                self.loss,
+                self.settings.batch as i64,
+            )
+        };
+        let average = match &self.average {
+            Some(average) => {
+                net::load(&average.judge.parameters, average.ema.average())?;
+                Some(of(&average.judge)?)
+            }
+            None => None,
+        };
+        Ok(Some((of(&self.net)?, average)))
+    }
+
+    /// Validates, and remembers the best weights so far.
+    pub(super) fn validate(&mut self) -> Result<()> {
+        let Some((plain, average)) = self.validation_losses()? else { return Ok(()) };
+        let step = self.state.step;
+        self.state.validations.push((step, plain, average));
+        if self.state.best.is_none_or(|(best, _)| plain < best) {
+            self.state.best = Some((plain, step));
+            self.best = Some(net::copies(&self.net.parameters));
+        }
+        if let (Some(held), Some(loss)) = (&self.average, average) {
+            if self.state.best_ema.is_none_or(|(best, _)| loss < best) {
+                self.state.best_ema = Some((loss, step));
+                self.best_average = Some(held.ema.export());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint of this moment.
+    pub(super) fn save(&mut self, folder: &Path, keep: bool) -> Result<()> {
+        self.flush()?;
+        let mut tensors = Tensors::new();
+        insert(&mut tensors, "model", net::copies(&self.net.parameters));
+        insert(&mut tensors, "optimizer", self.optimizer.export());
+        if let Some(average) = &self.average {
+            insert(&mut tensors, "ema", average.ema.export());
+        }
+        for (part, named) in [("best", &self.best), ("best_ema", &self.best_average)] {
+            insert(&mut tensors, part, named.iter().flat_map(net::copies));
+        }
+        Checkpoint { state: self.state.clone(), tensors, losses: self.losses.clone() }
+            .write(folder, keep)
+    }
+
+    /// Takes the state of a checkpoint.
+    pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        net::load(&self.net.parameters, &checkpoint.part("model"))?;
+        self.optimizer.import(checkpoint.state.step, &checkpoint.part("optimizer"))?;
+        if let Some(average) = &mut self.average {
+            average.ema.import(checkpoint.state.step, &checkpoint.part("ema"))?;
+        }
+        let some = |named: Tensors| (!named.is_empty()).then_some(named);
+        self.best = some(checkpoint.part("best"));
+        self.best_average = some(checkpoint.part("best_ema"));
+        self.state = checkpoint.state;
+        self.losses = checkpoint.losses;
+        self.told = self.losses.len();
+        Ok(())
+    }
+}
+
+impl HeldOut {
+    /// The first `items` maps; times spread evenly over all, noise from a stream that no seed changes,
+    /// so that every arm of an ablation is validated on the same.
+    fn new(maps: Tensor, items: u64, timesteps: usize) -> Self {
+        let maps = maps.narrow(0, 0, maps.size()[0].min(items as i64));
+        let size = maps.size();
+        let n = size[0];
+        let times: Vec<i64> =
+            (0..n).map(|i| ((i as f64 + 0.5) * timesteps as f64 / n as f64) as i64).collect();
+        let noise =
+            Stream::new(0, "validation noise", 0).normal_f32(size.iter().product::<i64>() as usize);
+        let device = maps.device();
+        Self {
+            times: Tensor::from_slice(&times).to_device(device),
+            noise: Tensor::from_slice(&noise).view(size.as_slice()).to_device(device),
+            maps,
+        }
+    }
+
+    fn loss(
+        &self,
+        network: &dyn Network,
+        process: &Process,
+        loss: Loss,
+        batch: i64,
+    ) -> Result<f64> {
+        let n = self.maps.size()[0];
+        let mut sum = 0.0;
+        let mut at = 0;
+        while at < n {
+            let count = batch.min(n - at);
+            let part = |tensor: &Tensor| tensor.narrow(0, at, count);
+            let mean = no_grad(|| {
+                let (noise, times) = (part(&self.noise), part(&self.times));
+                let noisy = process.noisy(&part(&self.maps), &noise, &times);
+                loss::mean(loss, &network.forward(&noisy, &times), &noise)
+            });
+            sum += f64::try_from(&mean)
+                .map_err(|e: tch::TchError| Problem::system(e.to_string()))?
+                * count as f64;
+            at += count;
+        }
+        Ok(sum / n as f64)
+    }
+}
