@@ -116,24 +116,14 @@ struct Shown {
 }
 
 impl Table {
-    /// Decimals of a column: the smallest spread keeps two digits, one count for the whole column.
+    /// Decimals of a column, one count for all its cells: the median spread shows two digits.
     fn decimals(&self, column: usize) -> usize {
-        let spreads =
-            self.rows.iter().filter_map(|row| row.cells[column].deviation()).filter(|s| *s > 0.0);
-        let scale = spreads.fold(f64::INFINITY, f64::min);
-        let means = self
-            .rows
-            .iter()
-            .filter_map(|row| row.cells[column].mean())
-            .map(f64::abs)
-            .filter(|m| *m > 0.0);
-        let smallest =
-            if scale.is_finite() { scale } else { means.fold(f64::INFINITY, f64::min) / 10.0 };
-        if smallest.is_finite() && smallest > 0.0 {
-            (1 - smallest.log10().floor() as i64).clamp(0, 8) as usize
-        } else {
-            3
-        }
+        let cells = || self.rows.iter().map(|row| &row.cells[column]);
+        let mut spreads: Vec<f64> = cells().filter_map(Cell::deviation).filter(|s| *s > 0.0).collect();
+        spreads.sort_by(f64::total_cmp);
+        let means = cells().filter_map(Cell::mean).map(f64::abs).filter(|m| *m > 0.0);
+        let scale = spreads.get(spreads.len() / 2).copied().unwrap_or(means.fold(f64::INFINITY, f64::min) / 10.0);
+        if scale.is_finite() && scale > 0.0 { (1 - scale.log10().floor() as i64).clamp(0, 8) as usize } else { 3 }
     }
 
     /// The row with the best mean of a column.
@@ -231,7 +221,7 @@ impl Table {
         };
         let differs = self.versus_baseline && self.baseline().is_some();
         let pairs = self.columns.iter().flat_map(|column| {
-            let more = differs.then(|| "Δ baseline".to_owned());
+            let more = (differs && column.better != Better::Neither).then(|| "Δ baseline".to_owned());
             [Some(metric(column)), Some("n".to_owned()), more]
                 .into_iter()
                 .flatten()
@@ -241,18 +231,20 @@ impl Table {
     }
 
     /// Each row as words, in the order of the headings.
-    fn lines(&self, cell: impl Fn(&Shown) -> String) -> Vec<Vec<String>> {
+    fn lines(&self, language: &Language) -> Vec<Vec<String>> {
         let differs = self.versus_baseline && self.baseline().is_some();
         let line = |(i, row): (usize, &Row)| {
             let cells = (0..self.columns.len()).flat_map(|column| {
                 let shown = self.shown(i, column);
+                let compared = differs && self.columns[column].better != Better::Neither;
+                let more = compared.then(|| match &shown.difference {
+                    Some(difference) => (language.difference)(difference),
+                    None => (language.word)(if row.baseline { "baseline" } else { "–" }),
+                });
                 let n = row.cells[column].n().to_string();
-                let baseline = if row.baseline { "baseline" } else { "–" };
-                let more = differs
-                    .then(|| shown.difference.clone().unwrap_or_else(|| baseline.to_owned()));
-                [Some(cell(&shown)), Some(n), more].into_iter().flatten().collect::<Vec<_>>()
+                [Some((language.cell)(&shown)), Some(n), more].into_iter().flatten().collect::<Vec<_>>()
             });
-            row.labels.iter().cloned().chain(cells).collect()
+            row.labels.iter().map(|label| (language.word)(label)).chain(cells).collect()
         };
         self.rows.iter().enumerate().map(line).collect()
     }
@@ -262,11 +254,8 @@ impl Table {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
         table.set_header(self.headings());
-        let cell = |shown: &Shown| {
-            let star = if shown.best { " *" } else { "" };
-            plain_cell(shown) + star
-        };
-        for line in self.lines(cell) {
+        let cell = |shown: &Shown| plain_cell(shown) + if shown.best { " *" } else { "" };
+        for line in self.lines(&Language { cell, difference: str::to_owned, word: str::to_owned }) {
             table.add_row(line);
         }
         format!("{table}\n{}\n", self.notes().join("\n"))
@@ -282,7 +271,7 @@ impl Table {
             let text = plain_cell(shown);
             if shown.best { format!("**{text}**") } else { text }
         };
-        for line in self.lines(cell) {
+        for line in self.lines(&Language { cell, difference: str::to_owned, word: str::to_owned }) {
             out += &row(&line);
         }
         format!("{out}\n{}\n", self.notes().join(" "))
@@ -302,33 +291,9 @@ impl Table {
         let tex_row = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
         out += &tex_row(headings.iter().map(|h| tex(h)).collect());
         out += "\\midrule\n";
-        let cell = |shown: &Shown| {
-            let spread = shown
-                .deviation
-                .as_ref()
-                .map_or(String::new(), |d| format!("{{\\scriptsize$\\,\\pm\\,{d}$}}"));
-            let mean = &shown.mean;
-            if mean == "–" {
-                return "--".to_owned();
-            }
-            if shown.best {
-                format!("$\\mathbf{{{mean}}}${spread}")
-            } else {
-                format!("${mean}${spread}")
-            }
-        };
-        for (i, line) in self.lines(cell).into_iter().enumerate() {
-            let metric_width = (line.len() - self.axes.len()) / self.columns.len().max(1);
-            let cells = line.into_iter().enumerate().map(|(j, text)| {
-                match j.checked_sub(self.axes.len()) {
-                    Some(k) if metric_width > 0 && k % metric_width == 0 => text,
-                    Some(k) if k % metric_width == 2 && !self.rows[i].baseline => {
-                        format!("${}$", text.replace('−', "-"))
-                    }
-                    _ => tex(&text),
-                }
-            });
-            out += &tex_row(cells.collect());
+        let difference = |text: &str| format!("${}$", text.replace('−', "-").replace('±', "\\pm"));
+        for line in self.lines(&Language { cell: tex_cell, difference, word: tex }) {
+            out += &tex_row(line);
         }
         out + "\\bottomrule\n\\end{tabular}\n"
     }
@@ -355,6 +320,25 @@ impl Table {
             }
         }
         out
+    }
+}
+
+/// How a table is written in some language.
+struct Language {
+    /// A mean with its spread.
+    cell: fn(&Shown) -> String,
+    /// A difference to the baseline.
+    difference: fn(&str) -> String,
+    /// A label.
+    word: fn(&str) -> String,
+}
+
+fn tex_cell(shown: &Shown) -> String {
+    let spread = shown.deviation.as_ref().map_or(String::new(), |d| format!("{{\\scriptsize$\\,\\pm\\,{d}$}}"));
+    match shown.mean.as_str() {
+        "–" => "--".to_owned(),
+        mean if shown.best => format!("$\\mathbf{{{mean}}}${spread}"),
+        mean => format!("${mean}${spread}"),
     }
 }
 

@@ -123,16 +123,14 @@ pub(super) fn settle_sample(
         Sampler::Ddim(ddim) => Some(ddim.steps),
         Sampler::Ddpm(ancestral) => ancestral.steps,
     };
+    let path = crate::settings::keys(&["sampler", sample.sampler.word(), "steps"]);
     if let Some(steps) = asked.filter(|steps| *steps > ddpm.timesteps) {
         let problem = Problem::new(format!(
             "{steps} sampler steps, but the training has {} times",
             ddpm.timesteps
         ));
-        reader.wrong_key(
-            found,
-            "sampler",
-            problem.help(format!("at most {} steps", ddpm.timesteps)),
-        );
+        let at = Found { value: found.value, path };
+        reader.wrong::<()>(&at, problem.help(format!("at most {} steps", ddpm.timesteps)));
     }
 }
 

@@ -318,7 +318,7 @@ mod tests {
     fn a_path_leads_back_to_its_line_and_column() {
         let doc = document("a:\n  b: [1, {c: x}]\n  d: \"q r\"\n");
         let at = |path: &[Step]| doc.place(path).map(|p| (p.line, p.column, p.width)).unwrap();
-        assert_eq!(at(&[key("a"), key("b"), Step::Item(1), key("c")]), (2, 15, 1));
+        assert_eq!(at(&[key("a"), key("b"), Step::Item(1), key("c")]), (2, 14, 1));
         assert_eq!(at(&[key("a"), Step::Name("d".to_owned())]), (3, 3, 1));
         assert_eq!(at(&[key("a"), key("d")]), (3, 6, 5));
         assert_eq!(at(&[key("a"), key("nowhere")]), (2, 3, 1), "the longest beginning that exists");

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The folder with the reference numbers.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     std::env::var_os("ABLATE_GOLDEN").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden"),
         PathBuf::from,
@@ -13,10 +13,10 @@ pub fn folder() -> PathBuf {
 }
 
 /// One golden file and what was compared against it so far.
-pub struct Golden {
+pub(crate) struct Golden {
     name: &'static str,
     /// The file's content.
-    pub json: Value,
+    pub(crate) json: Value,
     cases: usize,
     largest: f64,
     failures: Vec<String>,
@@ -24,7 +24,7 @@ pub struct Golden {
 
 impl Golden {
     /// Opens `name`, a path below the golden folder such as `diffusion/ddim.json`.
-    pub fn open(name: &'static str) -> Self {
+    pub(crate) fn open(name: &'static str) -> Self {
         let path = folder().join(name);
         let text = std::fs::read_to_string(&path)
             .unwrap_or_else(|e| panic!("cannot read the golden file {}: {e}", path.display()));
@@ -35,7 +35,7 @@ impl Golden {
 
     /// Compares one case, number by number: the error is |got - want| / (absolute + relative |want|),
     /// which must be at most 1.
-    pub fn compare(&mut self, case: &str, got: &[f64], want: &[f64], relative: f64, absolute: f64) {
+    pub(crate) fn compare(&mut self, case: &str, got: &[f64], want: &[f64], relative: f64, absolute: f64) {
         self.cases += 1;
         if got.len() != want.len() {
             self.failures.push(format!(
@@ -56,7 +56,7 @@ impl Golden {
     }
 
     /// Prints the line of `make test-golden`; fails if any case did, or if there was none.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         println!(
             "golden {:<40} {:>5} cases, largest error {:.1e}",
             self.name, self.cases, self.largest
@@ -67,7 +67,7 @@ impl Golden {
 }
 
 /// The numbers of a JSON array, or of a single number; panics with the place otherwise.
-pub fn numbers(value: &Value) -> Vec<f64> {
+pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(items) => items.iter().flat_map(numbers).collect(),
         other => vec![other.as_f64().unwrap_or_else(|| panic!("not a number: {other}"))],

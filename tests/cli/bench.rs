@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// The spec that most tests run: 2 schedules × 2 sampler lengths × 2 seeds, 21 nodes.
-pub const SPEC: &str = "\
+pub(crate) const SPEC: &str = "\
 question: does it run?
 vars: { schedule: linear, nfe: 10, seed: 0 }
 nodes:
@@ -22,22 +22,22 @@ tables:
 ";
 
 /// A folder of its own for one test.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 impl Bench {
-    pub fn new(spec: &str) -> Self {
+    pub(crate) fn new(spec: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("spec.yaml"), spec).unwrap();
         Self { folder }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
@@ -52,16 +52,16 @@ impl Bench {
     }
 
     /// Runs `ablate` with arguments; orders go to the fake worker.
-    pub fn ablate_with(&self, arguments: &[&str], orders: &str) -> Said {
+    pub(crate) fn ablate_with(&self, arguments: &[&str], orders: &str) -> Said {
         Said::of(self.command(arguments, orders).output().unwrap())
     }
 
-    pub fn ablate(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn ablate(&self, arguments: &[&str]) -> Said {
         self.ablate_with(arguments, "")
     }
 
     /// Starts `ablate` and leaves it running.
-    pub fn start(&self, arguments: &[&str], orders: &str) -> Child {
+    pub(crate) fn start(&self, arguments: &[&str], orders: &str) -> Child {
         self.command(arguments, orders)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -71,14 +71,14 @@ impl Bench {
 }
 
 /// What a program said, and its exit code.
-pub struct Said {
-    pub out: String,
-    pub err: String,
-    pub code: Option<i32>,
+pub(crate) struct Said {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) code: Option<i32>,
 }
 
 impl Said {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -86,13 +86,13 @@ impl Said {
         }
     }
 
-    pub fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
     }
 
     /// How many nodes were started.
-    pub fn started(&self) -> usize {
+    pub(crate) fn started(&self) -> usize {
         self.err.lines().filter(|line| line.contains("] start  ")).count()
     }
 }

@@ -1,10 +1,8 @@
 //! What `ablate check` says: every spec in `experiments/` passes, and every kind of mistake is told
 //! with its place and a hint, all at once.
 
-mod support;
-
 use std::path::Path;
-use support::{Bench, SPEC};
+use crate::bench::{Bench, SPEC};
 
 #[test]
 fn every_spec_in_experiments_passes() {
@@ -35,7 +33,7 @@ fn an_unknown_key_has_a_suggestion() {
     refused(
         "schedule: $schedule",
         "shedule: $schedule",
-        &["spec.yaml:6:46: unknown key `shedule`", "did you mean `schedule`?"],
+        &["spec.yaml:6:47: unknown key `shedule`", "did you mean `schedule`?"],
     );
 }
 
@@ -44,7 +42,7 @@ fn a_missing_reference_has_a_suggestion() {
     refused(
         "from: net",
         "from: nett",
-        &["spec.yaml:7:26: there is no node `nett`", "did you mean `net`?"],
+        &["spec.yaml:7:27: there is no node `nett`", "did you mean `net`?"],
     );
 }
 

@@ -1,0 +1,80 @@
+//! The modules stand in layers, and outside packages stay at home.
+
+use std::path::{Path, PathBuf};
+
+/// The modules in the order in which `lib.rs` declares them.
+fn layers() -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("lib.rs")).unwrap();
+    let module = |line: &str| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned());
+    text.lines().filter_map(module).collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The files of a module.
+fn files(module: &str) -> Vec<PathBuf> {
+    let mut out = vec![];
+    let file = root().join(format!("{module}.rs"));
+    if file.exists() {
+        out.push(file);
+    }
+    let mut folders = vec![root().join(module)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                out.push(path);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn no_module_uses_one_below_it() {
+    let layers = layers();
+    assert!(layers.len() > 15, "{layers:?}");
+    for (i, module) in layers.iter().enumerate() {
+        for file in files(module) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for below in &layers[i + 1..] {
+                for form in [format!("crate::{below}::"), format!("crate::{{{below}"), format!("use crate::{below};")] {
+                    assert!(!text.contains(&form), "{} uses `{below}`, which stands below `{module}`", file.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn outside_packages_are_used_at_home_alone() {
+    let homes = [
+        ("serde_yaml", "spec"),
+        ("petgraph", "graph plan run survey draw commands"),
+        ("rusqlite", "record"),
+        ("plotters", "figure"),
+        ("nvml_wrapper", "pool"),
+        ("indicatif", "screen"),
+        ("clap", "commands"),
+    ];
+    for module in layers() {
+        for file in files(&module) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for (package, home) in homes {
+                let used = text.contains(&format!("{package}::"));
+                assert!(!used || home.split(' ').any(|h| h == module), "{} uses {package}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_coordinator_has_no_tensors() {
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let own = manifest.split("[dependencies]").nth(1).unwrap().split("[dev-dependencies]").next().unwrap();
+    assert!(!own.contains("tch"), "{own}");
+}
