@@ -8,15 +8,23 @@ fn main() {
     for kind in Kind::ALL {
         let mut rows = vec![];
         walk(&kind.shape(), kind.word(), &mut rows);
-        let text = format!("\n## {}\n\n| setting | key | default | meaning |\n| --- | --- | --- | --- |\n{}", kind.word(), rows.concat());
+        let text = format!(
+            "\n## {}\n\n| setting | key | default | meaning |\n| --- | --- | --- | --- |\n{}",
+            kind.word(),
+            rows.concat()
+        );
         out.write_all(text.as_bytes()).expect("standard output takes it");
     }
 }
 
 fn walk(shape: &Shape, prefix: &str, rows: &mut Vec<String>) {
     match shape {
-        Shape::Map(fields) => fields.iter().for_each(|field| row(field, &format!("{prefix}.{}", field.name), rows)),
-        Shape::OneOf(kinds) => kinds.iter().for_each(|(word, inner)| walk(inner, &format!("{prefix}.{word}"), rows)),
+        Shape::Map(fields) => {
+            fields.iter().for_each(|field| row(field, &format!("{prefix}.{}", field.name), rows))
+        }
+        Shape::OneOf(kinds) => {
+            kinds.iter().for_each(|(word, inner)| walk(inner, &format!("{prefix}.{word}"), rows))
+        }
         _ => {}
     }
 }
@@ -26,7 +34,12 @@ fn row(field: &Field, path: &str, rows: &mut Vec<String>) {
         return walk(&field.shape, path, rows);
     }
     let key = if matches!(field.shape, Shape::Reference) { "input" } else { "in" };
-    let default = field.default.as_ref().map_or("–".to_owned(), |value| format!("`{}`", value.to_string().trim_matches('"')));
-    let neutral = field.neutral.as_ref().map_or(String::new(), |_| " Left out of the key at its neutral value, the default.".to_owned());
+    let default = field
+        .default
+        .as_ref()
+        .map_or("–".to_owned(), |value| format!("`{}`", value.to_string().trim_matches('"')));
+    let neutral = field.neutral.as_ref().map_or(String::new(), |_| {
+        " Left out of the key at its neutral value, the default.".to_owned()
+    });
     rows.push(format!("| `{path}` | {key} | {default} | {}{neutral} |\n", field.doc.trim()));
 }

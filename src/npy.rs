@@ -254,7 +254,7 @@ impl Writer {
     /// # Panics
     /// If `items` is not a whole number of items.
     pub fn push(&mut self, items: &[f32]) -> Result<()> {
-        assert!(self.item > 0 && items.len() % self.item == 0, "whole items are written");
+        assert!(self.item > 0 && items.len().is_multiple_of(self.item), "whole items are written");
         let bytes: Vec<u8> = items.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.file.write_all(&bytes).map_err(|e| Problem::os("write", &self.path, &e))
     }

@@ -225,7 +225,7 @@ mod tests {
             let tasks: Vec<Task> = (0..n)
                 .map(|i| {
                     let inputs: Vec<usize> =
-                        (0..i).filter(|_| next(&mut random) % 4 == 0).collect();
+                        (0..i).filter(|_| next(&mut random).is_multiple_of(4)).collect();
                     Task { seed: (next(&mut random) % 3) as u64, ..task(&inputs) }
                 })
                 .collect();
@@ -243,7 +243,7 @@ mod tests {
                 assert!(running.len() <= slots);
                 let i = running.swap_remove(next(&mut random) % running.len());
                 match next(&mut random) % 5 {
-                    0 => schedule.failed(i, next(&mut random) % 2 == 0),
+                    0 => schedule.failed(i, next(&mut random).is_multiple_of(2)),
                     _ => schedule.done(i),
                 }
                 steps += 1;

@@ -327,7 +327,8 @@ mod tests {
 
     #[test]
     fn every_damage_is_named() {
-        let cases: [(&str, fn(&Path), &str); 4] = [
+        type Case = (&'static str, fn(&Path), &'static str);
+        let cases: [Case; 4] = [
             ("removed", |p| fs::remove_file(p).unwrap(), "is missing"),
             ("truncated", |p| fs::write(p, b"012").unwrap(), "has another size"),
             ("one byte flipped", |p| fs::write(p, b"0123x56789").unwrap(), "has other content"),

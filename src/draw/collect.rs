@@ -143,12 +143,15 @@ pub(super) fn axes(points: &[(usize, &Point)]) -> Vec<String> {
     axes
 }
 
+/// A point and its place in the graph.
+pub(super) type Placed<'p> = (usize, &'p Point);
+
+/// The words of some axes, and the points that have them.
+type Group<'p> = (Vec<String>, Vec<Placed<'p>>);
+
 /// Points grouped by the words of some axes, in the order in which they first come.
-pub(super) fn group<'p>(
-    points: &[(usize, &'p Point)],
-    by: &[String],
-) -> Vec<(Vec<String>, Vec<(usize, &'p Point)>)> {
-    let mut groups: Vec<(Vec<String>, Vec<(usize, &Point)>)> = vec![];
+pub(super) fn group<'p>(points: &[Placed<'p>], by: &[String]) -> Vec<Group<'p>> {
+    let mut groups: Vec<Group<'p>> = vec![];
     for (i, point) in points {
         let label: Vec<String> =
             by.iter().map(|axis| point.coordinate(axis).map_or("–".to_owned(), show)).collect();

@@ -142,7 +142,7 @@ pub(super) fn check_train(
 ) {
     let crate::settings::Model::Unet(unet) = &train.model;
     let halvings = unet.multipliers.len().saturating_sub(1) as u32;
-    if fields.side % 2_u64.pow(halvings) != 0 {
+    if !fields.side.is_multiple_of(2_u64.pow(halvings)) {
         let sentence = format!(
             "a U-Net of {} levels halves the side {halvings} times, and {} is not divisible by {}",
             unet.multipliers.len(),

@@ -314,9 +314,9 @@ fn kill_orphan(pid_file: &Path) {
         return;
     };
     let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if command.starts_with("ablate-worker") || command.starts_with("fake-worker") {
-        if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+    if (command.starts_with("ablate-worker") || command.starts_with("fake-worker"))
+        && let Some(pid) = rustix::process::Pid::from_raw(pid)
+    {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }

@@ -384,7 +384,7 @@ impl Record {
         if !prepared.readonly() {
             return Err(Problem::new("`ablate query` only reads").help("use a SELECT"));
         }
-        let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
         let mut rows = prepared.query([]).map_err(wrong)?;
         let mut out = vec![];
         while let Some(row) = rows.next().map_err(wrong)? {

@@ -12,7 +12,7 @@ mod train;
 
 pub use dataset::{Cosmology, Dataset, LogNormalFields, Transform};
 pub use evaluate::{Binning, Evaluate, Measure, PowerSpectrum};
-pub use reader::{Found, Reader, Step, keys, show_path};
+pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use sample::{Ddim, DdpmSampler, Sample, Sampler, Spacing, Variance, Weights};
 pub use table::{Field, Identity, Number, Off, Reference, Setting, Shape};
 pub use train::{
@@ -78,7 +78,6 @@ impl Kind {
 
 /// The settings of one node.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is one per node, behind an Arc")]
 pub enum Settings {
     /// See [`Dataset`].
     Dataset(Dataset),

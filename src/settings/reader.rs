@@ -84,6 +84,9 @@ impl<'v> Found<'v> {
     }
 }
 
+/// Finds the place of a path.
+pub type FindPlace<'f> = &'f dyn Fn(&[Step]) -> Option<Place>;
+
 /// Collects problems, each with its path.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -127,7 +130,7 @@ impl Reader {
     }
 
     /// All problems; `place` finds the spot of a path, without it the path itself opens the sentence.
-    pub fn into_problems(self, place: Option<&dyn Fn(&[Step]) -> Option<Place>>) -> Problems {
+    pub fn into_problems(self, place: Option<FindPlace<'_>>) -> Problems {
         let put =
             |(path, mut problem): (Vec<Step>, Problem)| match place.and_then(|find| find(&path)) {
                 Some(place) => problem.at(place),

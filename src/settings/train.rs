@@ -112,7 +112,7 @@ impl Default for Unet {
 }
 
 fn check_unet(unet: &Unet, found: &Found<'_>, reader: &mut Reader) {
-    if unet.width % 2 == 1 || unet.width % unet.groups != 0 {
+    if unet.width % 2 == 1 || !unet.width.is_multiple_of(unet.groups) {
         let problem = Problem::new(format!(
             "the width {} is odd or not divisible by {} groups",
             unet.width, unet.groups

@@ -42,8 +42,16 @@ fn no_module_uses_one_below_it() {
         for file in files(module) {
             let text = std::fs::read_to_string(&file).unwrap();
             for below in &layers[i + 1..] {
-                for form in [format!("crate::{below}::"), format!("crate::{{{below}"), format!("use crate::{below};")] {
-                    assert!(!text.contains(&form), "{} uses `{below}`, which stands below `{module}`", file.display());
+                for form in [
+                    format!("crate::{below}::"),
+                    format!("crate::{{{below}"),
+                    format!("use crate::{below};"),
+                ] {
+                    assert!(
+                        !text.contains(&form),
+                        "{} uses `{below}`, which stands below `{module}`",
+                        file.display()
+                    );
                 }
             }
         }
@@ -66,7 +74,11 @@ fn outside_packages_are_used_at_home_alone() {
             let text = std::fs::read_to_string(&file).unwrap();
             for (package, home) in homes {
                 let used = text.contains(&format!("{package}::"));
-                assert!(!used || home.split(' ').any(|h| h == module), "{} uses {package}", file.display());
+                assert!(
+                    !used || home.split(' ').any(|h| h == module),
+                    "{} uses {package}",
+                    file.display()
+                );
             }
         }
     }
@@ -74,7 +86,14 @@ fn outside_packages_are_used_at_home_alone() {
 
 #[test]
 fn the_coordinator_has_no_tensors() {
-    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
-    let own = manifest.split("[dependencies]").nth(1).unwrap().split("[dev-dependencies]").next().unwrap();
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let own = manifest
+        .split("[dependencies]")
+        .nth(1)
+        .unwrap()
+        .split("[dev-dependencies]")
+        .next()
+        .unwrap();
     assert!(!own.contains("tch"), "{own}");
 }

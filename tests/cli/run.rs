@@ -1,9 +1,9 @@
 //! The coordinator as a user meets it, on the fake worker: it runs what is missing, once, whatever
 //! happens in between.
 
+use crate::bench::{Bench, SPEC, Said};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use crate::bench::{Bench, SPEC, Said};
 
 #[test]
 fn the_first_run_runs_everything_and_the_second_nothing() {

@@ -1,8 +1,8 @@
 //! What `ablate check` says: every spec in `experiments/` passes, and every kind of mistake is told
 //! with its place and a hint, all at once.
 
-use std::path::Path;
 use crate::bench::{Bench, SPEC};
+use std::path::Path;
 
 #[test]
 fn every_spec_in_experiments_passes() {
@@ -81,7 +81,7 @@ fn a_wrong_type_and_a_value_out_of_range_are_refused() {
     refused(
         "nfe: [10, 50]",
         "nfe: [10, 5000]",
-        &["spec.yaml:10:57", "5000 sampler steps, but the training has 1000 times"],
+        &["spec.yaml:10:60", "5000 sampler steps, but the training has 1000 times"],
     );
 }
 

@@ -1,6 +1,8 @@
 //! Resume is exact: worker, coordinator or both are killed at many moments, the same command goes
 //! on, and weights, samples and metrics are those of an undisturbed run to the byte.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use ablate::store::read_node;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,7 +44,11 @@ fn programs() -> (PathBuf, PathBuf) {
 fn start(folder: &Path) -> Child {
     let (ablate, worker) = programs();
     let mut command = Command::new(ablate);
-    command.args(["run", "spec.yaml"]).current_dir(folder).env("ABLATE_WORKER", worker).env("CI", "1");
+    command
+        .args(["run", "spec.yaml"])
+        .current_dir(folder)
+        .env("ABLATE_WORKER", worker)
+        .env("CI", "1");
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
@@ -59,7 +65,10 @@ fn digests(folder: &Path) -> BTreeMap<String, String> {
         let path = entry.unwrap().path();
         assert!(ablate::store::check(&path).is_empty(), "{} is damaged", path.display());
         for artefact in read_node(&path).unwrap().artefacts {
-            out.insert(format!("{}/{}", path.file_name().unwrap().display(), artefact.path), artefact.blake3);
+            out.insert(
+                format!("{}/{}", path.file_name().unwrap().display(), artefact.path),
+                artefact.blake3,
+            );
         }
     }
     out
@@ -69,7 +78,11 @@ fn digests(folder: &Path) -> BTreeMap<String, String> {
 fn rows(folder: &Path) -> Vec<String> {
     let (ablate, _) = programs();
     let ask = |statement: &str| {
-        let output = Command::new(&ablate).args(["query", statement, "--csv"]).current_dir(folder).output().unwrap();
+        let output = Command::new(&ablate)
+            .args(["query", statement, "--csv"])
+            .current_dir(folder)
+            .output()
+            .unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     vec![
@@ -77,7 +90,9 @@ fn rows(folder: &Path) -> Vec<String> {
         ask("select * from metrics order by node, name"),
         ask("select * from series order by node, name, column_name, i"),
         ask("select * from artefacts order by node, path"),
-        ask("select node, count(*) from attempts where outcome = 'done' group by node order by node"),
+        ask(
+            "select node, count(*) from attempts where outcome = 'done' group by node order by node",
+        ),
     ]
 }
 
@@ -88,7 +103,9 @@ fn kill(pid: &str) {
 /// The workers that a coordinator has started.
 fn workers(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder.join("results/workers")).into_iter().flatten();
-    let pids = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "pid"));
+    let pids = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "pid"));
     pids.filter_map(|path| std::fs::read_to_string(path).ok()).collect()
 }
 
@@ -133,7 +150,8 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let mut child = start(folder.path());
     let work = folder.path().join("results/work");
     let checkpoints = || -> Vec<PathBuf> {
-        let folders = std::fs::read_dir(&work).into_iter().flatten().filter_map(|e| Some(e.ok()?.path()));
+        let folders =
+            std::fs::read_dir(&work).into_iter().flatten().filter_map(|e| Some(e.ok()?.path()));
         let files = folders.filter_map(|path| std::fs::read_dir(path).ok()).flatten();
         let mut all: Vec<PathBuf> = files.filter_map(|e| Some(e.ok()?.path())).collect();
         all.retain(|path| path.extension().is_some_and(|ending| ending == "safetensors"));
@@ -156,7 +174,11 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     std::fs::write(&newest, bytes).unwrap();
     let (ablate, worker) = programs();
     let mut command = Command::new(ablate);
-    command.args(["run", "spec.yaml"]).current_dir(folder.path()).env("ABLATE_WORKER", worker).env("CI", "1");
+    command
+        .args(["run", "spec.yaml"])
+        .current_dir(folder.path())
+        .env("ABLATE_WORKER", worker)
+        .env("CI", "1");
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");

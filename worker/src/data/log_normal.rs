@@ -87,7 +87,7 @@ impl LogNormal {
         let (negative, all) =
             raw.iter().fold((0.0, 0.0), |(neg, all), p| (neg - p.min(0.0), all + p.abs()));
         let gaussian_power: HalfPlane = raw.iter().map(|p| p.max(0.0)).collect();
-        let weight = |i: usize| if i % half == 0 || i % half == n / 2 { 1.0 } else { 2.0 };
+        let weight = |i: usize| if i.is_multiple_of(half) || i % half == n / 2 { 1.0 } else { 2.0 };
         let variance = gaussian_power.iter().enumerate().map(|(i, p)| weight(i) * p).sum::<f64>()
             / slab.box_mpc_h.powi(2);
         Self { slab, gaussian_power, variance, clipped: negative / all }
@@ -143,7 +143,7 @@ fn inverse(mut modes: Vec<Complex64>, n: usize) -> Vec<f64> {
         let row = &mut modes[i * half..(i + 1) * half];
         // What a real field cannot have is rounding.
         row[0].im = 0.0;
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             row[half - 1].im = 0.0;
         }
         rows.process(row, &mut out[i * n..(i + 1) * n]).expect("lengths are those of the plan");

@@ -169,7 +169,7 @@ fn bin_of(squared: u64, binning: Binning) -> usize {
 
 /// A mode of the half lattice also stands for its conjugate, unless that is on the half lattice too.
 fn hermitian_weight(last: usize, side: usize) -> f64 {
-    if last == 0 || (side % 2 == 0 && last == side / 2) { 1.0 } else { 2.0 }
+    if last == 0 || (side.is_multiple_of(2) && last == side / 2) { 1.0 } else { 2.0 }
 }
 
 /// The squared window of a mass assignment of this order.

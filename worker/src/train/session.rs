@@ -159,7 +159,7 @@ impl<'s> Session<'s> {
             self.flush()?;
         }
         match self.settings.validation.on() {
-            Some(validation) if self.state.step % validation.every == 0 => self.validate(),
+            Some(validation) if self.state.step.is_multiple_of(validation.every) => self.validate(),
             _ => Ok(()),
         }
     }
@@ -237,11 +237,11 @@ impl<'s> Session<'s> {
             self.state.best = Some((plain, step));
             self.best = Some(net::copies(&self.net.parameters));
         }
-        if let (Some(held), Some(loss)) = (&self.average, average) {
-            if self.state.best_ema.is_none_or(|(best, _)| loss < best) {
-                self.state.best_ema = Some((loss, step));
-                self.best_average = Some(held.ema.export());
-            }
+        if let (Some(held), Some(loss)) = (&self.average, average)
+            && self.state.best_ema.is_none_or(|(best, _)| loss < best)
+        {
+            self.state.best_ema = Some((loss, step));
+            self.best_average = Some(held.ema.export());
         }
         Ok(())
     }

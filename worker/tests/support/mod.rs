@@ -35,7 +35,14 @@ impl Golden {
 
     /// Compares one case, number by number: the error is |got - want| / (absolute + relative |want|),
     /// which must be at most 1.
-    pub(crate) fn compare(&mut self, case: &str, got: &[f64], want: &[f64], relative: f64, absolute: f64) {
+    pub(crate) fn compare(
+        &mut self,
+        case: &str,
+        got: &[f64],
+        want: &[f64],
+        relative: f64,
+        absolute: f64,
+    ) {
         self.cases += 1;
         if got.len() != want.len() {
             self.failures.push(format!(
@@ -56,6 +63,7 @@ impl Golden {
     }
 
     /// Prints the line of `make test-golden`; fails if any case did, or if there was none.
+    #[expect(clippy::print_stdout, reason = "the line is what `make test-golden` shows")]
     pub(crate) fn finish(self) {
         println!(
             "golden {:<40} {:>5} cases, largest error {:.1e}",
