@@ -29,7 +29,8 @@ lint: libtorch
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 bench: build
-	benches/overhead.sh
+	$(CARGO) build --release --examples
+	python3 benches/overhead.py
 	benches/training.sh
 
 # Programs into PREFIX/bin, libtorch into PREFIX/lib/ablate, where the worker looks for it.

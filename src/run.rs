@@ -405,10 +405,10 @@ impl<'r> Run<'r> {
             let wanted = ["error", "validation_loss", "loss"];
             let figure =
                 wanted.iter().find_map(|w| Some(((*w).to_owned(), row.metrics.get(*w)?.value)));
-            self.monitor.show(&Change::Done { slot: s.slot, name, seconds: s.seconds, figure });
             self.schedule.done(s.node.index());
+            self.show_counts();
+            self.monitor.show(&Change::Done { slot: s.slot, name, seconds: s.seconds, figure });
         }
-        self.show_counts();
         Ok(())
     }
 

@@ -71,7 +71,7 @@ impl<W: Write> Monitor for Plain<W> {
                 let took = words::duration(Duration::from_secs_f64(*seconds));
                 let Counts { done, .. } = self.counts;
                 let total = self.counts.total();
-                self.line(&format!("done   {name} in {took}{figure} ({}/{total})", done + 1));
+                self.line(&format!("done   {name} in {took}{figure} ({done}/{total})"));
             }
             Change::Stopped { name, step, .. } => {
                 self.line(&format!("stop   {name}, saved at {step}"))
@@ -93,7 +93,7 @@ mod tests {
     fn lines_are_plain_and_name_the_node_first() {
         let mut out = Vec::new();
         let mut plain = Plain::new(&mut out);
-        plain.show(&Change::Counts(Counts { running: 2, ..Counts::default() }));
+        plain.show(&Change::Counts(Counts { done: 1, running: 1, ..Counts::default() }));
         plain.show(&Change::Done {
             slot: 0,
             name: "net[seed=1]".into(),

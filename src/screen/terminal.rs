@@ -49,10 +49,13 @@ impl Terminal {
         })
     }
 
-    fn free(&mut self, slot: usize) {
-        if let Some(bar) = self.slots.remove(&slot) {
-            bar.finish_and_clear();
-            self.all.remove(&bar);
+    /// Removes the bar of a node; its slot may have gone to another node before it was published.
+    fn free(&mut self, slot: usize, name: &str) {
+        if self.slots.get(&slot).is_some_and(|bar| bar.prefix() == name) {
+            if let Some(bar) = self.slots.remove(&slot) {
+                bar.finish_and_clear();
+                self.all.remove(&bar);
+            }
         }
     }
 
@@ -80,12 +83,13 @@ impl Monitor for Terminal {
                 bar.set_position(*step);
                 bar.set_message(device.clone());
             }
-            Change::Progress { slot, step, total, loss, rate, left, .. } => {
+            Change::Progress { slot, name, step, total, loss, rate, left } => {
                 let mut shown = vec![format!("{step}/{total}")];
                 shown.extend(loss.map(|loss| format!("loss {}", loss_word(loss))));
                 shown.push(rate_word(*rate));
                 shown.extend(left.map(|left| format!("{} left", words::duration(left))));
                 let bar = self.bar(*slot);
+                bar.set_prefix(name.clone());
                 bar.set_length(*total);
                 bar.set_position(*step);
                 bar.set_message(shown.join(" · "));
@@ -93,7 +97,7 @@ impl Monitor for Terminal {
             }
             Change::Note { name, text } => self.line(&format!("  note  {name}: {text}")),
             Change::Done { slot, name, seconds, figure } => {
-                self.free(*slot);
+                self.free(*slot, name);
                 let took = words::duration(Duration::from_secs_f64(*seconds));
                 let figure = figure
                     .as_ref()
@@ -101,11 +105,11 @@ impl Monitor for Terminal {
                 self.line(&format!("  done  {name}  {took}{figure}"));
             }
             Change::Stopped { slot, name, step } => {
-                self.free(*slot);
+                self.free(*slot, name);
                 self.line(&format!("  stop  {name}  saved at {step}"));
             }
             Change::Failed { slot, name, class, message, again } => {
-                self.free(*slot);
+                self.free(*slot, name);
                 let next = if *again { "; it is tried again" } else { "" };
                 self.line(&format!("  FAIL  {name}  [{}] {message}{next}", class.word()));
             }

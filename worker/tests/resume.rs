@@ -187,3 +187,18 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     assert!(start(undisturbed.path()).wait().unwrap().success());
     assert_eq!(digests(undisturbed.path()), digests(folder.path()));
 }
+
+#[test]
+fn a_finished_training_made_longer_equals_one_of_that_length_from_the_start() {
+    let longer = SPEC.replace("steps: 60", "steps: 75");
+    let extended = new_folder();
+    assert!(start(extended.path()).wait().unwrap().success());
+    std::fs::write(extended.path().join("spec.yaml"), &longer).unwrap();
+    assert!(start(extended.path()).wait().unwrap().success());
+    let direct = new_folder();
+    std::fs::write(direct.path().join("spec.yaml"), &longer).unwrap();
+    assert!(start(direct.path()).wait().unwrap().success());
+    let (all, direct) = (digests(extended.path()), digests(direct.path()));
+    let same: BTreeMap<String, String> = all.into_iter().filter(|(path, _)| direct.contains_key(path)).collect();
+    assert_eq!(same, direct);
+}
