@@ -1,7 +1,6 @@
 //! `ablate figure`: draws the figures of a spec from what is finished.
 
 use super::{Done, Opened, Place, print};
-use crate::problem::Problem;
 use std::path::PathBuf;
 
 /// Arguments of `ablate figure`.
@@ -15,17 +14,12 @@ pub(super) struct Figure {
 
 impl Figure {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let opened = Opened::read(&self.spec, place)?;
-        crate::draw::check(&opened.spec, &opened.graph)?;
-        let record = opened
-            .record
-            .as_ref()
-            .ok_or_else(|| Problem::new("nothing is finished yet").help("`ablate run` it first"))?;
+        let (opened, record) = Opened::to_draw(&self.spec, place)?;
         let drawn = crate::draw::figures(
             &opened.spec,
             &opened.graph,
             &opened.results,
-            record,
+            &record,
             self.name.as_deref(),
         )?;
         for picture in drawn {

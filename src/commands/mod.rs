@@ -142,6 +142,18 @@ impl Opened {
         Ok(Self { spec, graph, results, record, plan })
     }
 
+    /// A spec whose outputs are to be drawn: they are checked, and something is finished.
+    fn to_draw(spec: &Path, place: &Place) -> Result<(Self, Record), Problems> {
+        let mut opened = Self::read(spec, place)?;
+        crate::draw::check(&opened.spec, &opened.graph)?;
+        match opened.record.take() {
+            Some(record) => Ok((opened, record)),
+            None => {
+                Err(Problem::new("nothing is finished yet").help("`ablate run` it first").into())
+            }
+        }
+    }
+
     /// The nodes that a name stands for.
     fn find(&self, name: &str) -> Result<Vec<NodeIndex>> {
         let found = self.graph.find(name);

@@ -1,7 +1,6 @@
 //! `ablate table`: writes the tables of a spec from what is finished, and shows them.
 
 use super::{Done, Opened, Place, print};
-use crate::problem::Problem;
 use std::path::PathBuf;
 
 /// Arguments of `ablate table`.
@@ -27,17 +26,12 @@ enum Form {
 
 impl Table {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let opened = Opened::read(&self.spec, place)?;
-        crate::draw::check(&opened.spec, &opened.graph)?;
-        let record = opened
-            .record
-            .as_ref()
-            .ok_or_else(|| Problem::new("nothing is finished yet").help("`ablate run` it first"))?;
+        let (opened, record) = Opened::to_draw(&self.spec, place)?;
         let drawn = crate::draw::tables(
             &opened.spec,
             &opened.graph,
             &opened.results,
-            record,
+            &record,
             self.name.as_deref(),
         )?;
         for (name, table, _) in drawn {

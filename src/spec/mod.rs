@@ -65,8 +65,6 @@ pub struct Declaration {
 table! {
     /// How a node runs; never part of its identity.
     pub struct RunSettings {
-        #[doc = "GPUs for this node; on a machine without any, a core stands in."]
-        gpus: Option<u64> [0.0..=1.0];
         #[doc = "Seconds between two checkpoints of a training, such as `2m`."]
         checkpoint: Option<Duration>;
     }
@@ -92,7 +90,7 @@ impl Setting for Duration {
     }
 }
 
-const PARTS: [&str; 7] = ["question", "vars", "nodes", "sweeps", "figures", "tables", "profiles"];
+const PARTS: [&str; 6] = ["question", "vars", "nodes", "sweeps", "figures", "tables"];
 
 impl Spec {
     /// Reads a spec and its fragments. What is wrong lands in `problems`, and the rest is read on, so
@@ -216,7 +214,7 @@ fn read_node(name: &str, nodes: &Found<'_>, reader: &mut Reader) -> Option<Vec<D
     };
     let run = match found.key("run") {
         Some(run) => RunSettings::read(&run, reader)?,
-        None => RunSettings { gpus: None, checkpoint: None },
+        None => RunSettings { checkpoint: None },
     };
     let body = found.key(kind)?;
     let declaration = Declaration {

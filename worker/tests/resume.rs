@@ -199,6 +199,7 @@ fn a_finished_training_made_longer_equals_one_of_that_length_from_the_start() {
     std::fs::write(direct.path().join("spec.yaml"), &longer).unwrap();
     assert!(start(direct.path()).wait().unwrap().success());
     let (all, direct) = (digests(extended.path()), digests(direct.path()));
-    let same: BTreeMap<String, String> = all.into_iter().filter(|(path, _)| direct.contains_key(path)).collect();
+    let same: BTreeMap<String, String> =
+        all.into_iter().filter(|(path, _)| direct.contains_key(path)).collect();
     assert_eq!(same, direct);
 }
