@@ -126,6 +126,12 @@ impl Results {
         self.root.join("work").join(folder)
     }
 
+    /// The folder of a finished node, which may still have to be renamed into `nodes/`.
+    pub fn wherever(&self, folder: &str) -> PathBuf {
+        let published = self.node(folder);
+        if published.exists() { published } else { self.work(folder) }
+    }
+
     /// The folder for people of an experiment.
     pub fn experiment(&self, name: &str) -> PathBuf {
         self.root.join(name)

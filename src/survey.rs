@@ -34,24 +34,37 @@ pub fn known(graph: &Graph, results: &Results, record: Option<&Record>) -> Resul
     Ok(known)
 }
 
-/// The damage in folders that a node to run is about to read.
+/// The damage in folders that a node to run is about to read. A damaged node runs too, so what it
+/// reads is looked at next, until nothing more has to be.
 fn damaged(
     graph: &Graph,
     results: &Results,
     known: &Known,
 ) -> BTreeMap<String, Vec<store::Damage>> {
-    let runs = |i: &petgraph::graph::NodeIndex| !known.folders.contains(&graph.nodes[*i].folder());
-    let read: BTreeSet<String> = graph
-        .indices()
-        .filter(runs)
-        .flat_map(|i| graph.inputs(i).map(|input| graph.nodes[input].folder()).collect::<Vec<_>>())
-        .filter(|folder| known.folders.contains(folder) && results.node(folder).exists())
-        .collect();
-    let checked: Vec<(String, Vec<store::Damage>)> = read
-        .into_par_iter()
-        .map(|folder| (folder.clone(), store::check(&results.node(&folder))))
-        .collect();
-    checked.into_iter().filter(|(_, damage)| !damage.is_empty()).collect()
+    let mut checked: BTreeMap<String, Vec<store::Damage>> = BTreeMap::new();
+    loop {
+        let runs = |folder: &String| {
+            !known.folders.contains(folder)
+                || checked.get(folder).is_some_and(|damage| !damage.is_empty())
+        };
+        let next: BTreeSet<String> = graph
+            .indices()
+            .filter(|i| runs(&graph.nodes[*i].folder()))
+            .flat_map(|i| {
+                graph.inputs(i).map(|input| graph.nodes[input].folder()).collect::<Vec<_>>()
+            })
+            .filter(|folder| known.folders.contains(folder) && !checked.contains_key(folder))
+            .collect();
+        if next.is_empty() {
+            checked.retain(|_, damage| !damage.is_empty());
+            return checked;
+        }
+        let found: Vec<(String, Vec<store::Damage>)> = next
+            .into_par_iter()
+            .map(|folder| (folder.clone(), store::check(&results.wherever(&folder))))
+            .collect();
+        checked.extend(found);
+    }
 }
 
 /// The steps of the checkpoints of every trajectory in a graph.

@@ -134,6 +134,11 @@ impl Table {
         }
     }
 
+    /// Whether any cell of a column differs from seed to seed.
+    fn varies(&self, column: usize) -> bool {
+        self.rows.iter().any(|row| row.cells[column].deviation().is_some_and(|spread| spread > 0.0))
+    }
+
     /// The row with the best mean of a column.
     fn best(&self, column: usize) -> Option<usize> {
         let sign = match self.columns[column].better {
@@ -162,7 +167,10 @@ impl Table {
             .and_then(|differences: Vec<f64>| difference_word(&differences, decimals));
         Shown {
             mean: cell.mean().map_or("–".to_owned(), |m| format!("{m:.decimals$}")),
-            deviation: cell.deviation().map(|d| format!("{d:.decimals$}")),
+            deviation: cell
+                .deviation()
+                .filter(|_| self.varies(column))
+                .map(|d| format!("{d:.decimals$}")),
             difference,
             best: self.best(column) == Some(row),
         }

@@ -39,9 +39,7 @@ impl Log {
                     a.started, a.attempt, a.host, a.device, a.outcome, a.seconds
                 ));
             }
-            let finished = opened.results.node(&node.folder());
-            let folder =
-                if finished.exists() { finished } else { opened.results.work(&node.folder()) };
+            let folder = opened.results.wherever(&node.folder());
             let names: &[&str] =
                 if self.events { &["log.txt", "events.jsonl"] } else { &["log.txt"] };
             for name in names {

@@ -66,10 +66,10 @@ impl RunCommand {
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let pool = Pool::new(find_worker(), &folder, devices, sender.clone(), &mut tell)?;
         let mut record = Record::open(&results.database())?;
-        let known = survey::known(graph, results, Some(&record))?;
         for line in survey::recover(results, &mut record)? {
             tell(&line);
         }
+        let known = survey::known(graph, results, Some(&record))?;
         let plan = plan::make(graph, &known);
         for line in discard_damaged(graph, &plan, results, &mut record)? {
             tell(&line);

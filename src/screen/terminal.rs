@@ -51,11 +51,11 @@ impl Terminal {
 
     /// Removes the bar of a node; its slot may have gone to another node before it was published.
     fn free(&mut self, slot: usize, name: &str) {
-        if self.slots.get(&slot).is_some_and(|bar| bar.prefix() == name) {
-            if let Some(bar) = self.slots.remove(&slot) {
-                bar.finish_and_clear();
-                self.all.remove(&bar);
-            }
+        if self.slots.get(&slot).is_some_and(|bar| bar.prefix() == name)
+            && let Some(bar) = self.slots.remove(&slot)
+        {
+            bar.finish_and_clear();
+            self.all.remove(&bar);
         }
     }
 
