@@ -260,7 +260,12 @@ impl<'s> Builder<'s> {
     fn make(&mut self, index: usize, point: &Point, trail: &mut Vec<usize>) -> Option<Instance> {
         let spec = self.spec;
         let node = &spec.nodes[index];
+        let before = self.reader.count();
         let (body, moved) = body::at(spec, node, point, &mut self.reader);
+        if self.reader.count() > before {
+            // Without its variables nothing more can be said of the node.
+            return None;
+        }
         let mut reader = Reader::default();
         let found = Found { value: &body, path: vec![] };
         let settings = Settings::read(node.kind, &found, &mut reader).filter(|_| reader.is_clean());

@@ -57,6 +57,12 @@ fn check_log_normal(
             problem.help(format!("at most {} Mpc/h", fields.box_mpc_h)),
         );
     }
+    let cosmology = &fields.cosmology;
+    if cosmology.omega_b >= cosmology.omega_m {
+        let problem = Problem::new("there are more baryons than matter");
+        let help = format!("`omega_b` must be below `omega_m`, {}", cosmology.omega_m);
+        reader.wrong_key(found, "cosmology", problem.help(help));
+    }
     let kept = |fraction: f64| (fraction * fields.maps as f64).round();
     if fields.maps as f64 - kept(fields.validation) - kept(fields.test) < 1.0 {
         reader.wrong_key(

@@ -112,6 +112,11 @@ impl Reader {
         self.problems.is_empty()
     }
 
+    /// How much was wrong so far.
+    pub fn count(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Takes over what another reader found.
     pub fn extend(&mut self, other: Reader) {
         self.problems.extend(other.problems);

@@ -114,13 +114,15 @@ impl Spec {
                 .help("say in one sentence what the experiment asks");
             reader.wrong::<()>(&root, problem);
         }
-        let vars =
-            root.key("vars").and_then(|found| found.value.as_object().cloned()).unwrap_or_default();
+        let vars = root.key("vars").and_then(|found| match found.value.as_object() {
+            Some(map) => Some(map.clone()),
+            None => reader.wrong(&found, Problem::new("`vars` is not a map of variables")),
+        });
         Self {
             name,
             file: file.to_owned(),
             question: question.unwrap_or_default(),
-            vars,
+            vars: vars.unwrap_or_default(),
             nodes: read_nodes(&root, reader),
             sweeps: root.key("sweeps").map(|found| sweep::read(&found, reader)).unwrap_or_default(),
             figures: read_named(&root, "figures", reader),
