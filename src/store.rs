@@ -222,10 +222,20 @@ pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
 /// # Errors
 /// If an artefact cannot be read, or `node.json` not written.
 pub fn seal(work: &Path, mut file: NodeFile) -> Result<NodeFile> {
+    sweep_aside(work)?;
     file.artefacts = artefacts(work)?;
     let text = serde_json::to_string_pretty(&file).expect("a node file is plain data") + "\n";
     write_aside(&work.join("node.json"), text.as_bytes())?;
     Ok(file)
+}
+
+/// Removes what an interrupted attempt was about to rename.
+fn sweep_aside(work: &Path) -> Result<()> {
+    for name in list(work)?.iter().filter(|name| name.ends_with(".aside")) {
+        let path = work.join(name);
+        fs::remove_file(&path).map_err(|e| Problem::os("remove", &path, &e))?;
+    }
+    Ok(())
 }
 
 /// The artefacts in a folder, with sizes and digests, sorted by path.
@@ -236,7 +246,7 @@ fn artefacts(work: &Path) -> Result<Vec<Artefact>> {
 }
 
 fn is_artefact(name: &str) -> bool {
-    !UNDIGESTED.contains(&name) && !name.ends_with(".aside")
+    !UNDIGESTED.contains(&name)
 }
 
 fn measure(folder: &Path, name: &str) -> Result<Artefact> {
@@ -314,6 +324,7 @@ mod tests {
         fs::create_dir(&work).unwrap();
         fs::write(work.join("samples.npy"), b"0123456789").unwrap();
         fs::write(work.join("log.txt"), b"hello").unwrap();
+        fs::write(work.join("metrics.aside"), b"{").unwrap();
         seal(&work, file()).unwrap();
         results.publish(&["sample-1".to_owned()]).unwrap();
         (folder, results)
@@ -329,6 +340,7 @@ mod tests {
         );
         assert!(check(&results.node("sample-1")).is_empty());
         assert!(results.unfinished().unwrap().is_empty());
+        assert!(!results.node("sample-1").join("metrics.aside").exists());
     }
 
     #[test]

@@ -42,6 +42,11 @@ fn programs() -> (PathBuf, PathBuf) {
 }
 
 fn start(folder: &Path) -> Child {
+    start_with(folder, "2")
+}
+
+/// Starts a run whose data and measures use this many threads.
+fn start_with(folder: &Path, threads: &str) -> Child {
     let (ablate, worker) = programs();
     let mut command = Command::new(ablate);
     command
@@ -49,6 +54,7 @@ fn start(folder: &Path) -> Child {
         .current_dir(folder)
         .env("ABLATE_WORKER", worker)
         .env("CI", "1");
+    command.env("RAYON_NUM_THREADS", threads);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
@@ -202,4 +208,14 @@ fn a_finished_training_made_longer_equals_one_of_that_length_from_the_start() {
     let same: BTreeMap<String, String> =
         all.into_iter().filter(|(path, _)| direct.contains_key(path)).collect();
     assert_eq!(same, direct);
+}
+
+#[test]
+fn data_and_measures_do_not_depend_on_the_number_of_threads() {
+    let runs = ["1", "3"].map(|threads| {
+        let folder = new_folder();
+        assert!(start_with(folder.path(), threads).wait().unwrap().success());
+        digests(folder.path())
+    });
+    assert_eq!(runs[0], runs[1]);
 }
