@@ -165,6 +165,26 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// Every class.
+    pub const ALL: [Self; 6] = [
+        Self::DeviceMemory,
+        Self::HostMemory,
+        Self::DiskFull,
+        Self::NotANumber,
+        Self::WorkerDied,
+        Self::Bug,
+    ];
+
+    /// Whether trying again may help.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::DeviceMemory | Self::HostMemory | Self::WorkerDied)
+    }
+
+    /// The class that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.word() == word)
+    }
+
     /// The word in the database and on the screen.
     pub fn word(self) -> &'static str {
         match self {

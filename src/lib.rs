@@ -23,6 +23,8 @@ pub mod graph;
 
 pub mod store;
 
+pub mod coordinator;
+
 pub mod record;
 
 pub mod plan;

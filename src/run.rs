@@ -1,22 +1,24 @@
 //! Plan → finished nodes: the one impure joint. It starts what [`crate::schedule`] says on the slots
 //! of the pool, listens to the workers, publishes what they finish, and writes down every attempt.
 
+mod others;
+mod publish;
+
+use crate::coordinator::Coordinator;
 use crate::graph::{Graph, Node};
-use crate::job::{Arithmetic, Costs, Event, FailureClass, Input, Job};
+use crate::job::{Arithmetic, Event, FailureClass, Input, Job};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool};
 use crate::problem::{Problem, Result};
-use crate::record::{Attempt, Finished, Record};
+use crate::record::Record;
 use crate::schedule::{Schedule, State, Task};
 use crate::screen::{Change, Counts, Monitor};
 use crate::settings::{Length, Settings};
-use crate::store::{self, InputFile, NodeFile, Results};
-use crate::survey;
+use crate::store::{self, NodeFile, Results};
 use petgraph::graph::NodeIndex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -46,15 +48,46 @@ const CHECKPOINT_SECONDS: f64 = 120.0;
 /// Attempts in a row without progress before a dying worker is given up.
 const FUTILE: u32 = 3;
 
+/// All that a run works with.
+pub struct Means<'r> {
+    /// The nodes.
+    pub graph: &'r Graph,
+    /// The results folder.
+    pub results: &'r Results,
+    /// Its database.
+    pub record: &'r mut Record,
+    /// This program among those at work there.
+    pub coordinator: &'r Coordinator,
+    /// The slots of this machine.
+    pub pool: Pool,
+    /// How many nodes may run at once.
+    pub limit: usize,
+    /// What the user sees.
+    pub monitor: &'r mut dyn Monitor,
+}
+
 /// A run in progress.
 pub struct Run<'r> {
     graph: &'r Graph,
     results: &'r Results,
     record: &'r mut Record,
+    coordinator: &'r Coordinator,
     pool: Pool,
+    limit: usize,
     monitor: &'r mut dyn Monitor,
     schedule: Schedule,
     slots: Vec<Option<Running>>,
+    /// When it began, as attempts write it.
+    begun: String,
+    /// When no slot could be had last.
+    refused: Option<Instant>,
+    /// Until when slots are left to others.
+    given_up: BTreeMap<usize, Instant>,
+    /// When others were looked at last.
+    looked: Instant,
+    wishing: bool,
+    /// What need not be said again.
+    said: BTreeSet<&'static str>,
     /// Attempts without progress, by node.
     futile: BTreeMap<NodeIndex, u32>,
     /// Sealed, and waiting for the next group commit.
@@ -84,24 +117,26 @@ struct Sealed {
 }
 
 impl<'r> Run<'r> {
-    /// A run that has not started anything yet.
-    pub fn new(
-        graph: &'r Graph,
-        plan: &Plan,
-        results: &'r Results,
-        record: &'r mut Record,
-        pool: Pool,
-        monitor: &'r mut dyn Monitor,
-    ) -> Self {
-        let slots = (0..pool.len()).map(|_| None).collect();
+    /// A run that has not started anything yet. Of the nodes that the plan would run, only those in
+    /// `wanted` are.
+    pub fn new(means: Means<'r>, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Self {
+        let Means { graph, results, record, coordinator, pool, limit, monitor } = means;
         Self {
             graph,
             results,
             record,
-            pool,
+            coordinator,
+            limit,
             monitor,
-            schedule: Schedule::new(tasks(graph, plan)),
-            slots,
+            schedule: Schedule::new(tasks(graph, plan, wanted)),
+            slots: (0..pool.len()).map(|_| None).collect(),
+            pool,
+            begun: now(),
+            refused: None,
+            given_up: BTreeMap::new(),
+            looked: Instant::now(),
+            wishing: false,
+            said: BTreeSet::new(),
             futile: BTreeMap::new(),
             sealed: vec![],
             interrupts: 0,
@@ -117,15 +152,13 @@ impl<'r> Run<'r> {
             if self.interrupts == 0 {
                 self.start_ready()?;
             }
-            let running = self.slots.iter().any(Option::is_some);
-            if !running
+            if self.running() == 0
                 && self.sealed.is_empty()
                 && (self.interrupts > 0 || self.schedule.is_over())
             {
                 break;
             }
-            match messages.recv_timeout(if self.sealed.is_empty() { BEAT } else { Duration::ZERO })
-            {
+            match messages.recv_timeout(self.patience()) {
                 Ok(message) => self.handle(message)?,
                 // The channel is drained: commit what came together.
                 Err(RecvTimeoutError::Timeout) => self.commit()?,
@@ -136,24 +169,54 @@ impl<'r> Run<'r> {
             if self.interrupts > 1 {
                 break;
             }
+            if self.looked.elapsed() >= others::LOOK {
+                self.looked = Instant::now();
+                self.record.still_there()?;
+                self.look_elsewhere()?;
+                self.give_up_idle();
+            }
         }
         self.commit()?;
         if self.interrupts < 2 {
             self.pool.close();
+            self.record.release_all(&self.coordinator.id)?;
         }
         self.monitor.end();
         Ok(Outcome { counts: self.counts(), stopped: self.interrupts > 0 })
     }
 
     fn start_ready(&mut self) -> Result<()> {
-        let free: Vec<usize> =
-            (0..self.slots.len()).filter(|slot| self.slots[*slot].is_none()).collect();
-        let started = self.schedule.start(free.len());
-        for (task, slot) in started.iter().zip(free) {
-            self.start(NodeIndex::new(*task), slot)?;
+        let mut wishing = false;
+        let mut changed = false;
+        while self.running() < self.limit && self.schedule.has_ready() {
+            let Some(slot) = self.get_slot()? else {
+                wishing = true;
+                break;
+            };
+            let Some(task) = self.schedule.start(1).pop() else { break };
+            self.begin(NodeIndex::new(task), slot)?;
+            changed = true;
         }
-        if !started.is_empty() {
+        if wishing || self.wishing {
+            self.wish(wishing);
+        }
+        if changed {
             self.show_counts();
+        }
+        Ok(())
+    }
+
+    /// Starts a node, unless another run has it or has finished it.
+    fn begin(&mut self, index: NodeIndex, slot: usize) -> Result<()> {
+        if !self.claim(index, slot)? {
+            let name = self.graph.nodes[index].name.clone();
+            self.monitor.show(&Change::Note { name, text: "another run works on it".to_owned() });
+            self.schedule.elsewhere(index.index());
+        } else if self.is_published(index) {
+            self.release([index].into_iter())?;
+            self.done_elsewhere(index);
+        } else {
+            self.start(index, slot)?;
         }
         Ok(())
     }
@@ -184,10 +247,9 @@ impl<'r> Run<'r> {
             arithmetic: None,
             events,
         });
-        if self.pool.start(slot, &path).is_err() {
-            // A worker that died idle: a fresh one takes the job.
-            self.pool.replace(slot);
-            self.pool.start(slot, &path)?;
+        if let Err(problem) = self.pool.start(slot, &path) {
+            // A worker that died idle: a fresh one takes the job in the next round.
+            return self.failed(slot, FailureClass::WorkerDied, problem.to_string());
         }
         Ok(())
     }
@@ -294,7 +356,8 @@ impl<'r> Run<'r> {
                 let running = self.slots[slot].take().expect("checked above");
                 self.monitor.show(&Change::Stopped { slot, name, step });
                 self.schedule.stopped(running.node.index());
-                self.attempt(slot, &running, "stopped", None)?;
+                self.attempt(slot, &running, "stopped", None);
+                self.release([running.node].into_iter())?;
             }
             Event::Failed { class, message } => return self.failed(slot, class, message),
         }
@@ -325,139 +388,28 @@ impl<'r> Run<'r> {
         let progressed = running.saved > running.first;
         let futile = self.futile.entry(running.node).or_default();
         *futile = if progressed { 0 } else { *futile + 1 };
-        let again = self.interrupts == 0
-            && match class {
-                FailureClass::WorkerDied | FailureClass::HostMemory => *futile < FUTILE,
-                FailureClass::DeviceMemory => *futile < 2,
-                FailureClass::DiskFull | FailureClass::NotANumber | FailureClass::Bug => false,
-            };
+        let tries = if class == FailureClass::DeviceMemory { FUTILE - 1 } else { FUTILE };
+        let again = self.interrupts == 0 && class.may_pass() && *futile < tries;
         self.pool.replace(slot);
         self.monitor.show(&Change::Failed { slot, name, class, message: message.clone(), again });
-        self.attempt(slot, &running, "failed", Some((class, message)))?;
+        self.attempt(slot, &running, "failed", Some((class, message)));
         self.schedule.failed(running.node.index(), again);
+        if !again {
+            self.release([running.node].into_iter())?;
+        }
+        self.share(slot);
         self.show_counts();
         Ok(())
-    }
-
-    fn done(&mut self, slot: usize) -> Result<()> {
-        let running = self.slots[slot].take().expect("only a running node is done");
-        self.keep_log(slot, &running);
-        let node = &self.graph.nodes[running.node];
-        let work = self.results.work(&node.folder());
-        let known: Option<Vec<Arithmetic>> = survey::read_json(&work.join("arithmetic.json"))?;
-        let file = NodeFile {
-            format: store::FORMAT,
-            ablate: env!("CARGO_PKG_VERSION").to_owned(),
-            kind: node.kind(),
-            key: node.key.hex(),
-            name: node.name.clone(),
-            identity: node.identity(),
-            settings: node.settings.full(),
-            inputs: self.input_files(running.node),
-            arithmetic: known.unwrap_or_else(|| running.arithmetic.iter().cloned().collect()),
-            artefacts: vec![],
-        };
-        // The job file names folders of this machine; the settings stand in node.json.
-        let _ = std::fs::remove_file(work.join("job.json"));
-        match store::seal(&work, file) {
-            Ok(file) => {
-                let costs: Costs = survey::read_json(&work.join("costs.json"))?.unwrap_or_default();
-                let seconds = running.started.elapsed().as_secs_f64();
-                let running = Running { step: running.first + costs.steps, ..running };
-                self.attempt(slot, &running, "done", None)?;
-                self.sealed.push(Sealed { node: running.node, slot, file, seconds });
-                Ok(())
-            }
-            Err(problem) => {
-                self.slots[slot] = Some(running);
-                self.failed(slot, FailureClass::DiskFull, problem.to_string())
-            }
-        }
-    }
-
-    fn input_files(&self, index: NodeIndex) -> BTreeMap<String, InputFile> {
-        let node = &self.graph.nodes[index];
-        let file = |(role, (key, port)): (&&str, &(crate::key::Key, String))| {
-            let from = self.graph.input(index, role).expect("every input has its edge");
-            let folder = self.graph.nodes[from].folder();
-            ((*role).to_owned(), InputFile { key: key.hex(), folder, port: port.clone() })
-        };
-        node.inputs.iter().map(file).collect()
-    }
-
-    /// Publishes everything sealed so far with one sync, then its rows, then lets its users start.
-    fn commit(&mut self) -> Result<()> {
-        if self.sealed.is_empty() {
-            return Ok(());
-        }
-        let sealed = std::mem::take(&mut self.sealed);
-        let folders: Vec<String> =
-            sealed.iter().map(|s| self.graph.nodes[s.node].folder()).collect();
-        self.results.publish(&folders)?;
-        let mut rows = vec![];
-        for (s, folder) in sealed.iter().zip(&folders) {
-            let (metrics, series) = survey::numbers(&self.results.node(folder))?;
-            rows.push(Finished { folder, file: &s.file, metrics, series });
-        }
-        self.record.finished(&rows)?;
-        for (s, row) in sealed.iter().zip(&rows) {
-            let name = self.graph.nodes[s.node].name.clone();
-            let wanted = ["error", "validation_loss", "loss"];
-            let figure =
-                wanted.iter().find_map(|w| Some(((*w).to_owned(), row.metrics.get(*w)?.value)));
-            self.schedule.done(s.node.index());
-            self.show_counts();
-            self.monitor.show(&Change::Done { slot: s.slot, name, seconds: s.seconds, figure });
-        }
-        Ok(())
-    }
-
-    /// Appends what the worker wrote to standard error to the node's log.
-    fn keep_log(&self, slot: usize, running: &Running) {
-        let errors = self.pool.errors(slot);
-        if errors.is_empty() {
-            return;
-        }
-        let path: PathBuf =
-            self.results.work(&self.graph.nodes[running.node].folder()).join("log.txt");
-        // The log is for people: a full disk shows elsewhere.
-        let _ = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .and_then(|mut f| f.write_all(errors.as_bytes()));
-    }
-
-    fn attempt(
-        &self,
-        slot: usize,
-        running: &Running,
-        outcome: &str,
-        failure: Option<(FailureClass, String)>,
-    ) -> Result<()> {
-        let node = &self.graph.nodes[running.node];
-        let (class, message) =
-            failure.map_or((None, None), |(c, m)| (Some(c.word().to_owned()), Some(m)));
-        self.record.attempt(&Attempt {
-            node: node.key.hex(),
-            kind: node.kind(),
-            attempt: running.attempt,
-            host: host(),
-            device: self.pool.device(slot).name.clone(),
-            started: running.clock.clone(),
-            seconds: running.started.elapsed().as_secs_f64(),
-            steps: running.step.saturating_sub(running.first),
-            outcome: outcome.to_owned(),
-            class,
-            message,
-        })
     }
 
     fn counts(&self) -> Counts {
         Counts {
             done: self.schedule.count(State::Done),
             running: self.schedule.count(State::Running),
-            waiting: self.schedule.count(State::Waiting) + self.schedule.count(State::Stopped),
+            waiting: [State::Waiting, State::Stopped, State::Elsewhere]
+                .iter()
+                .map(|state| self.schedule.count(*state))
+                .sum(),
             failed: self.schedule.count(State::Failed),
             blocked: self.schedule.count(State::Blocked),
         }
@@ -473,7 +425,7 @@ impl<'r> Run<'r> {
 const BEAT: Duration = Duration::from_millis(500);
 
 /// The nodes of a graph as tasks, in the same order.
-fn tasks(graph: &Graph, plan: &Plan) -> Vec<Task> {
+fn tasks(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Vec<Task> {
     let mut sharing: BTreeMap<crate::key::Key, u32> = BTreeMap::new();
     for index in graph.indices() {
         if let Some(key) = graph.nodes[index].trajectory {
@@ -491,7 +443,11 @@ fn tasks(graph: &Graph, plan: &Plan) -> Vec<Task> {
             path_seconds: plan.path_seconds(graph, index, &mut paths),
             seed: node.seed,
             group: group.map(|group| (group, length(&node.settings))),
-            state: if plan.reasons[&index].runs() { State::Waiting } else { State::Done },
+            state: match plan.reasons[&index].runs() {
+                true if wanted.contains(&index) => State::Waiting,
+                true => State::Left,
+                false => State::Done,
+            },
         }
     };
     graph.indices().map(task).collect()
@@ -510,6 +466,7 @@ fn device_word(device: &crate::pool::Device) -> String {
     if device.name == "cpu" { "a core".to_owned() } else { device.model.clone() }
 }
 
+/// The time, as attempts write it.
 fn now() -> String {
     jiff::Timestamp::now()
         .round(jiff::Unit::Millisecond)
@@ -518,26 +475,4 @@ fn now() -> String {
 
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// Puts damaged folders out of the way, and forgets them, so that their nodes are made again.
-///
-/// # Errors
-/// If they cannot be removed.
-pub fn discard_damaged(
-    graph: &Graph,
-    plan: &Plan,
-    results: &Results,
-    record: &mut Record,
-) -> Result<Vec<String>> {
-    let mut said = vec![];
-    for (index, reason) in &plan.reasons {
-        if let plan::Reason::Damaged(_) = reason {
-            let node = &graph.nodes[*index];
-            results.discard(&node.folder())?;
-            record.forget(&[node.key.hex()])?;
-            said.push(format!("{} is {}; it is made again", node.name, reason.sentence()));
-        }
-    }
-    Ok(said)
 }

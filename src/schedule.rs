@@ -1,15 +1,17 @@
 //! Tasks, slots and events → what to start now. Pure: no clock, no files, no tensors; it knows
 //! numbers of tasks and which wait for which, and nothing of what they do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It waits for inputs, or for a slot.
     Waiting,
     /// It has a slot.
     Running,
+    /// Another coordinator works on it, or on its trajectory.
+    Elsewhere,
     /// It is finished.
     Done,
     /// It failed for good.
@@ -18,6 +20,8 @@ pub enum State {
     Blocked,
     /// It was asked to stop and can go on later.
     Stopped,
+    /// It is not finished, and nobody asked for it.
+    Left,
 }
 
 /// One task, by its place in the list.
@@ -43,6 +47,10 @@ pub struct Schedule {
     /// Inputs that are not done yet.
     missing: Vec<usize>,
     ready: BTreeSet<(u64, u64, usize)>,
+    /// The tasks of each group, the lowest rank first.
+    groups: BTreeMap<usize, Vec<usize>>,
+    /// How many tasks are in each state.
+    counts: BTreeMap<State, usize>,
 }
 
 impl Schedule {
@@ -57,7 +65,19 @@ impl Schedule {
         let undone =
             |task: &Task| task.inputs.iter().filter(|i| tasks[**i].state != State::Done).count();
         let missing: Vec<usize> = tasks.iter().map(undone).collect();
-        let mut schedule = Self { tasks, users, missing, ready: BTreeSet::new() };
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut counts = BTreeMap::new();
+        for (i, task) in tasks.iter().enumerate() {
+            *counts.entry(task.state).or_default() += 1;
+            if let Some((group, _)) = task.group {
+                groups.entry(group).or_default().push(i);
+            }
+        }
+        for members in groups.values_mut() {
+            members.sort_by_key(|i| (tasks[*i].group, *i));
+        }
+        let ready = BTreeSet::new();
+        let mut schedule = Self { tasks, users, missing, ready, groups, counts };
         for i in 0..schedule.tasks.len() {
             schedule.enqueue(i);
         }
@@ -81,39 +101,65 @@ impl Schedule {
         self.tasks[task].state
     }
 
+    /// The one way from state to state.
+    fn set(&mut self, task: usize, state: State) {
+        let old = std::mem::replace(&mut self.tasks[task].state, state);
+        *self.counts.entry(old).or_default() -= 1;
+        *self.counts.entry(state).or_default() += 1;
+    }
+
     /// Takes at most `free` tasks that can start now, in the order in which they should; they count as running.
     pub fn start(&mut self, free: usize) -> Vec<usize> {
         let mut started = vec![];
-        for rank @ (_, _, i) in self.ready.clone() {
-            if started.len() == free {
-                break;
-            }
-            if self.held_by_group(i) {
-                continue;
-            }
+        while started.len() < free {
+            let Some(rank) = self.next_ready() else { break };
             self.ready.remove(&rank);
-            self.tasks[i].state = State::Running;
-            started.push(i);
+            self.set(rank.2, State::Running);
+            started.push(rank.2);
         }
         started
     }
 
+    fn next_ready(&self) -> Option<(u64, u64, usize)> {
+        self.ready.iter().find(|(_, _, i)| !self.held_by_group(*i)).copied()
+    }
+
+    /// Whether a task could start now if there were a slot.
+    pub fn has_ready(&self) -> bool {
+        self.next_ready().is_some()
+    }
+
     /// Whether another task of the group runs, or should run before.
     fn held_by_group(&self, i: usize) -> bool {
-        let Some((group, rank)) = self.tasks[i].group else { return false };
-        self.tasks.iter().enumerate().any(|(j, other)| {
-            j != i
-                && other.group.is_some_and(|(g, r)| {
-                    g == group
-                        && (other.state == State::Running
-                            || (other.state == State::Waiting && (r, j) < (rank, i)))
-                })
-        })
+        let Some((group, _)) = self.tasks[i].group else { return false };
+        let members = &self.groups[&group];
+        let at_work = |j: &usize| matches!(self.tasks[*j].state, State::Running | State::Elsewhere);
+        let first = members.iter().find(|j| self.tasks[**j].state == State::Waiting);
+        members.iter().any(at_work) || first != Some(&i)
+    }
+
+    /// A task that was to start waits again: there was no slot after all.
+    pub fn put_back(&mut self, task: usize) {
+        self.set(task, State::Waiting);
+        self.enqueue(task);
+    }
+
+    /// A task that was to start is another coordinator's.
+    pub fn elsewhere(&mut self, task: usize) {
+        self.set(task, State::Elsewhere);
+    }
+
+    /// The tasks that other coordinators work on.
+    pub fn tasks_elsewhere(&self) -> Vec<usize> {
+        if self.count(State::Elsewhere) == 0 {
+            return vec![];
+        }
+        (0..self.tasks.len()).filter(|i| self.tasks[*i].state == State::Elsewhere).collect()
     }
 
     /// A task is finished: its users may start.
     pub fn done(&mut self, task: usize) {
-        self.tasks[task].state = State::Done;
+        self.set(task, State::Done);
         for user in self.users[task].clone() {
             self.missing[user] -= 1;
             self.enqueue(user);
@@ -123,15 +169,13 @@ impl Schedule {
     /// A task failed: it waits for another try, or it and everything behind it is over.
     pub fn failed(&mut self, task: usize, try_again: bool) {
         if try_again {
-            self.tasks[task].state = State::Waiting;
-            self.enqueue(task);
-            return;
+            return self.put_back(task);
         }
-        self.tasks[task].state = State::Failed;
+        self.set(task, State::Failed);
         let mut left = self.users[task].clone();
         while let Some(i) = left.pop() {
             if self.tasks[i].state == State::Waiting {
-                self.tasks[i].state = State::Blocked;
+                self.set(i, State::Blocked);
                 left.extend(&self.users[i]);
             }
         }
@@ -139,17 +183,18 @@ impl Schedule {
 
     /// A task stopped as asked; it does not start again in this schedule.
     pub fn stopped(&mut self, task: usize) {
-        self.tasks[task].state = State::Stopped;
+        self.set(task, State::Stopped);
     }
 
-    /// Whether nothing runs and nothing can start.
+    /// Whether nothing runs, here or elsewhere, and nothing can start.
     pub fn is_over(&self) -> bool {
-        self.ready.is_empty() && self.count(State::Running) == 0
+        let at_work = self.count(State::Running) + self.count(State::Elsewhere);
+        self.ready.is_empty() && at_work == 0
     }
 
     /// How many tasks are in a state.
     pub fn count(&self, state: State) -> usize {
-        self.tasks.iter().filter(|task| task.state == state).count()
+        self.counts.get(&state).copied().unwrap_or(0)
     }
 }
 
@@ -210,6 +255,21 @@ mod tests {
         assert_eq!(schedule.start(2), [0]);
     }
 
+    #[test]
+    fn what_runs_elsewhere_is_waited_for_and_holds_its_trajectory() {
+        let short = Task { group: Some((0, 10)), ..task(&[]) };
+        let long = Task { group: Some((0, 50)), ..task(&[]) };
+        let mut schedule = Schedule::new(vec![short, long, task(&[0])]);
+        assert_eq!(schedule.start(3), [0]);
+        schedule.elsewhere(0);
+        assert!(!schedule.has_ready() && !schedule.is_over());
+        assert_eq!(schedule.tasks_elsewhere(), [0]);
+        schedule.done(0);
+        assert_eq!(schedule.start(3), [1, 2]);
+        schedule.put_back(2);
+        assert_eq!((schedule.count(State::Running), schedule.has_ready()), (1, true));
+    }
+
     /// A small generator, so that the property test needs no outside crate.
     fn next(state: &mut u64) -> usize {
         *state =
@@ -242,7 +302,13 @@ mod tests {
                 }
                 assert!(running.len() <= slots);
                 let i = running.swap_remove(next(&mut random) % running.len());
-                match next(&mut random) % 5 {
+                match next(&mut random) % 6 {
+                    1 => schedule.put_back(i),
+                    2 => {
+                        schedule.elsewhere(i);
+                        assert!(!schedule.is_over());
+                        schedule.done(i);
+                    }
                     0 => schedule.failed(i, next(&mut random).is_multiple_of(2)),
                     _ => schedule.done(i),
                 }

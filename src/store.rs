@@ -116,6 +116,11 @@ impl Results {
         self.root.join("ablate.sqlite")
     }
 
+    /// The folder of locks and logs of coordinators and workers.
+    pub fn workers(&self) -> PathBuf {
+        self.root.join("workers")
+    }
+
     /// The folder of a finished node.
     pub fn node(&self, folder: &str) -> PathBuf {
         self.root.join("nodes").join(folder)
@@ -207,7 +212,9 @@ fn sync_file_system(on: &fs::File) {
 /// # Errors
 /// If the file cannot be written.
 pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
-    let aside = path.with_extension("aside");
+    // Two coordinators may write the same file: the last one wins, and both write a whole one.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = path.with_file_name(format!("{name}.{}.aside", std::process::id()));
     let write = || {
         let mut file = fs::File::create(&aside)?;
         file.write_all(content)?;

@@ -1,10 +1,12 @@
 //! Results folder and database → what is [`Known`], and the repair of what an interruption left
 //! between two steps of publishing.
 
+use crate::coordinator::{self, Coordinator};
 use crate::graph::Graph;
-use crate::plan::{Known, trajectory_folder};
+use crate::plan::{Known, Plan, Reason, trajectory_folder};
+use crate::pool;
 use crate::problem::{Problem, Result};
-use crate::record::{Finished, Record};
+use crate::record::{Claim, Finished, Holder, Record};
 use crate::store::{self, Results};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,12 +96,16 @@ fn steps_in(folder: &Path) -> Vec<u64> {
 ///
 /// # Errors
 /// If folders or the database cannot be written.
-pub fn recover(results: &Results, record: &mut Record) -> Result<Vec<String>> {
+pub fn recover(
+    results: &Results,
+    record: &mut Record,
+    coordinator: &Coordinator,
+) -> Result<Vec<String>> {
     let mut said = vec![];
     let finished = results.finished()?;
     for folder in results.unfinished()? {
         let work = results.work(&folder);
-        if !work.join("node.json").exists() {
+        if !work.join("node.json").exists() || !claim(results, record, coordinator, &folder)? {
             continue;
         }
         if store::check(&work).is_empty() {
@@ -131,6 +137,53 @@ pub fn recover(results: &Results, record: &mut Record) -> Result<Vec<String>> {
         ));
     }
     Ok(said)
+}
+
+/// Puts damaged folders out of the way, and forgets them, so that their nodes are made again. Those
+/// that another run is repairing are left to it.
+///
+/// # Errors
+/// If they cannot be removed.
+pub fn discard_damaged(
+    graph: &Graph,
+    plan: &Plan,
+    results: &Results,
+    record: &mut Record,
+    coordinator: &Coordinator,
+) -> Result<Vec<String>> {
+    let mut said = vec![];
+    for (index, reason) in &plan.reasons {
+        let (Reason::Damaged(_), node) = (reason, &graph.nodes[*index]) else { continue };
+        // By the time it is claimed, another run may have repaired it.
+        let folder = node.folder();
+        if claim(results, record, coordinator, &folder)?
+            && !store::check(&results.node(&folder)).is_empty()
+        {
+            results.discard(&folder)?;
+            record.forget(&[node.key.hex()])?;
+            said.push(format!("{} is {}; it is made again", node.name, reason.sentence()));
+        }
+    }
+    record.release_all(&coordinator.id)?;
+    Ok(said)
+}
+
+/// Claims one folder outside a run; whether it is ours.
+fn claim(
+    results: &Results,
+    record: &mut Record,
+    coordinator: &Coordinator,
+    folder: &str,
+) -> Result<bool> {
+    let holder = Holder { coordinator: coordinator.id.clone(), slot: String::new() };
+    let claim = Claim { names: vec![folder.to_owned()], holder };
+    record.claim(&claim, &|holder| is_gone(results, holder))
+}
+
+/// Whether the holder of a claim is dead and its worker has left.
+pub fn is_gone(results: &Results, holder: &Holder) -> bool {
+    !coordinator::is_alive(results, &holder.coordinator)
+        && (holder.slot.is_empty() || pool::has_left(results, &holder.slot, &holder.coordinator))
 }
 
 /// Adds the rows of published folders; a folder that cannot be read is left for `verify`.

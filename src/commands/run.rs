@@ -1,17 +1,17 @@
 //! `ablate run`: runs what is missing, draws the figures and tables, and shows the answer.
 
 use super::{Done, Place, print, say, slots};
+use crate::coordinator::Coordinator;
 use crate::graph::Graph;
 use crate::pool::{Message, Pool, find_worker};
 use crate::problem::{Problem, Problems};
 use crate::record::Record;
-use crate::run::{Outcome, Run, discard_damaged};
+use crate::run::{Means, Outcome, Run};
 use crate::screen::{Change, Monitor, monitor};
 use crate::spec::Spec;
 use crate::store::Results;
 use crate::words::{self, plural};
 use crate::{plan, survey};
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
@@ -31,7 +31,6 @@ impl RunCommand {
         let (spec, graph) = Graph::read(&self.spec)?;
         crate::draw::check(&spec, &graph)?;
         let results = Results::open(&place.of(&spec.file))?;
-        let _lock = take_lock(&results)?;
         let mut monitor = monitor();
         let (outcome, record) = self.execute(&spec, &graph, &results, monitor.as_mut())?;
         if outcome.stopped {
@@ -59,19 +58,15 @@ impl RunCommand {
         monitor: &mut dyn Monitor,
     ) -> Result<(Outcome, Record), Problems> {
         let begun = Instant::now();
-        let (sender, messages) = channel();
-        let mut devices = slots();
-        devices.truncate(self.jobs.unwrap_or(usize::MAX).max(1));
-        let folder = results.root.join("workers");
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
-        let pool = Pool::new(find_worker(), &folder, devices, sender.clone(), &mut tell)?;
+        let coordinator = Coordinator::enter(results)?;
         let mut record = Record::open(&results.database())?;
-        for line in survey::recover(results, &mut record)? {
+        for line in survey::recover(results, &mut record, &coordinator)? {
             tell(&line);
         }
         let known = survey::known(graph, results, Some(&record))?;
         let plan = plan::make(graph, &known);
-        for line in discard_damaged(graph, &plan, results, &mut record)? {
+        for line in survey::discard_damaged(graph, &plan, results, &mut record, &coordinator)? {
             tell(&line);
         }
         record.experiment(spec, graph)?;
@@ -82,13 +77,19 @@ impl RunCommand {
             let counts = crate::screen::Counts { done: finished, ..Default::default() };
             return Ok((Outcome { counts, stopped: false }, record));
         }
-        listen_for_signals(sender)?;
-        let expected = plan.expected(graph, pool.len());
+        let (sender, messages) = channel();
+        listen_for_signals(sender.clone())?;
+        let pool = Pool::new(find_worker(), results, &coordinator.id, slots(), sender);
+        let limit = self.jobs.unwrap_or(usize::MAX).clamp(1, pool.len());
+        let expected = plan.expected(graph, limit);
         if let Some(span) = expected {
             tell(&format!("about {} by this results folder's history", words::duration(span)));
         }
-        let outcome =
-            Run::new(graph, &plan, results, &mut record, pool, monitor).finish(&messages)?;
+        let wanted = plan.to_run().collect();
+        let coordinator = &coordinator;
+        let means =
+            Means { graph, results, record: &mut record, coordinator, pool, limit, monitor };
+        let outcome = Run::new(means, &plan, &wanted).finish(&messages)?;
         let took = begun.elapsed().as_secs_f64();
         let made = jiff::Timestamp::now().to_string();
         record.estimate(
@@ -100,19 +101,6 @@ impl RunCommand {
         )?;
         Ok((outcome, record))
     }
-}
-
-/// The lock of the coordinator: it is free as soon as the process that holds it is gone.
-fn take_lock(results: &Results) -> Result<File, Problem> {
-    let folder = results.root.join("workers");
-    std::fs::create_dir_all(&folder).map_err(|e| Problem::os("make the folder", &folder, &e))?;
-    let path = folder.join("coordinator.lock");
-    let file = File::create(&path).map_err(|e| Problem::os("open", &path, &e))?;
-    file.try_lock().map_err(|_| {
-        let sentence = format!("another `ablate run` is at work in {}", results.root.display());
-        Problem::system(sentence).help("wait for it, or give this one its own --results DIR")
-    })?;
-    Ok(file)
 }
 
 /// Ctrl-C and SIGTERM become messages; a third one ends the program as usual.

@@ -5,7 +5,6 @@ use crate::job::Event;
 use crate::record::Record;
 use crate::store::Results;
 use crate::words;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `ablate status`.
@@ -43,15 +42,13 @@ impl Status {
     }
 }
 
-/// The nodes that a living coordinator works on.
+/// The nodes that living coordinators work on.
 fn show_running(root: &Path) -> Result<(), crate::problem::Problem> {
-    let lock = root.join("workers/coordinator.lock");
-    let alive = File::open(lock).is_ok_and(|file| file.try_lock_shared().is_err());
-    if !alive {
+    let results = Results { root: root.to_owned() };
+    if crate::coordinator::living(&results).is_empty() {
         print("nothing is running");
         return Ok(());
     }
-    let results = Results { root: root.to_owned() };
     for folder in results.unfinished()? {
         let Ok(text) = std::fs::read_to_string(results.work(&folder).join("events.jsonl")) else {
             continue;

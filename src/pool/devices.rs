@@ -5,6 +5,8 @@ use nvml_wrapper::Nvml;
 /// Something a job can run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
+    /// Name of the slot on this machine, the same for every coordinator: `core-0`, `gpu-0`.
+    pub slot: String,
     /// `cpu` or `cuda:0`, as a worker knows it.
     pub name: String,
     /// Its model, for people.
@@ -21,13 +23,14 @@ pub fn devices(inherited: Option<&str>, cores: usize) -> Vec<Device> {
     if !gpus.is_empty() {
         return gpus;
     }
-    let core = Device {
+    let core = |i| Device {
+        slot: format!("core-{i}"),
         name: "cpu".into(),
         model: format!("one of {cores} cores"),
         threads: 1,
         visible: None,
     };
-    vec![core; cores.max(1)]
+    (0..cores.max(1)).map(core).collect()
 }
 
 fn gpus(inherited: Option<&str>) -> Vec<Device> {
@@ -46,7 +49,9 @@ fn gpus(inherited: Option<&str>) -> Vec<Device> {
     };
     // Each worker sees its GPU alone, and so calls it number 0.
     let gpu = |id: String| {
-        Some(Device { name: "cuda:0".into(), model: model(&id)?, threads: 1, visible: Some(id) })
+        let slot = format!("gpu-{id}");
+        let model = model(&id)?;
+        Some(Device { slot, name: "cuda:0".into(), model, threads: 1, visible: Some(id) })
     };
     allowed.into_iter().filter_map(gpu).collect()
 }

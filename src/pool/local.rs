@@ -2,12 +2,14 @@
 //! after a failure or a death. Lines from all of them arrive on one channel.
 //!
 //! A worker's standard error goes to a log file of its slot that the coordinator has locked; the
-//! worker inherits the lock with the file. So a lock that can be taken means that no worker of an
-//! earlier run is left, whatever happened to its coordinator.
+//! worker inherits the lock with the file. So a slot is taken for as long as a process works on it,
+//! whatever happens to its coordinator, and a lock that can be taken means that the slot is free.
 
 use super::Device;
+use crate::coordinator;
 use crate::job::Event;
 use crate::problem::{Problem, Result};
+use crate::store::Results;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
@@ -50,7 +52,11 @@ pub enum Message {
 #[derive(Debug)]
 pub struct Pool {
     program: PathBuf,
-    folder: PathBuf,
+    results: Results,
+    /// The coordinator it belongs to.
+    owner: String,
+    /// Whether workers write to the terminal, for debugging.
+    foreground: bool,
     sender: Sender<Message>,
     slots: Vec<Slot>,
 }
@@ -62,12 +68,27 @@ struct Slot {
     worker: Option<Worker>,
     /// Where in the slot's log the output of the present job begins.
     log_from: u64,
+    /// Since when a worker of a dead coordinator has been seen here.
+    orphaned: Option<Instant>,
+}
+
+/// What came of an attempt to get a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// A worker of ours stands ready.
+    Ours,
+    /// A worker of another living coordinator is on it.
+    Taken,
+    /// A worker of a dead coordinator is still saving its work.
+    Orphan,
 }
 
 #[derive(Debug)]
 struct Worker {
     child: Child,
     input: Option<ChildStdin>,
+    /// The slot's log, where the worker itself does not hold it.
+    _log: Option<File>,
 }
 
 /// The longest line that a worker may write, in bytes.
@@ -87,26 +108,29 @@ pub fn find_worker() -> PathBuf {
 }
 
 impl Pool {
-    /// A pool without workers yet, after those of an earlier run have left.
-    ///
-    /// # Errors
-    /// If the folder for logs cannot be made, or an earlier worker does not leave even when killed.
+    /// A pool without workers yet, of a coordinator at work in `results`.
     pub fn new(
         program: PathBuf,
-        folder: &Path,
+        results: &Results,
+        owner: &str,
         devices: Vec<Device>,
         sender: Sender<Message>,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|e| Problem::os("make the folder", folder, &e))?;
-        outwait_orphans(folder, say)?;
-        let slot = |device| Slot { device, generation: 0, worker: None, log_from: 0 };
-        Ok(Self {
+    ) -> Self {
+        let slot =
+            |device| Slot { device, generation: 0, worker: None, log_from: 0, orphaned: None };
+        Self {
             program,
-            folder: folder.to_owned(),
+            results: results.clone(),
+            owner: owner.to_owned(),
+            foreground: false,
             sender,
             slots: devices.into_iter().map(slot).collect(),
-        })
+        }
+    }
+
+    /// Lets the workers write to the terminal instead of a log.
+    pub fn to_foreground(&mut self) {
+        self.foreground = true;
     }
 
     /// How many slots there are.
@@ -129,37 +153,66 @@ impl Pool {
         self.slots[slot].generation == generation && self.slots[slot].worker.is_some()
     }
 
-    /// Gives a job to the worker of a slot, which is started if there is none.
+    /// Gets a slot: its worker is started if nobody else's is on it.
     ///
     /// # Errors
-    /// If the worker cannot be started or does not take the job.
+    /// If the worker cannot be started.
+    pub fn acquire(&mut self, slot: usize) -> Result<Lease> {
+        if self.slots[slot].worker.is_some() {
+            return Ok(Lease::Ours);
+        }
+        let log = open_log(&self.file(slot, "log"))?;
+        if log.try_lock().is_ok() {
+            self.slots[slot].orphaned = None;
+            self.spawn(slot, log)?;
+            return Ok(Lease::Ours);
+        }
+        let owner = fs::read_to_string(self.file(slot, "owner")).unwrap_or_default();
+        if coordinator::is_alive(&self.results, owner.trim()) {
+            self.slots[slot].orphaned = None;
+            return Ok(Lease::Taken);
+        }
+        let since = *self.slots[slot].orphaned.get_or_insert_with(Instant::now);
+        if since.elapsed() > PATIENCE {
+            kill_orphan(&self.file(slot, "pid"));
+        }
+        Ok(Lease::Orphan)
+    }
+
+    /// Whether a slot has a worker of ours.
+    pub fn has_worker(&self, slot: usize) -> bool {
+        self.slots[slot].worker.is_some()
+    }
+
+    /// Gives a job to the worker of a slot that was acquired.
+    ///
+    /// # Errors
+    /// If the worker is gone or does not take the job.
     pub fn start(&mut self, slot: usize, job: &Path) -> Result<()> {
-        if self.slots[slot].worker.is_none() {
-            self.spawn(slot)?;
-        }
-        self.slots[slot].log_from = fs::metadata(self.log(slot)).map_or(0, |meta| meta.len());
+        self.slots[slot].log_from =
+            fs::metadata(self.file(slot, "log")).map_or(0, |meta| meta.len());
         let line = format!("{}\n", job.display());
+        let gone = |why: &str| {
+            Problem::system(format!("the worker of slot {slot} does not take the job: {why}"))
+        };
         let worker = self.slots[slot].worker.as_mut().and_then(|worker| worker.input.as_mut());
-        let sent =
-            worker.map(|input| input.write_all(line.as_bytes()).and_then(|()| input.flush()));
-        match sent {
-            Some(Ok(())) => Ok(()),
-            Some(Err(e)) => Err(Problem::system(format!(
-                "the worker of slot {slot} does not take the job: {e}"
-            ))),
-            None => Err(Problem::system(format!("the worker of slot {slot} is gone"))),
-        }
+        let input = worker.ok_or_else(|| gone("it is gone"))?;
+        let sent = input.write_all(line.as_bytes()).and_then(|()| input.flush());
+        sent.map_err(|e| gone(&e.to_string()))
     }
 
-    fn log(&self, slot: usize) -> PathBuf {
-        self.folder.join(format!("slot-{slot}.log"))
+    /// The file of a slot: its `log`, `pid` or `owner`.
+    fn file(&self, slot: usize, ending: &str) -> PathBuf {
+        slot_file(&self.results, &self.slots[slot].device.slot, ending)
     }
 
-    fn spawn(&mut self, slot: usize) -> Result<()> {
-        let path = self.log(slot);
-        let log = open_log(&path)?;
-        log.lock().map_err(|e| Problem::os("lock", &path, &e))?;
+    fn spawn(&mut self, slot: usize, log: File) -> Result<()> {
+        let path = self.file(slot, "log");
         log.set_len(0).map_err(|e| Problem::os("empty", &path, &e))?;
+        let write = |path: PathBuf, text: &str| {
+            fs::write(&path, text).map_err(|e| Problem::os("write", &path, &e))
+        };
+        write(self.file(slot, "owner"), &self.owner)?;
         let mut command = Command::new(&self.program);
         if let Some(visible) = &self.slots[slot].device.visible {
             command.env("CUDA_VISIBLE_DEVICES", visible);
@@ -169,18 +222,22 @@ impl Pool {
         for variable in ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"] {
             command.env(variable, "17179869184");
         }
+        // In the foreground the lock is the coordinator's, and standard error the terminal.
+        let (errors, kept) = match self.foreground {
+            true => (Stdio::inherit(), Some(log)),
+            false => (Stdio::from(log), None),
+        };
         // A group of its own, so that Ctrl-C reaches the coordinator alone.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().map_err(|e| {
             let problem = Problem::os("start the worker", &self.program, &e);
             problem.help("build it with `make`, or name it in ABLATE_WORKER")
         })?;
-        let pid = self.folder.join(format!("slot-{slot}.pid"));
-        fs::write(&pid, child.id().to_string()).map_err(|e| Problem::os("write", &pid, &e))?;
+        write(self.file(slot, "pid"), &child.id().to_string())?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         self.slots[slot].generation += 1;
         let generation = self.slots[slot].generation;
-        self.slots[slot].worker = Some(Worker { child, input });
+        self.slots[slot].worker = Some(Worker { child, input, _log: kept });
         let sender = self.sender.clone();
         if let Some(output) = output {
             std::thread::spawn(move || listen(BufReader::new(output), slot, generation, &sender));
@@ -191,7 +248,7 @@ impl Pool {
     /// What the worker of a slot wrote to standard error since its present job began.
     pub fn errors(&self, slot: usize) -> String {
         let read = || -> std::io::Result<Vec<u8>> {
-            let mut file = File::open(self.log(slot))?;
+            let mut file = File::open(self.file(slot, "log"))?;
             file.seek(SeekFrom::Start(self.slots[slot].log_from))?;
             let mut bytes = vec![];
             file.take(LONGEST_LINE).read_to_end(&mut bytes)?;
@@ -275,35 +332,16 @@ fn listen(mut output: impl BufRead, slot: usize, generation: u64, sender: &Sende
     let _ = sender.send(Message::Gone { slot, generation });
 }
 
-/// Waits until the workers of an earlier run have saved and left; kills them if they take too long.
-fn outwait_orphans(folder: &Path, say: &mut dyn FnMut(&str)) -> Result<()> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
-    let mut logs: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    logs.retain(|path| path.extension().is_some_and(|ending| ending == "log"));
-    logs.sort();
-    let mut told = false;
-    for log in logs {
-        let file = open_log(&log)?;
-        let start = Instant::now();
-        let mut killed = false;
-        while file.try_lock().is_err() {
-            if !told {
-                say("waiting for a worker of an interrupted run to save and leave");
-                told = true;
-            }
-            if start.elapsed() > PATIENCE && !killed {
-                kill_orphan(&log.with_extension("pid"));
-                killed = true;
-            }
-            if start.elapsed() > 2 * PATIENCE {
-                let sentence =
-                    format!("a worker of an interrupted run still holds {}", log.display());
-                return Err(Problem::system(sentence).help("end that ablate-worker process"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-    Ok(())
+fn slot_file(results: &Results, slot: &str, ending: &str) -> PathBuf {
+    results.workers().join(format!("{slot}.{ending}"))
+}
+
+/// Whether no worker that `owner` started is on a slot any more.
+pub fn has_left(results: &Results, slot: &str, owner: &str) -> bool {
+    let log = slot_file(results, slot, "log");
+    let free = File::open(log).map_or(true, |file| file.try_lock_shared().is_ok());
+    let present = fs::read_to_string(slot_file(results, slot, "owner")).unwrap_or_default();
+    free || present.trim() != owner
 }
 
 /// Kills the process named in a file, if it is a worker.

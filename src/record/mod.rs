@@ -1,6 +1,10 @@
 //! Events → rows → numbers: the only SQL. The database is an index of the folders in `nodes/` and a
 //! history of attempts; docs/results.md describes its tables and views.
 
+mod claims;
+
+pub use claims::{Claim, Holder};
+
 use crate::graph::Graph;
 use crate::job::{Better, Metric, Metrics, Series, SeriesFile};
 use crate::key::{Key, canonical};
@@ -8,18 +12,29 @@ use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use crate::spec::Spec;
 use crate::store::NodeFile;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The version of the schema, kept in `user_version`.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
+
+/// What brings a database of each older version one version further.
+const MIGRATIONS: [(i64, &str); 1] = [(
+    1,
+    "CREATE TABLE claims (name TEXT PRIMARY KEY, coordinator TEXT NOT NULL, slot TEXT NOT NULL) STRICT;
+     CREATE TABLE damage (folder TEXT NOT NULL, path TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY (folder, path)) STRICT;",
+)];
 
 /// The open database.
 #[derive(Debug)]
 pub struct Record {
     connection: Connection,
+    path: PathBuf,
+    /// The file that was opened, whatever its name leads to later.
+    file: Option<(u64, u64)>,
 }
 
 /// How an attempt ended.
@@ -72,22 +87,38 @@ impl Record {
     /// # Errors
     /// If it cannot be opened, is damaged, or was made by a newer version.
     pub fn open(path: &Path) -> Result<Self> {
-        let connection = Connection::open(path).map_err(|e| unreadable(path, &e))?;
+        let mut connection = Connection::open(path).map_err(|e| unreadable(path, &e))?;
+        // Taken at the beginning, so that no transaction is refused in its middle.
+        connection.set_transaction_behavior(TransactionBehavior::Immediate);
         connection.busy_timeout(Duration::from_secs(30)).map_err(sql)?;
         let setup =
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
         connection.execute_batch(setup).map_err(|e| unreadable(path, &e))?;
-        let record = Self { connection };
-        match record.version()? {
-            0 => record.create()?,
-            SCHEMA => {}
-            newer => {
-                let sentence =
-                    format!("{} is of version {newer}, this ablate knows {SCHEMA}", path.display());
-                return Err(Problem::new(sentence).help("update ablate"));
-            }
-        }
+        let mut record = Self { connection, path: path.to_owned(), file: identity_of(path) };
+        record.migrate(path)?;
         Ok(record)
+    }
+
+    /// Makes the tables, or brings those of an older version up to date.
+    fn migrate(&mut self, path: &Path) -> Result<()> {
+        let transaction = self.connection.transaction().map_err(sql)?;
+        let version: i64 = transaction
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(|e| unreadable(path, &e))?;
+        if version > SCHEMA {
+            return Err(newer(path, version));
+        }
+        let scripts: Vec<&str> = match version {
+            0 => vec![include_str!("schema.sql")],
+            old => MIGRATIONS.iter().filter(|(from, _)| *from >= old).map(|(_, s)| *s).collect(),
+        };
+        for script in scripts {
+            transaction.execute_batch(script).map_err(sql)?;
+        }
+        if version < SCHEMA {
+            transaction.pragma_update(None, "user_version", SCHEMA).map_err(sql)?;
+        }
+        transaction.commit().map_err(sql)
     }
 
     /// Opens the database for reading; `None` if there is none.
@@ -101,24 +132,30 @@ impl Record {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(|e| unreadable(path, &e))?;
         connection.busy_timeout(Duration::from_secs(30)).map_err(sql)?;
-        let record = Self { connection };
-        Ok((record
+        let record = Self { connection, path: path.to_owned(), file: identity_of(path) };
+        let version = record
             .version()
-            .map_err(|p| p.help("delete it: `ablate run` rebuilds it from nodes/"))?
-            > 0)
-        .then_some(record))
+            .map_err(|p| p.help("delete it: `ablate run` rebuilds it from nodes/"))?;
+        if version > SCHEMA {
+            return Err(newer(path, version));
+        }
+        Ok((version > 0).then_some(record))
     }
 
     fn version(&self) -> Result<i64> {
         self.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)
     }
 
-    fn create(&self) -> Result<()> {
-        let script = format!(
-            "BEGIN; {} PRAGMA user_version = {SCHEMA}; COMMIT;",
-            include_str!("schema.sql")
-        );
-        self.connection.execute_batch(&script).map_err(sql)
+    /// Makes sure that the file is still the one that was opened: claims in a removed one bind nobody.
+    ///
+    /// # Errors
+    /// If it was removed or replaced.
+    pub fn still_there(&self) -> Result<()> {
+        if identity_of(&self.path) == self.file {
+            return Ok(());
+        }
+        let sentence = format!("{} was removed while this run used it", self.path.display());
+        Err(Problem::system(sentence).help("run again: it is rebuilt from nodes/"))
     }
 
     /// Replaces the points of an experiment by those of its graph.
@@ -394,6 +431,17 @@ impl Record {
         }
         Ok((names, out))
     }
+}
+
+/// Device and inode of a file.
+fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+fn newer(path: &Path, version: i64) -> Problem {
+    let sentence =
+        format!("{} is of version {version}, this ablate knows {SCHEMA}", path.display());
+    Problem::new(sentence).help("update ablate")
 }
 
 fn unreadable(path: &Path, error: &rusqlite::Error) -> Problem {

@@ -98,6 +98,21 @@ CREATE TABLE estimates (
     took       REAL
 ) STRICT;
 
+-- What a living coordinator works on: a node's folder, or a trajectory's. Never rebuilt.
+CREATE TABLE claims (
+    name        TEXT PRIMARY KEY,
+    coordinator TEXT NOT NULL,
+    slot        TEXT NOT NULL
+) STRICT;
+
+-- What `ablate verify` found and the next run will repair.
+CREATE TABLE damage (
+    folder TEXT NOT NULL,
+    path   TEXT NOT NULL,
+    what   TEXT NOT NULL,
+    PRIMARY KEY (folder, path)
+) STRICT;
+
 -- One line for each metric at each point: what a table or a data frame starts from.
 CREATE VIEW results AS
 SELECT p.experiment, p.sweep, p.point, p.seed, p.declared, m.name AS metric, m.value, m.unit, m.better,

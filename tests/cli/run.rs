@@ -144,19 +144,6 @@ fn a_killed_coordinator_leaves_nothing_to_unlock() {
 }
 
 #[test]
-fn a_second_coordinator_is_refused_while_one_lives() {
-    let bench = Bench::new(SPEC);
-    let mut child = bench.start(&["run", "spec.yaml"], "slow net 200");
-    std::thread::sleep(Duration::from_millis(400));
-    let said = bench.ablate(&["run", "spec.yaml"]).expect(1);
-    assert!(said.err.contains("another `ablate run` is at work"), "{}", said.err);
-    let status = bench.ablate(&["status"]).expect(0);
-    assert!(status.out.contains("running train-"), "{}", status.out);
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
-#[test]
 fn why_names_the_field_that_differs() {
     let bench = Bench::new(SPEC);
     bench.ablate(&["run", "spec.yaml"]).expect(0);

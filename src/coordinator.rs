@@ -1,0 +1,128 @@
+//! Who is at work in a results folder. Every coordinator holds the lock of a file of its own for as
+//! long as it lives, so a lock that can be taken means that its owner is gone; nobody types `unlock`.
+//! Also the wishes of coordinators that wait for a slot. Nothing here knows nodes or the database.
+
+use crate::problem::{Problem, Result};
+use crate::store::{Results, write_aside};
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+/// This program among the coordinators of a results folder; it leaves when dropped.
+#[derive(Debug)]
+pub struct Coordinator {
+    /// Its name: no other coordinator, living or dead, has the same.
+    pub id: String,
+    results: Results,
+    /// Holds the lock.
+    _lock: File,
+}
+
+impl Coordinator {
+    /// Enters a results folder, and clears away the files of coordinators that are gone.
+    ///
+    /// # Errors
+    /// If its lock file cannot be made.
+    pub fn enter(results: &Results) -> Result<Self> {
+        let folder = results.workers();
+        fs::create_dir_all(&folder).map_err(|e| Problem::os("make the folder", &folder, &e))?;
+        for id in all(results).into_iter().filter(|id| !is_alive(results, id)) {
+            // Another one may be clearing away the same files.
+            let _ = fs::remove_file(lock_file(results, &id));
+            let _ = fs::remove_file(wish_file(results, &id));
+        }
+        let now = jiff::Timestamp::now().as_millisecond();
+        let id = format!("{now}-{}", std::process::id());
+        // Locked before it has its name, so that nobody ever finds it unlocked.
+        let (aside, path) = (folder.join(format!("{id}.entering")), lock_file(results, &id));
+        let lock = File::create(&aside).map_err(|e| Problem::os("make", &aside, &e))?;
+        lock.lock().map_err(|e| Problem::os("lock", &aside, &e))?;
+        fs::rename(&aside, &path).map_err(|e| Problem::os("make", &path, &e))?;
+        Ok(Self { id, results: results.clone(), _lock: lock })
+    }
+
+    /// Says that it has something to start and no slot for it, while it runs this many nodes.
+    pub fn wish_for_slot(&self, running: usize) {
+        // Without the wish it only waits longer.
+        let _ = write_aside(&wish_file(&self.results, &self.id), running.to_string().as_bytes());
+    }
+
+    /// Takes the wish back.
+    pub fn wish_nothing(&self) {
+        let _ = fs::remove_file(wish_file(&self.results, &self.id));
+    }
+
+    /// For every other living coordinator that waits for a slot, how many nodes it runs.
+    pub fn wishes(&self) -> Vec<usize> {
+        let wish =
+            |id: &String| fs::read_to_string(wish_file(&self.results, id)).ok()?.parse().ok();
+        let others = all(&self.results).into_iter().filter(|id| *id != self.id);
+        others.filter(|id| is_alive(&self.results, id)).filter_map(|id| wish(&id)).collect()
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.wish_nothing();
+        // If it stays, its lock is free, and the next coordinator removes it.
+        let _ = fs::remove_file(lock_file(&self.results, &self.id));
+    }
+}
+
+fn lock_file(results: &Results, id: &str) -> PathBuf {
+    results.workers().join(format!("{id}.coordinator"))
+}
+
+fn wish_file(results: &Results, id: &str) -> PathBuf {
+    results.workers().join(format!("{id}.wish"))
+}
+
+/// Every coordinator that has a lock file, the dead ones too.
+fn all(results: &Results) -> Vec<String> {
+    let entries = fs::read_dir(results.workers()).into_iter().flatten();
+    let id = |name: &str| name.strip_suffix(".coordinator").map(str::to_owned);
+    let mut ids: Vec<String> =
+        entries.filter_map(|entry| id(entry.ok()?.file_name().to_str()?)).collect();
+    ids.sort();
+    ids
+}
+
+/// Whether a coordinator still runs.
+pub fn is_alive(results: &Results, id: &str) -> bool {
+    // Opened for reading: a folder that may not be written to can still be looked at.
+    File::open(lock_file(results, id)).is_ok_and(|file| file.try_lock_shared().is_err())
+}
+
+/// The coordinators that run now.
+pub fn living(results: &Results) -> Vec<String> {
+    all(results).into_iter().filter(|id| is_alive(results, id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coordinator_lives_until_it_is_dropped_and_its_wish_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = Results::open(folder.path()).unwrap();
+        let first = Coordinator::enter(&results).unwrap();
+        assert_eq!(living(&results), [first.id.clone()]);
+        first.wish_for_slot(2);
+        assert_eq!(first.wishes(), [0; 0], "its own wish is none of its business");
+        drop(first);
+        let second = Coordinator::enter(&results).unwrap();
+        assert_eq!((living(&results), second.wishes()), (vec![second.id.clone()], vec![]));
+    }
+
+    #[test]
+    fn what_a_dead_coordinator_left_is_cleared_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = Results::open(folder.path()).unwrap();
+        fs::create_dir(results.workers()).unwrap();
+        fs::write(lock_file(&results, "1-1"), b"").unwrap();
+        fs::write(wish_file(&results, "1-1"), b"0").unwrap();
+        assert!(!is_alive(&results, "1-1"));
+        let _me = Coordinator::enter(&results).unwrap();
+        assert!(!lock_file(&results, "1-1").exists() && !wish_file(&results, "1-1").exists());
+    }
+}
