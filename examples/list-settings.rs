@@ -33,7 +33,11 @@ fn row(field: &Field, path: &str, rows: &mut Vec<String>) {
     if matches!(field.shape, Shape::Map(_) | Shape::OneOf(_)) {
         return walk(&field.shape, path, rows);
     }
-    let key = if matches!(field.shape, Shape::Reference) { "input" } else { "in" };
+    let key = match field.shape {
+        Shape::Reference => "input",
+        Shape::Scalar("path of a folder") => "out",
+        _ => "in",
+    };
     let default = field
         .default
         .as_ref()

@@ -52,6 +52,9 @@ pub struct Input {
     pub folder: PathBuf,
     /// The port: a split of a dataset, or `out`.
     pub port: String,
+    /// Where the external array of a dataset lies now, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<PathBuf>,
 }
 
 impl Job {

@@ -7,9 +7,13 @@ pub mod problem;
 
 pub mod words;
 
+pub mod files;
+
 pub mod npy;
 
 pub mod settings;
+
+pub mod external;
 
 pub mod job;
 

@@ -3,7 +3,7 @@
 
 use crate::problem::{Problem, Result};
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// An array in memory, C order.
@@ -18,6 +18,8 @@ pub struct Array<T> {
 /// The number type of an array on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
+    /// Little- or big-endian 16-bit floats.
+    F16,
     /// Little- or big-endian 32-bit floats.
     F32,
     /// Little- or big-endian 64-bit floats.
@@ -33,6 +35,7 @@ impl Element {
     pub fn bytes(self) -> usize {
         match self {
             Self::U8 => 1,
+            Self::F16 => 2,
             Self::F32 => 4,
             Self::F64 | Self::I64 => 8,
         }
@@ -84,8 +87,10 @@ impl Header {
         let mut text = vec![0; length];
         file.read_exact(&mut text).map_err(|_| wrong("ends within its header"))?;
         let text = String::from_utf8_lossy(&text).into_owned();
-        let (element, big_endian) =
-            element(&text).ok_or_else(|| wrong("holds numbers of a type that is not read here"))?;
+        let (element, big_endian) = element(&text).ok_or_else(|| {
+            let problem = wrong("holds numbers of a type that is not read here");
+            problem.help("save it as float16, float32, float64, uint8 or int64, never as objects")
+        })?;
         if !text.contains("'fortran_order': False") {
             return Err(wrong("is in Fortran order").help("save it with numpy.ascontiguousarray"));
         }
@@ -105,6 +110,29 @@ impl Header {
     pub fn numbers(&self) -> usize {
         self.shape.iter().product()
     }
+
+    /// The numbers in a stretch of the file's bytes.
+    fn numbers_in<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = f64> + use<'b> {
+        let (element, big_endian) = (self.element, self.big_endian);
+        bytes.chunks_exact(element.bytes()).map(move |chunk| number(chunk, element, big_endian))
+    }
+}
+
+fn number(bytes: &[u8], element: Element, big_endian: bool) -> f64 {
+    let mut raw = [0_u8; 8];
+    let n = bytes.len();
+    raw[..n].copy_from_slice(bytes);
+    if big_endian {
+        raw[..n].reverse();
+    }
+    let four = [raw[0], raw[1], raw[2], raw[3]];
+    match element {
+        Element::U8 => f64::from(raw[0]),
+        Element::F16 => half::f16::from_le_bytes([raw[0], raw[1]]).to_f64(),
+        Element::F32 => f64::from(f32::from_le_bytes(four)),
+        Element::F64 => f64::from_le_bytes(raw),
+        Element::I64 => i64::from_le_bytes(raw) as f64,
+    }
 }
 
 /// The number type and byte order that a header names.
@@ -112,6 +140,7 @@ fn element(header: &str) -> Option<(Element, bool)> {
     let descr = header.split("'descr':").nth(1)?.trim_start().strip_prefix('\'')?;
     let descr = descr.split('\'').next()?;
     let element = match descr.get(1..)? {
+        "f2" => Element::F16,
         "f4" => Element::F32,
         "f8" => Element::F64,
         "u1" => Element::U8,
@@ -151,7 +180,7 @@ pub fn read_f32(path: &Path) -> Result<Array<f32>> {
 /// If reading fails.
 pub fn read_numbers(path: &Path, header: &Header, first: usize, count: usize) -> Result<Vec<f64>> {
     let fail = |e: std::io::Error| Problem::os("read", path, &e);
-    let mut file = BufReader::new(File::open(path).map_err(fail)?);
+    let mut file = File::open(path).map_err(fail)?;
     let width = header.element.bytes();
     file.seek(SeekFrom::Start(header.offset + (first * width) as u64)).map_err(fail)?;
     let mut out = Vec::with_capacity(count);
@@ -160,24 +189,47 @@ pub fn read_numbers(path: &Path, header: &Header, first: usize, count: usize) ->
         let now = (count - out.len()).min(buffer.len() / width);
         let bytes = &mut buffer[..now * width];
         file.read_exact(bytes).map_err(fail)?;
-        out.extend(bytes.chunks_exact(width).map(|chunk| number(chunk, header)));
+        out.extend(header.numbers_in(bytes));
     }
     Ok(out)
 }
 
-fn number(bytes: &[u8], header: &Header) -> f64 {
-    let mut raw = [0_u8; 8];
-    let n = bytes.len();
-    raw[..n].copy_from_slice(bytes);
-    if header.big_endian {
-        raw[..n].reverse();
+/// An array that stays on disk and is mapped into memory.
+#[derive(Debug)]
+pub struct Mapped {
+    /// What its header says.
+    pub header: Header,
+    map: memmap2::Mmap,
+}
+
+impl Mapped {
+    /// Maps an array.
+    ///
+    /// # Errors
+    /// As [`Header::read`], or if the system cannot map the file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let header = Header::read(path)?;
+        let fail = |e: std::io::Error| Problem::os("map", path, &e);
+        let file = File::open(path).map_err(fail)?;
+        #[expect(
+            unsafe_code,
+            reason = "a file that is cut short while it is mapped ends the worker by a signal, which the coordinator reports; its bytes are only ever read as numbers"
+        )]
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
+        if (map.len() as u64) < header.offset + (header.numbers() * header.element.bytes()) as u64 {
+            return Err(Problem::system(format!("{} was cut short meanwhile", path.display())));
+        }
+        Ok(Self { header, map })
     }
-    let four = [raw[0], raw[1], raw[2], raw[3]];
-    match header.element {
-        Element::F32 => f64::from(f32::from_le_bytes(four)),
-        Element::F64 => f64::from_le_bytes(raw),
-        Element::U8 => f64::from(raw[0]),
-        Element::I64 => i64::from_le_bytes(raw) as f64,
+
+    /// The `count` numbers from number `first` on.
+    ///
+    /// # Panics
+    /// If the array has fewer.
+    pub fn numbers(&self, first: usize, count: usize) -> impl Iterator<Item = f64> + '_ {
+        let width = self.header.element.bytes();
+        let from = self.header.offset as usize + first * width;
+        self.header.numbers_in(&self.map[from..from + count * width])
     }
 }
 
@@ -201,6 +253,26 @@ fn header_bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
 /// If writing fails.
 pub fn write_f64(path: &Path, shape: &[usize], data: &[f64]) -> Result<()> {
     let mut bytes = header_bytes("<f8", shape);
+    bytes.extend(data.iter().flat_map(|x| x.to_le_bytes()));
+    std::fs::write(path, bytes).map_err(|e| Problem::os("write", path, &e))
+}
+
+/// Writes a whole array of bytes.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_u8(path: &Path, shape: &[usize], data: &[u8]) -> Result<()> {
+    let mut bytes = header_bytes("|u1", shape);
+    bytes.extend(data);
+    std::fs::write(path, bytes).map_err(|e| Problem::os("write", path, &e))
+}
+
+/// Writes a whole array of 64-bit whole numbers.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_i64(path: &Path, shape: &[usize], data: &[i64]) -> Result<()> {
+    let mut bytes = header_bytes("<i8", shape);
     bytes.extend(data.iter().flat_map(|x| x.to_le_bytes()));
     std::fs::write(path, bytes).map_err(|e| Problem::os("write", path, &e))
 }
@@ -297,6 +369,26 @@ mod tests {
         let mut writer = Writer::open(&path, &[3, 2], 1).unwrap();
         writer.push(&[3.0, 4.0, 5.0, 6.0]).unwrap();
         assert_eq!(read_f32(&path).unwrap().data, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn every_number_type_and_byte_order_is_read_and_mapped() {
+        let cases: [(&str, &[u8]); 7] = [
+            ("<f2", &[0x00, 0x3c, 0x00, 0xc0]),
+            (">f2", &[0x3c, 0x00, 0xc0, 0x00]),
+            ("<f4", &[0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0]),
+            (">f4", &[0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0]),
+            (">f8", &[0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0]),
+            ("<i8", &[1, 0, 0, 0, 0, 0, 0, 0, 0xfe, 255, 255, 255, 255, 255, 255, 255]),
+            ("|u1", &[1, 254]),
+        ];
+        for (descr, numbers) in cases {
+            let bytes = [header_bytes(descr, &[2]), numbers.to_vec()].concat();
+            let (_keep, path) = file(&bytes);
+            let want = if descr == "|u1" { vec![1.0, 254.0] } else { vec![1.0, -2.0] };
+            assert_eq!(read_f64(&path).unwrap().data, want, "{descr}");
+            assert_eq!(Mapped::open(&path).unwrap().numbers(0, 2).collect::<Vec<_>>(), want);
+        }
     }
 
     #[test]

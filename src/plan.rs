@@ -136,12 +136,16 @@ pub fn trajectory_folder(node: &Node) -> Option<String> {
 /// Units of work in a node: steps of training, network evaluations times samples, maps, measures.
 pub fn work(settings: &Settings, data: Option<&Settings>) -> u64 {
     match settings {
-        Settings::Dataset(Dataset::LogNormalFields(fields)) => fields.maps,
+        // A particle-mesh map costs about a hundred log-normal ones, and an array only its reading.
+        Settings::Dataset(dataset) => {
+            let items = dataset.split().map_or(1, |split| split.sum());
+            if matches!(dataset, Dataset::ParticleMeshFields(_)) { 100 * items } else { items }
+        }
         Settings::Train(train) => match (train.length(), data) {
             (Length::Steps(steps), _) => steps,
-            (Length::Epochs(epochs), Some(Settings::Dataset(Dataset::LogNormalFields(fields)))) => {
-                let maps = fields.maps as f64 * (1.0 - fields.validation - fields.test);
-                epochs * (maps / train.batch as f64).ceil().max(1.0) as u64
+            (Length::Epochs(epochs), Some(Settings::Dataset(dataset))) => {
+                let items = dataset.split().map_or(1, |split| split.train);
+                epochs.saturating_mul(items.div_ceil(train.batch).max(1))
             }
             (Length::Epochs(epochs), _) => epochs,
         },

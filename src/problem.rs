@@ -60,6 +60,12 @@ impl Problem {
         Self::system(format!("cannot {act} {}: {error}", path.as_ref().display()))
     }
 
+    /// The same, as something that the user has to mend.
+    #[must_use]
+    pub fn usage(self) -> Self {
+        Self { blame: Blame::Usage, ..self }
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

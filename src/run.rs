@@ -212,9 +212,9 @@ impl<'r> Run<'r> {
             let name = self.graph.nodes[index].name.clone();
             self.monitor.show(&Change::Note { name, text: "another run works on it".to_owned() });
             self.schedule.elsewhere(index.index());
-        } else if self.is_published(index) {
+        } else if self.is_published(index) || self.publish_sealed(index)? {
+            self.done_elsewhere(index)?;
             self.release([index].into_iter())?;
-            self.done_elsewhere(index);
         } else {
             self.start(index, slot)?;
         }
@@ -263,8 +263,13 @@ impl<'r> Run<'r> {
         }
         let input = |(role, (_, port)): (&&str, &(crate::key::Key, String))| {
             let from = self.graph.input(index, role).expect("every input has its edge");
-            let folder = self.results.node(&self.graph.nodes[from].folder());
-            ((*role).to_owned(), Input { folder, port: port.clone() })
+            let from = &self.graph.nodes[from];
+            let folder = self.results.node(&from.folder());
+            let source = match &from.settings {
+                Settings::Dataset(dataset) => dataset.array().map(|file| file.path.clone()),
+                _ => None,
+            };
+            ((*role).to_owned(), Input { folder, port: port.clone(), source })
         };
         Ok(Job {
             name: node.name.clone(),

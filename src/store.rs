@@ -5,6 +5,7 @@
 //! renamed ([`Results::publish`]), then the row (the caller's). A folder that holds `node.json` is
 //! complete; what it lists can be checked against sizes and digests at any time.
 
+pub use crate::files::write_aside;
 use crate::job::Arithmetic;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
@@ -13,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A results folder.
@@ -207,23 +207,6 @@ fn sync_file_system(on: &fs::File) {
     }
 }
 
-/// Writes a file aside, syncs it, and renames it into place.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
-    // Two coordinators may write the same file: the last one wins, and both write a whole one.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = path.with_file_name(format!("{name}.{}.aside", std::process::id()));
-    let write = || {
-        let mut file = fs::File::create(&aside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    };
-    write().map_err(|e| Problem::os("write", path, &e))
-}
-
 /// Completes a work folder: lists its artefacts with digests in `node.json`, the last file written.
 ///
 /// # Errors
@@ -257,12 +240,8 @@ fn is_artefact(name: &str) -> bool {
 }
 
 fn measure(folder: &Path, name: &str) -> Result<Artefact> {
-    let path = folder.join(name);
-    let fail = |e: std::io::Error| Problem::os("read", &path, &e);
-    let mut hasher = blake3::Hasher::new();
-    let mut file = fs::File::open(&path).map_err(fail)?;
-    let bytes = std::io::copy(&mut file, &mut hasher).map_err(fail)?;
-    Ok(Artefact { path: name.to_owned(), bytes, blake3: hasher.finalize().to_hex().to_string() })
+    let (blake3, bytes) = crate::files::digest(&folder.join(name))?;
+    Ok(Artefact { path: name.to_owned(), bytes, blake3 })
 }
 
 /// Reads `node.json`.

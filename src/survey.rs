@@ -2,12 +2,14 @@
 //! between two steps of publishing.
 
 use crate::coordinator::{self, Coordinator};
+pub use crate::files::read_json;
 use crate::graph::Graph;
 use crate::plan::{Known, Plan, Reason, trajectory_folder};
 use crate::pool;
 use crate::problem::{Problem, Result};
 use crate::record::{Claim, Finished, Holder, Record};
 use crate::store::{self, Results};
+use petgraph::graph::NodeIndex;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -104,15 +106,10 @@ pub fn recover(
     let mut said = vec![];
     let finished = results.finished()?;
     for folder in results.unfinished()? {
-        let work = results.work(&folder);
-        if !work.join("node.json").exists() || !claim(results, record, coordinator, &folder)? {
-            continue;
-        }
-        if store::check(&work).is_empty() {
-            results.publish(std::slice::from_ref(&folder))?;
-        } else {
-            let path = work.join("node.json");
-            std::fs::remove_file(&path).map_err(|e| Problem::os("remove", &path, &e))?;
+        if results.work(&folder).join("node.json").exists()
+            && claim(results, record, coordinator, &folder)?
+        {
+            publish_sealed(results, &folder)?;
         }
     }
     let recorded = record.recorded()?;
@@ -137,6 +134,25 @@ pub fn recover(
         ));
     }
     Ok(said)
+}
+
+/// Publishes a work folder that was sealed and not yet renamed, if it is whole; whether it was. A damaged
+/// one is only unsealed. The caller holds its claim.
+///
+/// # Errors
+/// If the folder cannot be renamed or changed.
+pub fn publish_sealed(results: &Results, folder: &str) -> Result<bool> {
+    let work = results.work(folder);
+    let seal = work.join("node.json");
+    if !seal.exists() {
+        return Ok(false);
+    }
+    if store::check(&work).is_empty() {
+        results.publish(&[folder.to_owned()])?;
+        return Ok(true);
+    }
+    std::fs::remove_file(&seal).map_err(|e| Problem::os("remove", &seal, &e))?;
+    Ok(false)
 }
 
 /// Puts damaged folders out of the way, and forgets them, so that their nodes are made again. Those
@@ -168,6 +184,37 @@ pub fn discard_damaged(
     Ok(said)
 }
 
+/// Removes all there is of some nodes, the checkpoints of their trajectories too, so that they are made
+/// again from their beginning.
+///
+/// # Errors
+/// If another run works on one of them, or something cannot be removed.
+pub fn discard(
+    graph: &Graph,
+    nodes: &BTreeSet<NodeIndex>,
+    results: &Results,
+    record: &mut Record,
+    coordinator: &Coordinator,
+) -> Result<()> {
+    for index in nodes {
+        let node = &graph.nodes[*index];
+        let folders = [node.folder()].into_iter().chain(trajectory_folder(node));
+        for folder in folders {
+            if !claim(results, record, coordinator, &folder)? {
+                let problem = Problem::system(format!("another run works on {}", node.name));
+                return Err(problem.help("wait for it"));
+            }
+            for path in [results.node(&folder), results.work(&folder)] {
+                if path.exists() {
+                    std::fs::remove_dir_all(&path).map_err(|e| Problem::os("remove", &path, &e))?;
+                }
+            }
+        }
+        record.forget(&[node.key.hex()])?;
+    }
+    record.release_all(&coordinator.id)
+}
+
 /// Claims one folder outside a run; whether it is ours.
 fn claim(
     results: &Results,
@@ -186,8 +233,12 @@ pub fn is_gone(results: &Results, holder: &Holder) -> bool {
         && (holder.slot.is_empty() || pool::has_left(results, &holder.slot, &holder.coordinator))
 }
 
-/// Adds the rows of published folders; a folder that cannot be read is left for `verify`.
-fn add_rows(results: &Results, record: &mut Record, folders: &[&String]) -> Result<usize> {
+/// Adds the rows of published folders; a folder that cannot be read is left for `verify`. Returns how
+/// many were added.
+///
+/// # Errors
+/// If the database refuses.
+pub fn add_rows(results: &Results, record: &mut Record, folders: &[&String]) -> Result<usize> {
     let mut added = 0;
     for chunk in folders.chunks(100) {
         let read: Vec<_> = chunk
@@ -222,18 +273,4 @@ pub fn numbers(folder: &Path) -> Result<(crate::job::Metrics, crate::job::Series
         read_json(&folder.join("metrics.json"))?.unwrap_or_default(),
         read_json(&folder.join("series.json"))?.unwrap_or_default(),
     ))
-}
-
-/// A JSON file, if it is there.
-///
-/// # Errors
-/// If it cannot be read, or holds something else.
-pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|e| Problem::system(format!("{} cannot be understood: {e}", path.display()))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Problem::os("read", path, &e)),
-    }
 }

@@ -6,6 +6,7 @@ mod log;
 mod plan;
 mod query;
 mod run;
+mod selection;
 mod show;
 mod status;
 mod table;
@@ -13,11 +14,11 @@ mod why;
 
 use crate::graph::Graph;
 use crate::plan::Plan;
+use crate::pool;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::spec::Spec;
 use crate::store::Results;
-use crate::{pool, words};
 use clap::{Parser, Subcommand};
 use petgraph::graph::NodeIndex;
 use std::io::Write;
@@ -160,14 +161,7 @@ impl Opened {
         if !found.is_empty() {
             return Ok(found);
         }
-        let names: Vec<&String> =
-            self.graph.nodes.node_weights().flat_map(|n| [&n.name, &n.declared]).collect();
-        let problem =
-            Problem::new(format!("no node of {} is called `{name}`", self.spec.file.display()));
-        Err(match words::nearest(name, names.iter().map(|n| n.as_str())) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help("`ablate plan SPEC --all` lists them"),
-        })
+        Err(selection::unknown(&self.graph, name))
     }
 }
 

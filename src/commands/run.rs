@@ -1,5 +1,6 @@
 //! `ablate run`: runs what is missing, draws the figures and tables, and shows the answer.
 
+use super::selection::Selection;
 use super::{Done, Place, print, say, slots};
 use crate::coordinator::Coordinator;
 use crate::graph::Graph;
@@ -24,6 +25,11 @@ pub(super) struct RunCommand {
     /// Run at most this many nodes at once.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Run one node at a time, what its worker says going to the terminal.
+    #[arg(long, conflicts_with = "jobs")]
+    foreground: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 impl RunCommand {
@@ -64,14 +70,18 @@ impl RunCommand {
         for line in survey::recover(results, &mut record, &coordinator)? {
             tell(&line);
         }
+        if self.selection.fresh {
+            let nodes = self.selection.named(graph)?;
+            survey::discard(graph, &nodes, results, &mut record, &coordinator)?;
+        }
         let known = survey::known(graph, results, Some(&record))?;
         let plan = plan::make(graph, &known);
         for line in survey::discard_damaged(graph, &plan, results, &mut record, &coordinator)? {
             tell(&line);
         }
         record.experiment(spec, graph)?;
-        let to_run = plan.to_run().count();
-        let finished = graph.nodes.node_count() - to_run;
+        let wanted = self.selection.wanted(graph, &plan)?;
+        let (to_run, finished) = (wanted.len(), graph.nodes.node_count() - plan.to_run().count());
         tell(&format!("{}: {} to run, {finished} finished", spec.name, plural(to_run, "node")));
         if to_run == 0 {
             let counts = crate::screen::Counts { done: finished, ..Default::default() };
@@ -79,13 +89,16 @@ impl RunCommand {
         }
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let pool = Pool::new(find_worker(), results, &coordinator.id, slots(), sender);
-        let limit = self.jobs.unwrap_or(usize::MAX).clamp(1, pool.len());
+        let mut pool = Pool::new(find_worker(), results, &coordinator.id, slots(), sender);
+        let mut limit = self.jobs.unwrap_or(usize::MAX).clamp(1, pool.len());
+        if self.foreground {
+            pool.to_foreground();
+            limit = 1;
+        }
         let expected = plan.expected(graph, limit);
         if let Some(span) = expected {
             tell(&format!("about {} by this results folder's history", words::duration(span)));
         }
-        let wanted = plan.to_run().collect();
         let coordinator = &coordinator;
         let means =
             Means { graph, results, record: &mut record, coordinator, pool, limit, monitor };

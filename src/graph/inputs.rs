@@ -90,6 +90,7 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<Stri
     }
 }
 
+/// The weights that a sample node takes by default, and the limits that its training sets.
 pub(super) fn settle_sample(
     sample: &mut crate::settings::Sample,
     train: &crate::settings::Train,
@@ -134,29 +135,72 @@ pub(super) fn settle_sample(
     }
 }
 
+/// Limits that external files set for a dataset; `None` if one is broken, which is then noted.
+pub(super) fn check_dataset(
+    dataset: &crate::settings::Dataset,
+    found: &Found<'_>,
+    reader: &mut Reader,
+) -> Option<()> {
+    use crate::settings::Dataset;
+    let (setting, file, group_setting, group) = match dataset {
+        Dataset::Npy(s) => ("file", &s.file, "group", s.group),
+        Dataset::CamelsCmd(s) => ("maps", &s.maps, "maps_per_simulation", s.maps_per_simulation),
+        _ => return Some(()),
+    };
+    let before = reader.count();
+    let items = match (dataset, &file.shape[..]) {
+        (_, [items, _, _]) | (Dataset::Npy(_), [items, _, _, _]) => *items,
+        (_, shape) => {
+            let what =
+                if shape.is_empty() { "is not a `.npy` file" } else { "is of another shape" };
+            let problem = Problem::new(format!("{} {what}", file.path.display()));
+            reader.wrong_key(found, setting, problem.help("[n, h, w] is needed, or [n, c, h, w]"));
+            return None;
+        }
+    };
+    if !items.is_multiple_of(group) {
+        let problem =
+            Problem::new(format!("{items} items are not a whole number of groups of {group}"));
+        reader.wrong_key(
+            found,
+            group_setting,
+            problem.help("give the number that belong together"),
+        );
+    }
+    if dataset.split().is_none_or(|split| split.train == 0) {
+        let problem = Problem::new("nothing is left to train on");
+        let help = "keep a smaller fraction for validation and test";
+        reader.wrong_key(found, setting, problem.help(help));
+    }
+    (reader.count() == before).then_some(())
+}
+
+/// Limits that the data set for a training.
 pub(super) fn check_train(
     train: &crate::settings::Train,
-    fields: &crate::settings::LogNormalFields,
+    data: &crate::settings::Dataset,
     found: &Found<'_>,
     reader: &mut Reader,
 ) {
     let crate::settings::Model::Unet(unet) = &train.model;
     let halvings = unet.multipliers.len().saturating_sub(1) as u32;
-    if !fields.side.is_multiple_of(2_u64.pow(halvings)) {
+    let factor = 2_u64.pow(halvings);
+    if let Some(geometry) = data.geometry()
+        && let Some(side) =
+            [geometry.height, geometry.width].into_iter().find(|side| !side.is_multiple_of(factor))
+    {
         let sentence = format!(
-            "a U-Net of {} levels halves the side {halvings} times, and {} is not divisible by {}",
+            "a U-Net of {} levels halves the side {halvings} times, and {side} is not divisible by {factor}",
             unet.multipliers.len(),
-            fields.side,
-            2_u64.pow(halvings)
         );
         reader.wrong_key(
             found,
             "model",
-            Problem::new(sentence).help("take fewer `multipliers` or another `side`"),
+            Problem::new(sentence).help("take fewer `multipliers`, or data of another side"),
         );
     }
-    if train.validation.on().is_some() && (fields.validation * fields.maps as f64).round() < 1.0 {
-        let problem = Problem::new("the dataset keeps no maps for validation");
+    if train.validation.on().is_some() && data.split().is_some_and(|split| split.validation == 0) {
+        let problem = Problem::new("the dataset keeps nothing for validation");
         reader.wrong_key(
             found,
             "validation",

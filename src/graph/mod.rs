@@ -5,9 +5,10 @@ mod body;
 mod inputs;
 
 use crate::expand::{self, Point, SEED, Target, show};
+use crate::external::{self, External};
 use crate::key::{self, Inputs, Key};
 use crate::problem::{Problem, Problems};
-use crate::settings::{Found, Kind, Reader, Reference, Settings, Step};
+use crate::settings::{Dataset, Found, Kind, Reader, Reference, Settings, Step};
 use crate::spec::Spec;
 use crate::words;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -103,6 +104,18 @@ impl Graph {
         self.nodes.neighbors_directed(node, petgraph::Direction::Outgoing)
     }
 
+    /// These nodes and all that they read from, directly or not.
+    pub fn upstream(&self, of: impl IntoIterator<Item = NodeIndex>) -> BTreeSet<NodeIndex> {
+        let mut left: Vec<NodeIndex> = of.into_iter().collect();
+        let mut found = BTreeSet::new();
+        while let Some(node) = left.pop() {
+            if found.insert(node) {
+                left.extend(self.inputs(node));
+            }
+        }
+        found
+    }
+
     /// The input of a node with this role.
     pub fn input(&self, node: NodeIndex, role: &str) -> Option<NodeIndex> {
         let mut edges = self.nodes.edges_directed(node, petgraph::Direction::Incoming);
@@ -114,6 +127,7 @@ impl Graph {
         let is = |node: &Node| {
             node.name == name
                 || node.declared == name
+                || node.declared.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
                 || node.folder() == name
                 || (name.len() >= 4 && node.key.hex().starts_with(name))
         };
@@ -151,6 +165,7 @@ struct Builder<'s> {
     by_key: HashMap<Key, NodeIndex>,
     /// For each declaration, those it reads from, directly or not, itself included.
     upstream: Vec<BTreeSet<usize>>,
+    external: External,
 }
 
 impl<'s> Builder<'s> {
@@ -163,6 +178,7 @@ impl<'s> Builder<'s> {
             known: HashMap::new(),
             by_key: HashMap::new(),
             upstream: inputs::upstream(spec),
+            external: External::new(external::cache_folder().map(|f| f.join("digests.json"))),
         }
     }
 
@@ -274,6 +290,9 @@ impl<'s> Builder<'s> {
             self.reader.extend(reader.moved(back));
             return None;
         };
+        if let Settings::Dataset(dataset) = &mut settings {
+            self.settle_files(dataset, back)?;
+        }
         let mut inputs = vec![];
         let references: Vec<(&'static str, Reference)> = settings
             .references()
@@ -306,6 +325,34 @@ impl<'s> Builder<'s> {
             declaration: index,
             label: self.label(index, point),
         })
+    }
+
+    /// Finds the external files of a dataset; `None` if one is not there, which is then noted.
+    fn settle_files(
+        &mut self,
+        dataset: &mut Dataset,
+        back: impl Fn(&[Step]) -> Vec<Step>,
+    ) -> Option<()> {
+        let word = dataset.word();
+        let mut whole = Some(());
+        let folder_of = |path: &[Step]| {
+            let place = self.spec.merged.place(path);
+            let folder = place.and_then(|place| Some(place.file.parent()?.to_owned()));
+            folder.unwrap_or_default()
+        };
+        for (setting, file) in dataset.files() {
+            let path = back(&crate::settings::keys(&[word, setting]));
+            if let Err(problem) = self.external.settle(file, &folder_of(&path)) {
+                whole = self.reader.wrong(&Found { value: &Value::Null, path }, problem);
+            }
+        }
+        if let Some(folder) = dataset.folder() {
+            let path = back(&crate::settings::keys(&[word, "folder"]));
+            folder.0 = crate::settings::beside(&folder_of(&path), &folder.0);
+        }
+        whole?;
+        let found = Found { value: &Value::Null, path: back(&crate::settings::keys(&[word])) };
+        inputs::check_dataset(dataset, &found, &mut self.reader)
     }
 
     fn keyed(&self, inputs: &[(&'static str, usize, String)]) -> Inputs {
@@ -391,12 +438,8 @@ impl<'s> Builder<'s> {
                 inputs::settle_sample(sample, train, found, reader);
             }
             Settings::Train(train) => {
-                let Some(Settings::Dataset(crate::settings::Dataset::LogNormalFields(fields))) =
-                    input("data")
-                else {
-                    return;
-                };
-                inputs::check_train(train, fields, found, reader);
+                let Some(Settings::Dataset(data)) = input("data") else { return };
+                inputs::check_train(train, data, found, reader);
             }
             _ => {}
         }

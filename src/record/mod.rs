@@ -309,6 +309,15 @@ impl Record {
         Ok(rows.into_iter().collect())
     }
 
+    /// Whether a node has its rows.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn is_recorded(&self, key: &Key) -> Result<bool> {
+        let rows = self.select("SELECT 1 FROM nodes WHERE key = ?1", [key.hex()], |_| Ok(()))?;
+        Ok(!rows.is_empty())
+    }
+
     /// The names and identities of the finished nodes of a kind.
     ///
     /// # Errors

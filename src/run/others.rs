@@ -131,7 +131,7 @@ impl Run<'_> {
                 continue;
             }
             if self.is_published(index) {
-                self.done_elsewhere(index);
+                self.done_elsewhere(index)?;
             } else if let Some((class, message)) = self.failed_elsewhere(index)? {
                 let name = self.graph.nodes[index].name.clone();
                 let message = format!("in another run: {message}");
@@ -151,11 +151,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A node that another run has published is done.
-    pub(super) fn done_elsewhere(&mut self, index: NodeIndex) {
-        let name = self.graph.nodes[index].name.clone();
+    /// Publishes what a dead run had sealed and not yet renamed; whether there was anything.
+    pub(super) fn publish_sealed(&mut self, index: NodeIndex) -> Result<bool> {
+        survey::publish_sealed(self.results, &self.graph.nodes[index].folder())
+    }
+
+    /// A node that another run has published is done; a run that died has not written its rows.
+    pub(super) fn done_elsewhere(&mut self, index: NodeIndex) -> Result<()> {
+        let node = &self.graph.nodes[index];
+        if !self.record.is_recorded(&node.key)? {
+            survey::add_rows(self.results, self.record, &[&node.folder()])?;
+        }
+        let name = node.name.clone();
         self.monitor.show(&Change::Note { name, text: "finished by another run".to_owned() });
         self.schedule.done(index.index());
+        Ok(())
     }
 
     /// The failure for good of a node since this run began, by another.

@@ -1,12 +1,25 @@
 //! Settings of dataset nodes.
 
+use super::file::{DataFile, DataFolder};
 use super::table::{choice, kinds, table};
+use super::{Found, Reader};
+use crate::problem::Problem;
 
 kinds! {
     /// Where the data come from.
     pub enum Dataset {
         /// Log-normal density fields of exactly known statistics.
         LogNormalFields(LogNormalFields) = "log_normal_fields",
+        /// Projected density of particle-mesh simulations, with the cosmic web.
+        ParticleMeshFields(ParticleMeshFields) = "particle_mesh_fields",
+        /// Any array on disk.
+        Npy(Npy) = "npy",
+        /// Maps of the CAMELS Multifield Dataset.
+        CamelsCmd(CamelsCmd) = "camels_cmd",
+        /// MNIST, Fashion-MNIST, or other files in their format.
+        Idx(Idx) = "idx",
+        /// Ten classes of digits drawn from fonts, without any download.
+        GlyphDigits(GlyphDigits) = "glyph_digits",
     }
 }
 
@@ -36,19 +49,8 @@ table! {
     check check_log_normal;
 }
 
-fn check_log_normal(
-    fields: &LogNormalFields,
-    found: &super::Found<'_>,
-    reader: &mut super::Reader,
-) {
-    use crate::problem::Problem;
-    if fields.side % 2 == 1 {
-        reader.wrong_key(
-            found,
-            "side",
-            Problem::new(format!("the side {} is odd", fields.side)).help("make it even"),
-        );
-    }
+fn check_log_normal(fields: &LogNormalFields, found: &Found<'_>, reader: &mut Reader) {
+    check_even(fields.side, found, reader);
     if fields.slab_mpc_h > fields.box_mpc_h {
         let problem = Problem::new("the slab is thicker than the box");
         reader.wrong_key(
@@ -57,21 +59,233 @@ fn check_log_normal(
             problem.help(format!("at most {} Mpc/h", fields.box_mpc_h)),
         );
     }
-    let cosmology = &fields.cosmology;
-    if cosmology.omega_b >= cosmology.omega_m {
+    check_cosmology(&fields.cosmology, fields.cosmology.omega_m, found, reader);
+    check_split("maps", fields.maps, fields.validation, fields.test, found, reader);
+}
+
+fn check_even(side: u64, found: &Found<'_>, reader: &mut Reader) {
+    if side % 2 == 1 {
+        let problem = Problem::new(format!("the side {side} is odd")).help("make it even");
+        reader.wrong_key(found, "side", problem);
+    }
+}
+
+/// Refuses more baryons than there is matter at its least.
+fn check_cosmology(
+    cosmology: &Cosmology,
+    least_matter: f64,
+    found: &Found<'_>,
+    reader: &mut Reader,
+) {
+    if cosmology.omega_b >= least_matter {
         let problem = Problem::new("there are more baryons than matter");
-        let help = format!("`omega_b` must be below `omega_m`, {}", cosmology.omega_m);
+        let help = format!("`omega_b` must be below `omega_m`, {least_matter}");
         reader.wrong_key(found, "cosmology", problem.help(help));
     }
-    let kept = |fraction: f64| (fraction * fields.maps as f64).round();
-    if fields.maps as f64 - kept(fields.validation) - kept(fields.test) < 1.0 {
+}
+
+/// Refuses splits that leave nothing to train on; `name` is the setting that counts what is split.
+fn check_split(
+    name: &str,
+    groups: u64,
+    validation: f64,
+    test: f64,
+    found: &Found<'_>,
+    reader: &mut Reader,
+) {
+    if Split::of(groups, validation, test).train == 0 {
+        let problem = Problem::new("nothing is left to train on");
         reader.wrong_key(
             found,
-            "maps",
-            Problem::new("no map is left to train on")
-                .help("keep a smaller fraction for validation and test"),
+            name,
+            problem.help("keep a smaller fraction for validation and test"),
         );
     }
+}
+
+table! {
+    /// Maps of projected dark-matter density from particle-mesh simulations that start from
+    /// second-order perturbation theory: filaments and halos, in the layout of CAMELS. Each simulation
+    /// gives 3 axes times `slabs` maps, which stay in one split.
+    pub struct ParticleMeshFields {
+        #[doc = "Particles along one side of the box, and pixels along one side of a map; even."]
+        side: u64 [8.0..=512.0] = 64;
+        #[doc = "Simulations in all, over the three splits."]
+        simulations: u64 [3.0..=1e5] = 200;
+        #[doc = "Seed; simulation i depends on (seed, i) alone."]
+        seed: u64 [0.0..=9e15] = 0;
+        #[doc = "Side of the periodic box, in Mpc/h."]
+        box_mpc_h: f64 [1.0..=1e4] = 25.0;
+        #[doc = "Slabs into which the box is cut along each axis."]
+        slabs: u64 [1.0..=64.0] = 5;
+        #[doc = "Cells of the force mesh along one side, in units of `side`; 2 is more exact on small scales and four times as slow."]
+        mesh: u64 [1.0..=4.0] = 1;
+        #[doc = "Time steps from a = 0.1 to today."]
+        steps: u64 [1.0..=1000.0] = 7;
+        #[doc = "How Omega_m and sigma_8, the conditions, vary from simulation to simulation."]
+        design: Design = Design::LatinHypercube;
+        #[doc = "The flat ΛCDM universe; a Latin hypercube replaces its `omega_m` and `sigma_8`."]
+        cosmology: Cosmology = Cosmology::default();
+        #[doc = "Fraction of the simulations kept for validation."]
+        validation: f64 [0.0..=0.5] = 0.1;
+        #[doc = "Fraction of the simulations kept for tests."]
+        test: f64 [0.0..=0.5] = 0.1;
+        #[doc = "What the network sees; fitted on the train split, inverted after sampling."]
+        transform: Transform = Transform::LogZScore;
+    }
+    check check_particle_mesh;
+}
+
+fn check_particle_mesh(fields: &ParticleMeshFields, found: &Found<'_>, reader: &mut Reader) {
+    check_even(fields.side, found, reader);
+    let least = match fields.design {
+        Design::LatinHypercube => Design::OMEGA_M.0,
+        Design::CosmicVariance => fields.cosmology.omega_m,
+    };
+    check_cosmology(&fields.cosmology, least, found, reader);
+    check_split("simulations", fields.simulations, fields.validation, fields.test, found, reader);
+}
+
+choice! {
+    /// How the parameters of simulations vary.
+    pub enum Design {
+        #[doc = "A Latin hypercube of cell centres: Omega_m in [0.1, 0.5], sigma_8 in [0.6, 1.0], as CAMELS LH."]
+        LatinHypercube = "latin_hypercube",
+        #[doc = "One universe, many seeds, as CAMELS CV."]
+        CosmicVariance = "cosmic_variance",
+    }
+}
+
+impl Design {
+    /// The range of Omega_m in a Latin hypercube.
+    pub const OMEGA_M: (f64, f64) = (0.1, 0.5);
+    /// The range of sigma_8 in a Latin hypercube.
+    pub const SIGMA_8: (f64, f64) = (0.6, 1.0);
+}
+
+table! {
+    /// An array on disk, `[n, h, w]` or `[n, c, h, w]` of floats (16, 32, 64 bits) or bytes, in C
+    /// order. It is mapped into memory where it lies and never copied.
+    pub struct Npy {
+        #[doc = "The `.npy` file."]
+        file: DataFile;
+        #[doc = "Parameters of the items: `.npy` `[n, k]`, or a text table with a line for each item or group."]
+        parameters: Option<DataFile>;
+        #[doc = "Classes of the items: `.npy` `[n]` of whole numbers."]
+        labels: Option<DataFile>;
+        #[doc = "Side of the periodic box in Mpc/h, for fields; power spectra need it."]
+        box_mpc_h: Option<f64> [1e-6..=1e9];
+        #[doc = "Unit of the values, for people."]
+        units: Option<String>;
+        #[doc = "Items one after another that belong together, such as the maps of one simulation, and stay in one split."]
+        group: u64 [1.0..=1e9] = 1;
+        #[doc = "Whether the groups are shuffled before they are split; otherwise the first train, the next validate, the last test."]
+        shuffle: bool = true;
+        #[doc = "Seed of that order."]
+        seed: u64 [0.0..=9e15] = 0;
+        #[doc = "Fraction of the groups kept for validation."]
+        validation: f64 [0.0..=0.5] = 0.1;
+        #[doc = "Fraction of the groups kept for tests."]
+        test: f64 [0.0..=0.5] = 0.1;
+        #[doc = "What the network sees; fitted on the train split, inverted after sampling."]
+        transform: Transform = Transform::ZScore;
+    }
+}
+
+table! {
+    /// Two-dimensional maps of the CAMELS Multifield Dataset as they are published: `Maps_*.npy`
+    /// `[n, h, w]` and the parameters of the simulations as text, split by simulation.
+    pub struct CamelsCmd {
+        #[doc = "`Maps_<field>_<suite>_<set>_z=0.00.npy`."]
+        maps: DataFile;
+        #[doc = "`params_<set>_<suite>.txt`: a line for each simulation, Omega_m and sigma_8 first."]
+        parameters: DataFile;
+        #[doc = "Maps of each simulation, one after another."]
+        maps_per_simulation: u64 [1.0..=1e6] = 15;
+        #[doc = "Side of the periodic box, in Mpc/h."]
+        box_mpc_h: f64 [1.0..=1e4] = 25.0;
+        #[doc = "Fraction of the simulations kept for validation."]
+        validation: f64 [0.0..=0.5] = 0.1;
+        #[doc = "Fraction of the simulations kept for tests."]
+        test: f64 [0.0..=0.5] = 0.1;
+        #[doc = "What the network sees; fitted on the train split, inverted after sampling."]
+        transform: Transform = Transform::LogZScore;
+    }
+}
+
+table! {
+    /// Images and labels in the format of MNIST, packed by gzip or not. A known set is found on disk or
+    /// downloaded once, and its checksums are verified; other files are named.
+    pub struct Idx {
+        #[doc = "A known set; either this, or `images` and its fellows."]
+        set: Option<IdxSet>;
+        #[doc = "Where the files of a known set lie; by default the folder in ABLATE_DATA, then `~/.cache/ablate/data`."]
+        folder: Option<DataFolder>;
+        #[doc = "The file of train images."]
+        images: Option<DataFile>;
+        #[doc = "The file of train labels."]
+        labels: Option<DataFile>;
+        #[doc = "The file of test images."]
+        test_images: Option<DataFile>;
+        #[doc = "The file of test labels."]
+        test_labels: Option<DataFile>;
+        #[doc = "Pixels of zeros added at each edge: 2 makes 32² of 28²."]
+        pad: u64 [0.0..=512.0] = 0;
+        #[doc = "Fraction of the train images kept for validation, the last ones."]
+        validation: f64 [0.0..=0.5] = 0.1;
+        #[doc = "What the network sees."]
+        transform: Transform = Transform::Bytes;
+    }
+    check check_idx;
+}
+
+fn check_idx(idx: &Idx, found: &Found<'_>, reader: &mut Reader) {
+    let named = [&idx.images, &idx.labels, &idx.test_images, &idx.test_labels];
+    let count = named.iter().filter(|file| file.is_some()).count();
+    let problem = match (idx.set, count) {
+        (Some(_), 0) | (None, 4) => return,
+        (Some(_), _) => Problem::new("both a known `set` and files are given").help("keep one"),
+        (None, 0) => {
+            Problem::new("`set` is missing").help("add `set: mnist` or `set: fashion_mnist`")
+        }
+        (None, _) => Problem::new("some of the four files are missing")
+            .help("give `images`, `labels`, `test_images` and `test_labels`"),
+    };
+    reader.wrong::<()>(found, problem);
+}
+
+choice! {
+    /// The known sets in the format of MNIST.
+    pub enum IdxSet {
+        #[doc = "Handwritten digits (LeCun et al. 1998)."]
+        Mnist = "mnist",
+        #[doc = "Pieces of clothing (Xiao et al. 2017)."]
+        FashionMnist = "fashion_mnist",
+    }
+}
+
+table! {
+    /// Digits drawn from fonts with random affine and stroke, 28², so that image specs run without any
+    /// download. Image i depends on (seed, i) alone.
+    pub struct GlyphDigits {
+        #[doc = "Images in all, over the three splits."]
+        images: u64 [10.0..=1e6] = 10_000;
+        #[doc = "Seed of the images."]
+        seed: u64 [0.0..=9e15] = 0;
+        #[doc = "Pixels of zeros added at each edge: 2 makes 32² of 28²."]
+        pad: u64 [0.0..=512.0] = 0;
+        #[doc = "Fraction of the images kept for validation."]
+        validation: f64 [0.0..=0.5] = 0.1;
+        #[doc = "Fraction of the images kept for tests."]
+        test: f64 [0.0..=0.5] = 0.1;
+        #[doc = "What the network sees."]
+        transform: Transform = Transform::Bytes;
+    }
+    check check_glyphs;
+}
+
+fn check_glyphs(glyphs: &GlyphDigits, found: &Found<'_>, reader: &mut Reader) {
+    check_split("images", glyphs.images, glyphs.validation, glyphs.test, found, reader);
 }
 
 table! {
@@ -105,5 +319,129 @@ choice! {
         LogMinMax = "log_minmax",
         #[doc = "(x - mean) / standard deviation."]
         ZScore = "zscore",
+        #[doc = "x scaled from [min, max] to [-1, 1]."]
+        MinMax = "minmax",
+        #[doc = "Bytes scaled from [0, 255] to [-1, 1], whatever values occur."]
+        Bytes = "bytes",
+    }
+}
+
+/// How many items (or groups of them) each split holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Split {
+    /// For training.
+    pub train: u64,
+    /// For validation.
+    pub validation: u64,
+    /// For tests.
+    pub test: u64,
+}
+
+impl Split {
+    /// The split of `count` things by fractions, each rounded to the nearest whole number.
+    pub fn of(count: u64, validation: f64, test: f64) -> Self {
+        let kept = |fraction: f64| (fraction * count as f64).round() as u64;
+        let (validation, test) = (kept(validation), kept(test));
+        Self { train: count.saturating_sub(validation + test), validation, test }
+    }
+
+    /// All three together.
+    pub fn sum(self) -> u64 {
+        self.train + self.validation + self.test
+    }
+
+    fn times(self, n: u64) -> Self {
+        Self { train: self.train * n, validation: self.validation * n, test: self.test * n }
+    }
+}
+
+/// What the settings alone say of a dataset's items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Rows of an item.
+    pub height: u64,
+    /// Columns of an item.
+    pub width: u64,
+}
+
+/// Rows and columns of MNIST and of the glyphs.
+pub const DIGIT_SIDE: u64 = 28;
+
+impl Dataset {
+    /// Rows and columns of an item, where the settings tell.
+    pub fn geometry(&self) -> Option<Geometry> {
+        let square = |side| Some(Geometry { height: side, width: side });
+        let of_array = |file: &DataFile| match file.shape[..] {
+            [_, height, width] | [_, _, height, width] => Some(Geometry { height, width }),
+            _ => None,
+        };
+        match self {
+            Self::LogNormalFields(s) => square(s.side),
+            Self::ParticleMeshFields(s) => square(s.side),
+            Self::Npy(s) => of_array(&s.file),
+            Self::CamelsCmd(s) => of_array(&s.maps),
+            Self::Idx(s) => s.set.and_then(|_| square(DIGIT_SIDE + 2 * s.pad)),
+            Self::GlyphDigits(s) => square(DIGIT_SIDE + 2 * s.pad),
+        }
+    }
+
+    /// Items in each split, where the settings tell.
+    pub fn split(&self) -> Option<Split> {
+        let groups = |file: &DataFile, group: u64, validation, test| {
+            let items = file.shape.first()?;
+            Some(Split::of(items / group.max(1), validation, test).times(group))
+        };
+        match self {
+            Self::LogNormalFields(s) => Some(Split::of(s.maps, s.validation, s.test)),
+            Self::ParticleMeshFields(s) => {
+                Some(Split::of(s.simulations, s.validation, s.test).times(3 * s.slabs))
+            }
+            Self::Npy(s) => groups(&s.file, s.group, s.validation, s.test),
+            Self::CamelsCmd(s) => groups(&s.maps, s.maps_per_simulation, s.validation, s.test),
+            Self::Idx(s) => s.set.map(|_| {
+                let train = Split::of(60_000, s.validation, 0.0);
+                Split { test: 10_000, ..train }
+            }),
+            Self::GlyphDigits(s) => Some(Split::of(s.images, s.validation, s.test)),
+        }
+    }
+
+    /// The external files that the settings name, each with the setting that names it.
+    pub fn files(&mut self) -> Vec<(&'static str, &mut DataFile)> {
+        let all = match self {
+            Self::LogNormalFields(_) | Self::ParticleMeshFields(_) | Self::GlyphDigits(_) => vec![],
+            Self::Npy(s) => vec![
+                ("file", Some(&mut s.file)),
+                ("parameters", s.parameters.as_mut()),
+                ("labels", s.labels.as_mut()),
+            ],
+            Self::CamelsCmd(s) => {
+                vec![("maps", Some(&mut s.maps)), ("parameters", Some(&mut s.parameters))]
+            }
+            Self::Idx(s) => vec![
+                ("images", s.images.as_mut()),
+                ("labels", s.labels.as_mut()),
+                ("test_images", s.test_images.as_mut()),
+                ("test_labels", s.test_labels.as_mut()),
+            ],
+        };
+        all.into_iter().filter_map(|(name, file)| Some((name, file?))).collect()
+    }
+
+    /// The external array that the items stay in, if there is one.
+    pub fn array(&self) -> Option<&DataFile> {
+        match self {
+            Self::Npy(s) => Some(&s.file),
+            Self::CamelsCmd(s) => Some(&s.maps),
+            _ => None,
+        }
+    }
+
+    /// The folder to look into, if the settings name one.
+    pub fn folder(&mut self) -> Option<&mut DataFolder> {
+        match self {
+            Self::Idx(s) => s.folder.as_mut(),
+            _ => None,
+        }
     }
 }

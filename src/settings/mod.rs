@@ -5,19 +5,24 @@
 
 mod dataset;
 mod evaluate;
+mod file;
 mod reader;
 mod sample;
 pub(crate) mod table;
 mod train;
 
-pub use dataset::{Cosmology, Dataset, LogNormalFields, Transform};
+pub use dataset::{
+    CamelsCmd, Cosmology, DIGIT_SIDE, Dataset, Design, Geometry, GlyphDigits, Idx, IdxSet,
+    LogNormalFields, Npy, ParticleMeshFields, Split, Transform,
+};
 pub use evaluate::{Binning, Evaluate, Measure, PowerSpectrum};
+pub use file::{DataFile, DataFolder, beside};
 pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use sample::{Ddim, DdpmSampler, Sample, Sampler, Spacing, Variance, Weights};
 pub use table::{Field, Identity, Number, Off, Reference, Setting, Shape};
 pub use train::{
-    AdamW, Ddpm, Length, Loss, Model, Objective, Optimizer, Padding, Schedule, Standardisation,
-    Train, Unet, Validation,
+    AdamW, Ddpm, EarlyStopping, Length, Loss, Model, Objective, Optimizer, Padding, Schedule,
+    Standardisation, Train, Unet, Validation,
 };
 
 use crate::problem::Problems;

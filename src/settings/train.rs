@@ -27,6 +27,8 @@ table! {
         gradient_clip: Off<f64> [1e-6..=1e6] = Off::On(1.0);
         #[doc = "Loss on the validation split, with noise and times fixed per item."]
         validation: Off<Validation> = Off::On(Validation::default());
+        #[doc = "End the training once the validation loss has stopped falling."]
+        early_stopping: Off<EarlyStopping> = Off::Off, neutral Off::Off;
         #[doc = "Seed of the initial weights, the order of the data, the times and the noise."]
         seed: u64 [0.0..=9e15] = 0;
     }
@@ -53,6 +55,11 @@ impl Train {
 }
 
 fn check_train(train: &Train, found: &Found<'_>, reader: &mut Reader) {
+    if train.early_stopping.on().is_some() && train.validation.on().is_none() {
+        let problem = Problem::new("early stopping needs a validation loss");
+        let help = "take `validation: { every: 250 }`, or `early_stopping: off`";
+        reader.wrong_key(found, "early_stopping", problem.help(help));
+    }
     match (train.steps, train.epochs) {
         (Some(_), Some(_)) => {
             reader.wrong_key(
@@ -261,5 +268,54 @@ table! {
 impl Default for Validation {
     fn default() -> Self {
         Self { every: 250, items: 256 }
+    }
+}
+
+table! {
+    /// When to end a training before its length: its weights after that are those of the step where it ended.
+    #[derive(Copy)]
+    pub struct EarlyStopping {
+        #[doc = "Validations in a row without a smaller loss; of the averaged weights, if there are any."]
+        patience: u64 [1.0..=1e6] = 10;
+        #[doc = "Share of the smallest loss by which a loss must fall below it to count."]
+        improvement: f64 [0.0..=0.5] = 0.0;
+    }
+}
+
+impl Default for EarlyStopping {
+    fn default() -> Self {
+        Self { patience: 10, improvement: 0.0 }
+    }
+}
+
+impl EarlyStopping {
+    /// Whether a training ends after these validation losses, the last one being the newest.
+    pub fn ends(&self, losses: impl IntoIterator<Item = f64>) -> bool {
+        let (mut best, mut waited) = (f64::INFINITY, 0);
+        for loss in losses {
+            if loss < best - self.improvement * best.abs() || best == f64::INFINITY {
+                (best, waited) = (loss, 0);
+            } else {
+                waited += 1;
+            }
+        }
+        waited >= self.patience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_training_ends_when_patience_does() {
+        let ends = |patience, improvement, losses: &[f64]| {
+            EarlyStopping { patience, improvement }.ends(losses.iter().copied())
+        };
+        assert!(!ends(2, 0.0, &[]));
+        assert!(!ends(2, 0.0, &[1.0, 2.0, 0.9, 1.0]));
+        assert!(ends(2, 0.0, &[1.0, 2.0, 0.9, 1.0, 0.9]));
+        assert!(ends(2, 0.1, &[1.0, 0.95, 0.92]), "too small a fall does not count");
+        assert!(ends(1, 0.0, &[1.0, f64::NAN]));
     }
 }

@@ -1,6 +1,7 @@
 //! The evaluate node: one measure of samples, beside a reference.
 
 use crate::data::manifest::Manifest;
+use crate::data::maps::Maps;
 use crate::files::write_json;
 use crate::measure::power_spectrum::{self as power, Estimator, Grid, Summary};
 use crate::serve::{Context, End, input};
@@ -9,7 +10,6 @@ use ablate::npy;
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Evaluate, Measure, PowerSpectrum};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// Applies the measure that a job asks for.
@@ -26,44 +26,44 @@ pub fn run(context: &Context<'_>, settings: &Evaluate) -> Result<End> {
     Ok(End::Done)
 }
 
-/// The fields behind a role, with the manifest that describes them.
-fn fields(context: &Context<'_>, role: &str) -> Result<(npy::Array<f64>, Manifest)> {
+/// The fields behind a role, `[n, 1, side, side]`, with the manifest that describes them.
+fn fields(context: &Context<'_>, role: &str) -> Result<(Vec<f64>, Manifest)> {
     let input = input(context.job, role)?;
     let manifest = Manifest::read(&input.folder)?;
-    let path: PathBuf = match input.port.as_str() {
-        "out" => input.folder.join("samples.npy"),
-        split => Manifest::split_file(&input.folder, split),
+    let (shape, data) = match input.port.as_str() {
+        "out" => {
+            let array = npy::read_f64(&input.folder.join("samples.npy"))?;
+            (array.shape, array.data)
+        }
+        _ => {
+            let maps = Maps::open(&manifest, input)?;
+            let data = (0..maps.len()).flat_map(|i| maps.physical(i)).collect();
+            (vec![maps.len(), manifest.channels, manifest.side, manifest.width()], data)
+        }
     };
-    let array = npy::read_f64(&path)?;
     let side = manifest.side;
-    if array.shape.len() != 4
-        || array.shape[1] != 1
-        || array.shape[2..] != [side, side]
-        || array.shape[0] == 0
-    {
-        let sentence = format!(
-            "{} has the shape {:?}; [n, 1, {side}, {side}] is needed",
-            path.display(),
-            array.shape
-        );
-        return Err(Problem::system(sentence));
+    if shape[1..] != [1, side, side] || shape[0] == 0 {
+        return Err(Problem::system(format!(
+            "`{role}` has the shape {shape:?}; [n, 1, {side}, {side}] is needed for power spectra"
+        )));
     }
-    Ok((array, manifest))
+    Ok((data, manifest))
 }
 
 fn power_spectrum(context: &Context<'_>, measure: &PowerSpectrum) -> Result<()> {
     let (samples, ours) = fields(context, "samples")?;
     let (reference, theirs) = fields(context, "reference")?;
-    let box_mpc_h = theirs
-        .box_mpc_h
-        .ok_or_else(|| Problem::system("the reference has no box, so no wave numbers"))?;
+    let box_mpc_h = theirs.box_mpc_h.ok_or_else(|| {
+        let problem = Problem::system("the reference has no box, so no wave numbers");
+        problem.help("give the dataset its `box_mpc_h`")
+    })?;
     if (ours.side, ours.box_mpc_h) != (theirs.side, theirs.box_mpc_h) {
         return Err(Problem::system("samples and reference differ in side or box"));
     }
     let estimator =
         Estimator::new(Grid { side: ours.side, dimensions: 2, box_mpc_h }, measure.binning, 0);
-    let spectra = power::spectra(&estimator, &samples.data)?;
-    let truth = power::spectra(&estimator, &reference.data)?;
+    let spectra = power::spectra(&estimator, &samples)?;
+    let truth = power::spectra(&estimator, &reference)?;
     let (mean, known) = (power::summarise(&spectra), power::summarise(&truth));
     let (ratio, ratio_error) = power::ratio(&mean, spectra.len(), &known, truth.len());
     let deviations = power::deviations(&spectra, &truth);

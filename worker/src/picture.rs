@@ -18,7 +18,7 @@ const GAP: usize = 2;
 /// # Errors
 /// If the file cannot be written.
 pub fn grid(path: &Path, seen: &[f64], manifest: &Manifest) -> Result<()> {
-    let (side, map) = (manifest.side, manifest.channels * manifest.side * manifest.side);
+    let (rows, columns, map) = (manifest.side, manifest.width(), manifest.numbers());
     let count = (seen.len() / map).min(ALONG * ALONG);
     if count == 0 {
         return Ok(());
@@ -26,14 +26,14 @@ pub fn grid(path: &Path, seen: &[f64], manifest: &Manifest) -> Result<()> {
     let (wide, high) = (count.min(ALONG), count.div_ceil(ALONG));
     let (low, top) =
         (percentile(&seen[..count * map], 0.5), percentile(&seen[..count * map], 99.5));
-    let (width, height) = (wide * (side + GAP) - GAP, high * (side + GAP) - GAP);
+    let (width, height) = (wide * (columns + GAP) - GAP, high * (rows + GAP) - GAP);
     let mut pixels = vec![255_u8; 3 * width * height];
     for i in 0..count {
-        let (left, upper) = ((i % ALONG) * (side + GAP), (i / ALONG) * (side + GAP));
-        for (j, value) in seen[i * map..i * map + side * side].iter().enumerate() {
+        let (left, upper) = ((i % ALONG) * (columns + GAP), (i / ALONG) * (rows + GAP));
+        for (j, value) in seen[i * map..i * map + rows * columns].iter().enumerate() {
             let share = ((value - low) / (top - low).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
             let colour = colorous::MAGMA.eval_continuous(share);
-            let at = 3 * ((upper + j / side) * width + left + j % side);
+            let at = 3 * ((upper + j / columns) * width + left + j % columns);
             pixels[at..at + 3].copy_from_slice(&[colour.r, colour.g, colour.b]);
         }
     }

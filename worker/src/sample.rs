@@ -44,9 +44,9 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
     let chain = Chain::new(&settings.sampler, &process)?;
     let work = &context.job.work;
     let mut progress: Progress =
-        ablate::survey::read_json(&work.join(PROGRESS))?.unwrap_or_default();
+        ablate::files::read_json(&work.join(PROGRESS))?.unwrap_or_default();
     let count = settings.count as usize;
-    let shape = [count, manifest.channels, manifest.side, manifest.side];
+    let shape = [count, manifest.channels, manifest.side, manifest.width()];
     let path = work.join("samples.npy");
     let mut writer = Writer::open(&path, &shape, progress.done).or_else(|_| {
         progress = Progress::default();

@@ -34,13 +34,16 @@ pub fn run(context: &Context<'_>, settings: &Train) -> Result<End> {
     let length = length(settings, &manifest, &data.port)?;
     let checkpoint = Checkpoint::newest(folder, length, &mut |text| context.note(text))?;
     keep_threads(context, checkpoint.as_ref());
-    let mut session = Session::new(context, settings, &manifest, &data.folder, &data.port)?;
+    let mut session = Session::new(context, settings, &manifest, data)?;
     if let Some(checkpoint) = checkpoint {
         session.restore(checkpoint)?;
     }
     session.note_arithmetic(&context.arithmetic.borrow());
     let first = session.step();
     context.started(first, length);
+    if session.has_ended() {
+        context.note(format!("early stopping ended this training at step {first}"));
+    }
     if !train(context, &mut session, folder, length)? {
         session.save(folder, false)?;
         context.checkpoint(session.step());
@@ -48,12 +51,13 @@ pub fn run(context: &Context<'_>, settings: &Train) -> Result<End> {
     }
     if session.step() > first || first == 0 {
         session.save(folder, true)?;
-        context.checkpoint(length);
+        context.checkpoint(session.step());
     } else {
         // A length reached before is kept from now on, whoever asked for it first.
         ablate::store::write_aside(&folder.join(format!("checkpoint-{first:09}.kept")), b"")?;
     }
-    publish::publish(context, &mut session, &manifest, start.elapsed(), length - first)?;
+    let steps = session.step() - first;
+    publish::publish(context, &mut session, &manifest, start.elapsed(), steps)?;
     Ok(End::Done)
 }
 
@@ -81,7 +85,7 @@ fn keep_threads(context: &Context<'_>, checkpoint: Option<&Checkpoint>) {
     }
 }
 
-/// Trains up to `length`; false if it was asked to stop before.
+/// Trains up to `length`, or to where early stopping ends it; false if it was asked to stop before.
 fn train(
     context: &Context<'_>,
     session: &mut Session<'_>,
@@ -90,7 +94,7 @@ fn train(
 ) -> Result<bool> {
     let pause = Duration::from_secs_f64(context.job.checkpoint_seconds.clamp(0.1, 1e6));
     let mut saved = Instant::now();
-    while session.step() < length {
+    while session.step() < length && !session.has_ended() {
         if context.stop() {
             return Ok(false);
         }

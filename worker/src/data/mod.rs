@@ -1,8 +1,11 @@
 //! Datasets: how they are made, what the network sees of them, and the way back.
 
+mod arrays;
 pub mod cosmology;
 pub mod dataset;
 pub mod log_normal;
 pub mod manifest;
+pub mod maps;
 pub mod splitmix;
+pub mod table;
 pub mod transform;

@@ -28,15 +28,16 @@ pub(super) fn publish(
     took: Duration,
     steps: u64,
 ) -> Result<()> {
+    let ended = session.has_ended();
     // A length between two validations gets one of its own, which the trajectory does not remember:
     // a longer training must not depend on the lengths published on its way.
     if session.state.validations.last().is_none_or(|(step, ..)| *step != session.state.step) {
         session.validate()?;
     }
     let work = &context.job.work;
-    manifest.write(work)?;
+    manifest.described().write(work)?;
     write_weights(context, session, manifest)?;
-    write_json(&work.join("metrics.json"), &metrics(session))?;
+    write_json(&work.join("metrics.json"), &metrics(session, ended))?;
     write_json(&work.join("series.json"), &series(session))?;
     write_aside(&work.join("history.csv"), history(session).as_bytes())?;
     write_json(&work.join("arithmetic.json"), &session.state.arithmetic)?;
@@ -68,7 +69,7 @@ fn write_weights(context: &Context<'_>, session: &Session<'_>, manifest: &Manife
     Ok(())
 }
 
-fn metrics(session: &Session<'_>) -> Metrics {
+fn metrics(session: &Session<'_>, ended: bool) -> Metrics {
     let metric = |value: f64, better| Metric { value, unit: String::new(), better };
     let last = &session.losses[session.losses.len().saturating_sub(LAST)..];
     let mut metrics = Metrics::from([
@@ -82,6 +83,10 @@ fn metrics(session: &Session<'_>) -> Metrics {
             metric(net::count(&session.net.parameters) as f64, Better::Neither),
         ),
     ]);
+    if ended {
+        let ended_at = metric(session.state.step as f64, Better::Neither);
+        metrics.insert("ended_at".to_owned(), ended_at);
+    }
     let mut put = |name: &str, value: Option<f64>| {
         metrics.extend(value.map(|value| (name.to_owned(), metric(value, Better::Lower))));
     };

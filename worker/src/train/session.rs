@@ -4,6 +4,7 @@
 use super::NOT_A_NUMBER;
 use crate::checkpoint::{Checkpoint, State, insert};
 use crate::data::manifest::Manifest;
+use crate::data::maps::{Maps, TrainingData};
 use crate::ema::{Decay, Ema};
 use crate::loss;
 use crate::net::{self, Network, Tensors};
@@ -11,7 +12,7 @@ use crate::noise::Process;
 use crate::optimizer::{AdamW, clip_gradients};
 use crate::random::Stream;
 use crate::serve::Context;
-use ablate::job::Arithmetic;
+use ablate::job::{Arithmetic, Input};
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Loss, Objective, Optimizer, Train};
 use std::path::Path;
@@ -50,7 +51,7 @@ pub(super) struct Session<'s> {
     optimizer: AdamW,
     process: Process,
     loss: Loss,
-    maps: Tensor,
+    maps: TrainingData,
     held_out: Option<HeldOut>,
     device: Device,
     /// Losses that are still on the device.
@@ -74,8 +75,7 @@ impl<'s> Session<'s> {
         context: &Context<'_>,
         settings: &'s Train,
         manifest: &Manifest,
-        folder: &Path,
-        split: &str,
+        data: &Input,
     ) -> Result<Self> {
         let device = context.device;
         let channels = manifest.channels as i64;
@@ -85,8 +85,9 @@ impl<'s> Session<'s> {
         let process = Process::new(ddpm);
         let held_out = match settings.validation.on() {
             Some(validation) => {
-                let maps = manifest.load(folder, "validation", device)?;
-                Some(HeldOut::new(maps, validation.items, process.timesteps()))
+                let maps = Maps::open_split(manifest, data, "validation")?;
+                let items = maps.len().min(validation.items as usize);
+                Some(HeldOut::new(maps.seen(0..items, device), process.timesteps()))
             }
             None => None,
         };
@@ -110,7 +111,7 @@ impl<'s> Session<'s> {
             losses: vec![],
             process,
             loss: ddpm.loss,
-            maps: manifest.load(folder, split, device)?,
+            maps: TrainingData::new(Maps::open(manifest, data)?, device),
             held_out,
             device,
             pending: vec![],
@@ -120,6 +121,14 @@ impl<'s> Session<'s> {
 
     pub(super) fn step(&self) -> u64 {
         self.state.step
+    }
+
+    /// Whether early stopping has ended the training here.
+    pub(super) fn has_ended(&self) -> bool {
+        let rule = self.settings.early_stopping.on();
+        let losses =
+            self.state.validations.iter().map(|(_, plain, average)| average.unwrap_or(*plain));
+        rule.is_some_and(|rule| rule.ends(losses))
     }
 
     /// Notes what the bits depend on from here.
@@ -166,14 +175,12 @@ impl<'s> Session<'s> {
 
     /// The maps of a step: every epoch has an order of its own, its last batch may be smaller.
     fn batch(&self, step: u64) -> Tensor {
-        let items = self.maps.size()[0] as usize;
+        let items = self.maps.len();
         let batch = self.settings.batch as usize;
         let per_epoch = items.div_ceil(batch) as u64;
         let (epoch, within) = (step / per_epoch, (step % per_epoch) as usize);
         let order = Stream::new(self.settings.seed, "order", epoch).permutation(items);
-        let chosen: Vec<i64> =
-            order.iter().skip(within * batch).take(batch).map(|i| *i as i64).collect();
-        self.maps.index_select(0, &Tensor::from_slice(&chosen).to_device(self.device))
+        self.maps.batch(&order[within * batch..(within * batch + batch).min(items)])
     }
 
     /// Reads the losses that are still on the device.
@@ -280,10 +287,9 @@ impl<'s> Session<'s> {
 }
 
 impl HeldOut {
-    /// The first `items` maps; times spread evenly over all, noise from a stream that no seed changes,
+    /// These maps; times spread evenly over all, noise from a stream that no seed changes,
     /// so that every arm of an ablation is validated on the same.
-    fn new(maps: Tensor, items: u64, timesteps: usize) -> Self {
-        let maps = maps.narrow(0, 0, maps.size()[0].min(items as i64));
+    fn new(maps: Tensor, timesteps: usize) -> Self {
         let size = maps.size();
         let n = size[0];
         let times: Vec<i64> =

@@ -1,0 +1,100 @@
+//! Which nodes of a plan a run is asked for: all that are missing, those up to a node, or a node alone.
+
+use crate::graph::Graph;
+use crate::plan::Plan;
+use crate::problem::{Problem, Result};
+use crate::words::{self, plural};
+use petgraph::graph::NodeIndex;
+use std::collections::BTreeSet;
+
+/// The options that choose nodes.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Selection {
+    /// Run only this node (a name such as `net`, a readable name, a key); its inputs must be finished.
+    #[arg(long, value_name = "NODE", conflicts_with = "until")]
+    pub(super) only: Vec<String>,
+    /// Run this node and what it needs, and nothing behind it.
+    #[arg(long, value_name = "NODE")]
+    until: Vec<String>,
+    /// Make the nodes of `--only` again, whatever is there of them.
+    #[arg(long, requires = "only")]
+    pub(super) fresh: bool,
+}
+
+impl Selection {
+    /// The nodes of `--only`.
+    pub(super) fn named(&self, graph: &Graph) -> Result<BTreeSet<NodeIndex>> {
+        find(graph, &self.only)
+    }
+
+    /// The nodes to run.
+    ///
+    /// # Errors
+    /// If a name stands for no node, or an input of `--only` is not finished.
+    pub(super) fn wanted(&self, graph: &Graph, plan: &Plan) -> Result<BTreeSet<NodeIndex>> {
+        let missing: BTreeSet<NodeIndex> = plan.to_run().collect();
+        if !self.only.is_empty() {
+            let wanted: BTreeSet<NodeIndex> =
+                self.named(graph)?.intersection(&missing).copied().collect();
+            return match self.unfinished_inputs(graph, plan, &wanted) {
+                None => Ok(wanted),
+                Some(problem) => Err(problem),
+            };
+        }
+        if !self.until.is_empty() {
+            let upstream = graph.upstream(find(graph, &self.until)?);
+            return Ok(upstream.intersection(&missing).copied().collect());
+        }
+        Ok(missing)
+    }
+
+    fn unfinished_inputs(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        wanted: &BTreeSet<NodeIndex>,
+    ) -> Option<Problem> {
+        let inputs: BTreeSet<NodeIndex> =
+            wanted.iter().flat_map(|index| graph.inputs(*index)).collect();
+        let names: Vec<&str> = inputs
+            .iter()
+            .filter(|input| !wanted.contains(input) && plan.reasons[input].runs())
+            .map(|input| graph.nodes[*input].name.as_str())
+            .collect();
+        let (first, count) = (names.first()?, names.len());
+        let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+        let problem = Problem::new(format!(
+            "{} of `--only` not finished: {first}{more}",
+            if count == 1 { "an input is" } else { "inputs are" }
+        ));
+        Some(problem.help("run `--until` instead, which makes them first"))
+    }
+}
+
+/// The nodes that names on the command line stand for.
+fn find(graph: &Graph, names: &[String]) -> Result<BTreeSet<NodeIndex>> {
+    let mut found = BTreeSet::new();
+    for name in names {
+        let nodes = graph.find(name);
+        if nodes.is_empty() {
+            return Err(unknown(graph, name));
+        }
+        found.extend(nodes);
+    }
+    Ok(found)
+}
+
+/// No node is called so.
+pub(super) fn unknown(graph: &Graph, name: &str) -> Problem {
+    let names: Vec<&str> = graph
+        .nodes
+        .node_weights()
+        .flat_map(|node| [node.name.as_str(), node.declared.as_str()])
+        .collect();
+    let nodes = plural(graph.nodes.node_count(), "node");
+    let problem = Problem::new(format!("none of the {nodes} is called `{name}`"));
+    match words::nearest(name, names.iter().copied()) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem.help("`ablate plan SPEC --all` lists them"),
+    }
+}

@@ -1,0 +1,87 @@
+//! Files on disk: written so that a reader sees all of them or nothing, read with the act and the path
+//! in every error. Knows nothing of what they hold.
+
+use crate::problem::{Problem, Result};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+/// Writes a file aside, syncs it, and renames it into place.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
+    // Two programs may write the same file: the last one wins, and both write a whole one.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = path.with_file_name(format!("{name}.{}.aside", std::process::id()));
+    let write = || {
+        let mut file = File::create(&aside)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    write().map_err(|e| {
+        // What cannot be finished only takes room; on a full disk that is what is missing.
+        let _ = fs::remove_file(&aside);
+        Problem::os("write", path, &e)
+    })
+}
+
+/// A JSON file, if it is there.
+///
+/// # Errors
+/// If it cannot be read, or holds something else.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| Problem::system(format!("{} cannot be understood: {e}", path.display()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Problem::os("read", path, &e)),
+    }
+}
+
+/// The BLAKE3 digest of a file, in hex, and its size in bytes.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn digest(path: &Path) -> Result<(String, u64)> {
+    let fail = |e: std::io::Error| Problem::os("read", path, &e);
+    let mut hasher = blake3::Hasher::new();
+    let bytes = fs::metadata(path).map_err(fail)?.len();
+    // A large file is hashed on all cores; for a small one that costs more than it saves.
+    if bytes > 1 << 22 {
+        hasher.update_mmap_rayon(path).map_err(fail)?;
+    } else {
+        hasher.update(&fs::read(path).map_err(fail)?);
+    }
+    Ok((hasher.finalize().to_hex().to_string(), bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        write_aside(&path, b"[1]").unwrap();
+        write_aside(&path, b"[2]").unwrap();
+        assert_eq!(read_json::<Vec<u8>>(&path).unwrap(), Some(vec![2]));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write_aside(&folder.path().join("no/a.json"), b"").is_err());
+    }
+
+    #[test]
+    fn the_digest_of_a_large_file_is_that_of_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for n in [0, 10, 5 << 20] {
+            let bytes: Vec<u8> = (0..n).map(|i| (i % 251) as u8).collect();
+            fs::write(&path, &bytes).unwrap();
+            let want = (blake3::hash(&bytes).to_hex().to_string(), n as u64);
+            assert_eq!(digest(&path).unwrap(), want);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A file that a spec names and that is not ours: its path is written, its content is what counts.
+
+use super::reader::{Found, Reader};
+use super::table::{Identity, Setting, Shape};
+use crate::problem::Problem;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// An external file. Its digest enters the key, its path does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// As written in the spec; absolute once the graph has found it.
+    pub path: PathBuf,
+    /// BLAKE3 digest of its content, in hex; known once the graph has found it.
+    pub blake3: Option<String>,
+    /// For an array, its shape; empty until the graph has found it, and for other files.
+    pub shape: Vec<u64>,
+}
+
+impl Setting for DataFile {
+    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        let settled = || {
+            let text = |name: &str| Some(found.key(name)?.value.as_str()?.to_owned());
+            let shape = found.key("shape")?.items()?;
+            Some(Self {
+                path: text("path")?.into(),
+                blake3: Some(text("blake3")?),
+                shape: shape.iter().map(|n| n.value.as_u64()).collect::<Option<_>>()?,
+            })
+        };
+        match found.value {
+            Value::String(text) if !text.is_empty() => {
+                Some(Self { path: text.into(), blake3: None, shape: vec![] })
+            }
+            _ => settled().or_else(|| {
+                let problem =
+                    Problem::new(format!("`{}` is not the path of a file", found.shown()));
+                reader.wrong(found, problem.help("paths are relative to the file that names them"))
+            }),
+        }
+    }
+    fn write(&self, identity: Identity) -> Value {
+        match identity {
+            Identity::Full => {
+                json!({ "path": self.path, "blake3": self.blake3, "shape": self.shape })
+            }
+            Identity::Semantic => json!(self.blake3),
+        }
+    }
+    fn shape() -> Shape {
+        Shape::Scalar("path of a file")
+    }
+}
+
+/// A folder to look for files in: where they are, not what they are, so never part of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFolder(
+    /// As written in the spec; absolute once the graph has found it.
+    pub PathBuf,
+);
+
+impl Setting for DataFolder {
+    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        match found.value {
+            Value::String(text) if !text.is_empty() => Some(Self(text.into())),
+            _ => reader.wrong(
+                found,
+                Problem::new(format!("`{}` is not the path of a folder", found.shown())),
+            ),
+        }
+    }
+    fn write(&self, identity: Identity) -> Value {
+        match identity {
+            Identity::Full => json!(self.0),
+            Identity::Semantic => Value::Null,
+        }
+    }
+    fn shape() -> Shape {
+        Shape::Scalar("path of a folder")
+    }
+}
+
+/// A path as seen from the folder of the file that names it.
+pub fn beside(folder: &Path, path: &Path) -> PathBuf {
+    let joined = folder.join(path);
+    joined.canonicalize().unwrap_or(joined)
+}

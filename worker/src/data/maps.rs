@@ -1,0 +1,155 @@
+//! The items of one split of a dataset, as a network or a measure reads them: from the node's own
+//! array, or from an external one that stays where it is. Arrays are mapped, not read; what a network
+//! sees is kept in the device's memory where it is small enough.
+
+use super::manifest::Manifest;
+use super::transform::Fitted;
+use ablate::job::Input;
+use ablate::npy::{self, Mapped};
+use ablate::problem::{Problem, Result};
+use std::path::{Path, PathBuf};
+use tch::{Device, Tensor};
+
+/// The items of a split.
+#[derive(Debug)]
+pub struct Maps {
+    array: Mapped,
+    /// The items of the array that belong to the split, in its order; all of them if there is no list.
+    chosen: Option<Vec<usize>>,
+    /// Channels, rows, columns.
+    item: [usize; 3],
+    transform: Fitted,
+}
+
+/// The file that lists the items of an external array that belong to a split.
+pub fn index_file(folder: &Path, split: &str) -> PathBuf {
+    folder.join(format!("{split}.index.npy"))
+}
+
+impl Maps {
+    /// Opens the split that an input names.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or is not as the manifest says.
+    pub fn open(manifest: &Manifest, input: &Input) -> Result<Self> {
+        Self::open_split(manifest, input, &input.port)
+    }
+
+    /// Opens another split of the dataset that an input names.
+    ///
+    /// # Errors
+    /// As [`Maps::open`].
+    pub fn open_split(manifest: &Manifest, input: &Input, split: &str) -> Result<Self> {
+        let (path, chosen) = match (&manifest.source, &input.source) {
+            (Some(source), Some(path)) => {
+                source.check(path)?;
+                let index = npy::read_f64(&index_file(&input.folder, split))?.data;
+                (path.clone(), Some(index.into_iter().map(|i| i as usize).collect()))
+            }
+            (Some(_), None) => {
+                return Err(Problem::system("the job does not say where the dataset's array lies"));
+            }
+            (None, _) => (Manifest::split_file(&input.folder, split), None),
+        };
+        let maps = Self {
+            array: Mapped::open(&path)?,
+            chosen,
+            item: [manifest.channels, manifest.side, manifest.width()],
+            transform: manifest.transform,
+        };
+        maps.check(&path, manifest.splits.get(split).copied().unwrap_or(0))?;
+        Ok(maps)
+    }
+
+    /// Makes sure that the file holds `count` items of the manifest's shape.
+    fn check(&self, path: &Path, count: usize) -> Result<()> {
+        let shape = &self.array.header.shape;
+        let items = shape.first().copied().unwrap_or(0);
+        let reach = self.chosen.iter().flatten().max().map_or(0, |last| last + 1);
+        if self.len() != count
+            || reach > items
+            || shape[1.min(shape.len())..].iter().product::<usize>() != self.numbers()
+        {
+            let [c, h, w] = self.item;
+            return Err(Problem::system(format!(
+                "{} has the shape {shape:?}, its manifest says {count} items of [{c}, {h}, {w}]",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Items.
+    pub fn len(&self) -> usize {
+        let items = self.array.header.shape.first().copied().unwrap_or(0);
+        self.chosen.as_ref().map_or(items, Vec::len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Numbers in an item.
+    pub fn numbers(&self) -> usize {
+        self.item.iter().product()
+    }
+
+    /// Item `i` in physical units, `c h w` numbers.
+    pub fn physical(&self, i: usize) -> impl Iterator<Item = f64> + '_ {
+        let at = self.chosen.as_ref().map_or(i, |chosen| chosen[i]);
+        self.array.numbers(at * self.numbers(), self.numbers())
+    }
+
+    /// These items as a network sees them, `[n, c, h, w]` in 32 bits.
+    pub fn seen(&self, items: impl ExactSizeIterator<Item = usize>, device: Device) -> Tensor {
+        let [c, h, w] = self.item.map(|n| n as i64);
+        let n = items.len();
+        let mut values: Vec<f32> = Vec::with_capacity(n * self.numbers());
+        for i in items {
+            values.extend(self.physical(i).map(|x| self.transform.forward(x as f32)));
+        }
+        Tensor::from_slice(&values).view([n as i64, c, h, w]).to_device(device)
+    }
+}
+
+/// A split to train on: held on the device as a network sees it where it is small enough, else read item by item.
+#[derive(Debug)]
+pub struct TrainingData {
+    maps: Maps,
+    held: Option<Tensor>,
+    device: Device,
+}
+
+/// The largest split that is held in memory, in numbers of 4 bytes.
+const HELD: usize = 1 << 28;
+
+impl TrainingData {
+    /// Takes a split.
+    pub fn new(maps: Maps, device: Device) -> Self {
+        let small = maps.len().saturating_mul(maps.numbers()) <= HELD;
+        let held = small.then(|| maps.seen(0..maps.len(), device));
+        Self { maps, held, device }
+    }
+
+    /// Items.
+    pub fn len(&self) -> usize {
+        self.maps.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.maps.is_empty()
+    }
+
+    /// These items as a network sees them, `[n, c, h, w]`.
+    pub fn batch(&self, items: &[usize]) -> Tensor {
+        match &self.held {
+            Some(held) => {
+                let items: Vec<i64> = items.iter().map(|i| *i as i64).collect();
+                held.index_select(0, &Tensor::from_slice(&items).to_device(self.device))
+            }
+            None => self.maps.seen(items.iter().copied(), self.device),
+        }
+    }
+}
