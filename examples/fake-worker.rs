@@ -3,7 +3,7 @@
 //!
 //! `ABLATE_FAKE` holds orders separated by `;`, each `act word` or `act word value`, where `word` is
 //! part of a node's name: `fail net`, `nan net`, `die net 2` (on the first two attempts), `garble net`,
-//! `slow net 300` (milliseconds a step). `ABLATE_FAKE_STEPS` is the number of steps of every node.
+//! `fill net 4000` (writes so many kilobytes, and says so if it cannot), `slow net 300` (milliseconds a step). `ABLATE_FAKE_STEPS` is the number of steps of every node.
 
 use ablate::job::{Arithmetic, Better, Costs, Event, FailureClass, Job, Metric, Series};
 use ablate::settings::Kind;
@@ -92,6 +92,12 @@ fn work(job: &Job, stop: &AtomicBool) {
             class: FailureClass::NotANumber,
             message: "the loss became NaN at step 1".into(),
         });
+    }
+    if let Some(kilobytes) = order(job, "fill") {
+        let ballast = vec![7; kilobytes as usize * 1000];
+        if let Err(e) = std::fs::write(job.work.join("ballast"), ballast) {
+            return emit(&Event::Failed { class: FailureClass::DiskFull, message: e.to_string() });
+        }
     }
     for step in first + 1..=total {
         if let Some(pause) = order(job, "slow") {

@@ -41,6 +41,8 @@ pub mod screen;
 
 pub mod survey;
 
+pub mod verify;
+
 pub mod run;
 
 pub mod table;

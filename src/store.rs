@@ -7,6 +7,7 @@
 
 pub use crate::files::write_aside;
 use crate::job::Arithmetic;
+use crate::key::Key;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use rayon::prelude::*;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A results folder.
 #[derive(Debug, Clone)]
@@ -46,6 +47,41 @@ pub struct NodeFile {
     pub arithmetic: Vec<Arithmetic>,
     /// Every artefact, by path.
     pub artefacts: Vec<Artefact>,
+    /// BLAKE3 digest of the file without this field, in hex; empty in files of before it was written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+}
+
+impl NodeFile {
+    /// The digest of everything but the digest.
+    fn own_digest(&self) -> String {
+        let bare = Self { digest: String::new(), ..self.clone() };
+        let text = serde_json::to_string(&bare).expect("a node file is plain data");
+        blake3::hash(text.as_bytes()).to_hex().to_string()
+    }
+
+    /// What is wrong with the file in itself, if it lies in a folder of this name.
+    fn fault(&self, folder: &Path) -> Option<&'static str> {
+        let key = Key::of(&self.identity);
+        let name = format!("{}-{}", self.kind.word(), key.short());
+        let in_place = |path: &str| {
+            let mut parts = Path::new(path).components();
+            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+        };
+        match () {
+            () if !self.digest.is_empty() && self.digest != self.own_digest() => {
+                Some("has other content")
+            }
+            () if key.hex() != self.key => Some("has a key that is not that of its settings"),
+            () if folder.file_name().is_some_and(|own| own != name.as_str()) => {
+                Some("belongs to another folder")
+            }
+            () if !self.artefacts.iter().all(|artefact| in_place(&artefact.path)) => {
+                Some("names a file outside its folder")
+            }
+            () => None,
+        }
+    }
 }
 
 /// The version of [`NodeFile`] that this program writes.
@@ -114,6 +150,11 @@ impl Results {
     /// The database.
     pub fn database(&self) -> PathBuf {
         self.root.join("ablate.sqlite")
+    }
+
+    /// A file that says why the database is not to be believed, if it is not.
+    pub fn distrusted(&self) -> PathBuf {
+        self.root.join("ablate.sqlite.distrusted")
     }
 
     /// The folder of locks and logs of coordinators and workers.
@@ -214,6 +255,7 @@ fn sync_file_system(on: &fs::File) {
 pub fn seal(work: &Path, mut file: NodeFile) -> Result<NodeFile> {
     sweep_aside(work)?;
     file.artefacts = artefacts(work)?;
+    file.digest = file.own_digest();
     let text = serde_json::to_string_pretty(&file).expect("a node file is plain data") + "\n";
     write_aside(&work.join("node.json"), text.as_bytes())?;
     Ok(file)
@@ -271,6 +313,9 @@ pub fn check(folder: &Path) -> Vec<Damage> {
         return vec![damage("node.json", "is missing")];
     }
     let Ok(file) = read_node(folder) else { return vec![damage("node.json", "cannot be read")] };
+    if let Some(what) = file.fault(folder) {
+        return vec![damage("node.json", what)];
+    }
     let compare = |known: &Artefact| match fs::metadata(folder.join(&known.path)) {
         Err(_) => Some(damage(&known.path, "is missing")),
         Ok(meta) if meta.len() != known.bytes => Some(damage(&known.path, "has another size")),
@@ -283,50 +328,86 @@ pub fn check(folder: &Path) -> Vec<Damage> {
     file.artefacts.par_iter().filter_map(compare).collect()
 }
 
+/// The damage of a trajectory's checkpoints, and their size.
+pub fn check_trajectory(folder: &Path) -> (Vec<Damage>, u64) {
+    let mut damage = vec![];
+    let mut bytes = 0;
+    for path in checkpoints(folder) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let known = fs::read_to_string(path.with_extension("blake3")).unwrap_or_default();
+        match crate::files::digest(&path) {
+            Ok((digest, size)) => {
+                bytes += size;
+                if digest != known {
+                    damage.push(Damage { path: name, what: "does not fit its digest" });
+                }
+            }
+            Err(_) => damage.push(Damage { path: name, what: "cannot be read" }),
+        }
+    }
+    (damage, bytes)
+}
+
+fn checkpoints(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "safetensors"));
+    paths.sort();
+    paths
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn file() -> NodeFile {
+        let identity = json!({ "kind": "sample" });
         NodeFile {
             format: FORMAT,
             ablate: "0".into(),
             kind: Kind::Sample,
-            key: "00".into(),
+            key: Key::of(&identity).hex(),
             name: "draw".into(),
-            identity: json!({}),
+            identity,
             settings: json!({}),
             inputs: BTreeMap::new(),
             arithmetic: vec![],
             artefacts: vec![],
+            digest: String::new(),
         }
     }
 
-    fn published() -> (tempfile::TempDir, Results) {
+    fn folder_name() -> String {
+        format!("sample-{}", Key::of(&file().identity).short())
+    }
+
+    /// A results folder with one published node, and that node's folder.
+    fn published() -> (tempfile::TempDir, Results, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let results = Results::open(folder.path()).unwrap();
-        let work = results.work("sample-1");
+        let work = results.work(&folder_name());
         fs::create_dir(&work).unwrap();
         fs::write(work.join("samples.npy"), b"0123456789").unwrap();
         fs::write(work.join("log.txt"), b"hello").unwrap();
         fs::write(work.join("metrics.aside"), b"{").unwrap();
         seal(&work, file()).unwrap();
-        results.publish(&["sample-1".to_owned()]).unwrap();
-        (folder, results)
+        results.publish(&[folder_name()]).unwrap();
+        let node = results.node(&folder_name());
+        (folder, results, node)
     }
 
     #[test]
     fn a_published_folder_is_whole_and_its_log_has_no_digest() {
-        let (_keep, results) = published();
-        let node = read_node(&results.node("sample-1")).unwrap();
+        let (_keep, results, folder) = published();
+        let node = read_node(&folder).unwrap();
         assert_eq!(
             node.artefacts.iter().map(|a| a.path.as_str()).collect::<Vec<_>>(),
             ["samples.npy"]
         );
-        assert!(check(&results.node("sample-1")).is_empty());
+        assert!(check(&folder).is_empty());
         assert!(results.unfinished().unwrap().is_empty());
-        assert!(!results.node("sample-1").join("metrics.aside").exists());
+        assert!(!folder.join("metrics.aside").exists());
     }
 
     #[test]
@@ -339,10 +420,38 @@ mod tests {
             ("zeroed tail", |p| fs::write(p, b"01234\0\0\0\0\0").unwrap(), "has other content"),
         ];
         for (name, act, what) in cases {
-            let (_keep, results) = published();
-            act(&results.node("sample-1").join("samples.npy"));
-            let found = check(&results.node("sample-1"));
+            let (_keep, _, folder) = published();
+            act(&folder.join("samples.npy"));
+            let found = check(&folder);
             assert_eq!(found, [Damage { path: "samples.npy".into(), what }], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_node_file_is_believed_only_whole_in_its_own_folder_and_about_itself() {
+        let rewrite = |change: &dyn Fn(&mut NodeFile)| {
+            let (_keep, _, folder) = published();
+            let mut file = read_node(&folder).unwrap();
+            change(&mut file);
+            fs::write(folder.join("node.json"), serde_json::to_string(&file).unwrap()).unwrap();
+            check(&folder)[0].what
+        };
+        assert_eq!(rewrite(&|f| f.name = "drew".into()), "has other content");
+        let resealed = |change: fn(&mut NodeFile)| {
+            rewrite(&move |f| {
+                change(f);
+                f.digest = f.own_digest();
+            })
+        };
+        assert_eq!(resealed(|f| f.key = "00".into()), "has a key that is not that of its settings");
+        assert_eq!(resealed(|f| f.kind = Kind::Train), "belongs to another folder");
+        for path in ["../../../etc/passwd", "/etc/passwd", "a/b", ".", ""] {
+            let (_keep, _, folder) = published();
+            let mut file = read_node(&folder).unwrap();
+            file.artefacts[0].path = path.into();
+            file.digest = file.own_digest();
+            fs::write(folder.join("node.json"), serde_json::to_string(&file).unwrap()).unwrap();
+            assert_eq!(check(&folder)[0].what, "names a file outside its folder", "{path}");
         }
     }
 

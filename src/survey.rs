@@ -4,11 +4,12 @@
 use crate::coordinator::{self, Coordinator};
 pub use crate::files::read_json;
 use crate::graph::Graph;
+use crate::job::{Metrics, SeriesFile};
 use crate::plan::{Known, Plan, Reason, trajectory_folder};
 use crate::pool;
 use crate::problem::{Problem, Result};
 use crate::record::{Claim, Finished, Holder, Record};
-use crate::store::{self, Results};
+use crate::store::{self, NodeFile, Results};
 use petgraph::graph::NodeIndex;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,15 @@ pub fn known(graph: &Graph, results: &Results, record: Option<&Record>) -> Resul
         damaged: BTreeMap::new(),
     };
     known.damaged = damaged(graph, results, &known);
+    // What `verify` has found may lie where nothing is about to be read.
+    for path in record.map(Record::noted_damage).transpose()?.unwrap_or_default() {
+        if let Some(folder) = path.strip_prefix("nodes/").filter(|f| known.folders.contains(*f)) {
+            let damage = store::check(&results.wherever(folder));
+            if !damage.is_empty() {
+                known.damaged.insert(folder.to_owned(), damage);
+            }
+        }
+    }
     Ok(known)
 }
 
@@ -180,7 +190,32 @@ pub fn discard_damaged(
             said.push(format!("{} is {}; it is made again", node.name, reason.sentence()));
         }
     }
+    said.extend(mend_trajectories(results, record, coordinator)?);
     record.release_all(&coordinator.id)?;
+    Ok(said)
+}
+
+/// Removes the damaged checkpoints that `verify` has found, and forgets what is mended by now.
+fn mend_trajectories(
+    results: &Results,
+    record: &mut Record,
+    coordinator: &Coordinator,
+) -> Result<Vec<String>> {
+    let mut said = vec![];
+    for path in record.noted_damage()? {
+        let Some((part, folder)) = path.split_once('/') else { continue };
+        if part == "work" && claim(results, record, coordinator, folder)? {
+            let work = results.work(folder);
+            for damage in store::check_trajectory(&work).0 {
+                let file = work.join(&damage.path);
+                std::fs::remove_file(&file).map_err(|e| Problem::os("remove", &file, &e))?;
+                said.push(format!("{path}/{} {}; it is removed", damage.path, damage.what));
+            }
+            record.forget_damage(&path)?;
+        } else if part == "nodes" && store::check(&results.node(folder)).is_empty() {
+            record.forget_damage(&path)?;
+        }
+    }
     Ok(said)
 }
 
@@ -241,34 +276,51 @@ pub fn is_gone(results: &Results, holder: &Holder) -> bool {
 pub fn add_rows(results: &Results, record: &mut Record, folders: &[&String]) -> Result<usize> {
     let mut added = 0;
     for chunk in folders.chunks(100) {
-        let read: Vec<_> = chunk
-            .iter()
-            .filter_map(|folder| {
-                let path = results.node(folder);
-                let file = store::read_node(&path).ok()?;
-                Some(((*folder).clone(), file, numbers(&path).ok()?))
-            })
-            .collect();
-        let rows: Vec<Finished<'_>> = read
-            .iter()
-            .map(|(folder, file, (metrics, series))| Finished {
-                folder,
-                file,
-                metrics: metrics.clone(),
-                series: series.clone(),
-            })
-            .collect();
+        let read = read_finished(results, chunk);
+        let rows: Vec<Finished<'_>> = read.iter().map(Published::rows).collect();
         record.finished(&rows)?;
         added += rows.len();
     }
     Ok(added)
 }
 
+/// A published folder as it was read.
+#[derive(Debug)]
+pub struct Published {
+    folder: String,
+    file: NodeFile,
+    metrics: Metrics,
+    series: SeriesFile,
+}
+
+impl Published {
+    /// What becomes rows.
+    pub fn rows(&self) -> Finished<'_> {
+        Finished {
+            folder: &self.folder,
+            file: &self.file,
+            metrics: self.metrics.clone(),
+            series: self.series.clone(),
+        }
+    }
+}
+
+/// Reads published folders; those that cannot be read are left out.
+pub fn read_finished(results: &Results, folders: &[&String]) -> Vec<Published> {
+    let read = |folder: &&String| {
+        let path = results.node(folder);
+        let file = store::read_node(&path).ok()?;
+        let (metrics, series) = numbers(&path).ok()?;
+        Some(Published { folder: (*folder).clone(), file, metrics, series })
+    };
+    folders.par_iter().filter_map(read).collect()
+}
+
 /// The metrics and series of a folder, empty where there are none.
 ///
 /// # Errors
 /// If a file is there and cannot be read.
-pub fn numbers(folder: &Path) -> Result<(crate::job::Metrics, crate::job::SeriesFile)> {
+pub fn numbers(folder: &Path) -> Result<(Metrics, SeriesFile)> {
     Ok((
         read_json(&folder.join("metrics.json"))?.unwrap_or_default(),
         read_json(&folder.join("series.json"))?.unwrap_or_default(),

@@ -5,11 +5,13 @@ mod figure;
 mod log;
 mod plan;
 mod query;
+mod rebuild;
 mod run;
 mod selection;
 mod show;
 mod status;
 mod table;
+mod verify;
 mod why;
 
 use crate::graph::Graph;
@@ -63,6 +65,10 @@ enum Command {
     Table(table::Table),
     /// Ask the database: one SELECT.
     Query(query::Query),
+    /// Compare every file with its digest, and the database with the files.
+    Verify(verify::Verify),
+    /// Make the database anew from the folders of finished nodes.
+    Rebuild(rebuild::Rebuild),
 }
 
 /// Runs the command line; every problem goes to standard error with its exit code.
@@ -80,6 +86,8 @@ pub fn main() -> ExitCode {
         Command::Figure(command) => command.run(&place),
         Command::Table(command) => command.run(&place),
         Command::Query(command) => command.run(&place),
+        Command::Verify(command) => command.run(&place),
+        Command::Rebuild(command) => command.run(&place),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

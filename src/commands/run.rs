@@ -6,13 +6,13 @@ use crate::coordinator::Coordinator;
 use crate::graph::Graph;
 use crate::pool::{Message, Pool, find_worker};
 use crate::problem::{Problem, Problems};
-use crate::record::Record;
+use crate::record::{Record, says_damaged};
 use crate::run::{Means, Outcome, Run};
 use crate::screen::{Change, Monitor, monitor};
 use crate::spec::Spec;
 use crate::store::Results;
 use crate::words::{self, plural};
-use crate::{plan, survey};
+use crate::{plan, survey, verify};
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
@@ -38,7 +38,14 @@ impl RunCommand {
         crate::draw::check(&spec, &graph)?;
         let results = Results::open(&place.of(&spec.file))?;
         let mut monitor = monitor();
-        let (outcome, record) = self.execute(&spec, &graph, &results, monitor.as_mut())?;
+        let mut executed = self.execute(&spec, &graph, &results, monitor.as_mut());
+        if let Err(problems) = &executed
+            && let Some(damaged) = problems.0.iter().find(|problem| says_damaged(problem))
+        {
+            crate::files::write_aside(&results.distrusted(), damaged.sentence.as_bytes())?;
+            executed = self.execute(&spec, &graph, &results, monitor.as_mut());
+        }
+        let (outcome, record) = executed?;
         if outcome.stopped {
             say("stopped; the same command goes on");
             return Ok(outcome.exit_code());
@@ -66,7 +73,7 @@ impl RunCommand {
         let begun = Instant::now();
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let coordinator = Coordinator::enter(results)?;
-        let mut record = Record::open(&results.database())?;
+        let mut record = verify::open_record(results, &coordinator, &mut tell)?;
         for line in survey::recover(results, &mut record, &coordinator)? {
             tell(&line);
         }

@@ -91,7 +91,7 @@ impl Record {
         Ok(rows.into_iter().collect())
     }
 
-    /// Replaces the list of known damage, by folder.
+    /// Replaces the list of known damage, by path within the results folder.
     ///
     /// # Errors
     /// If the database refuses.
@@ -109,6 +109,15 @@ impl Record {
             }
         }
         transaction.commit().map_err(sql)
+    }
+
+    /// Forgets the damage in one folder.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn forget_damage(&self, folder: &str) -> Result<()> {
+        let statement = "DELETE FROM damage WHERE folder = ?1";
+        self.connection.execute(statement, [folder]).map(|_| ()).map_err(sql)
     }
 
     /// The folders in which `verify` found damage that no run has repaired yet.

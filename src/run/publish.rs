@@ -32,6 +32,7 @@ impl Run<'_> {
             inputs: self.input_files(running.node),
             arithmetic: known.unwrap_or_else(|| running.arithmetic.iter().cloned().collect()),
             artefacts: vec![],
+            digest: String::new(),
         };
         // The job file names folders of this machine; the settings stand in node.json.
         let _ = std::fs::remove_file(work.join("job.json"));

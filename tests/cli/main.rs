@@ -4,6 +4,7 @@
 
 mod bench;
 mod coordinators;
+mod damage;
 mod figures;
 mod identity;
 mod layers;

@@ -1,0 +1,201 @@
+//! A results folder → everything that is wrong with it: each file against its digest, checkpoints of
+//! trajectories too, and the database against the folders. Also the making anew of a database.
+
+use crate::coordinator::{self, Coordinator};
+use crate::files;
+use crate::problem::{Problem, Result};
+use crate::record::{Finished, Record, says_damaged};
+use crate::store::{self, Damage, Results};
+use crate::survey;
+use crate::words::plural;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What was looked at, and what is wrong.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// By path within the results folder, such as `nodes/train-0123456789ab`.
+    pub damage: BTreeMap<String, Vec<Damage>>,
+    /// What is wrong with the database.
+    pub database: Option<String>,
+    /// Nodes looked at.
+    pub nodes: usize,
+    /// Bytes of artefacts and checkpoints.
+    pub bytes: u64,
+}
+
+/// Nodes whose rows are compared at once.
+const CHUNK: usize = 200;
+
+/// Looks at everything. Reads only.
+///
+/// # Errors
+/// If folders cannot be listed.
+pub fn everything(results: &Results) -> Result<Findings> {
+    let folders = results.finished()?;
+    let mut findings = Findings { nodes: folders.len(), ..Findings::default() };
+    let looked: Vec<(String, Vec<Damage>, u64)> = folders
+        .par_iter()
+        .map(|folder| {
+            let path = results.node(folder);
+            let file = store::read_node(&path).ok();
+            let bytes = file.map_or(0, |file| file.artefacts.iter().map(|a| a.bytes).sum());
+            (format!("nodes/{folder}"), store::check(&path), bytes)
+        })
+        .collect();
+    let work = results.unfinished()?;
+    let trajectories: Vec<&String> =
+        work.iter().filter(|name| name.starts_with("trajectory-")).collect();
+    let checkpoints: Vec<(String, Vec<Damage>, u64)> = trajectories
+        .par_iter()
+        .map(|folder| {
+            let (damage, bytes) = store::check_trajectory(&results.work(folder));
+            (format!("work/{folder}"), damage, bytes)
+        })
+        .collect();
+    for (path, damage, bytes) in looked.into_iter().chain(checkpoints) {
+        findings.bytes += bytes;
+        if !damage.is_empty() {
+            findings.damage.insert(path, damage);
+        }
+    }
+    let whole: BTreeSet<String> = folders
+        .into_iter()
+        .filter(|folder| !findings.damage.contains_key(&format!("nodes/{folder}")))
+        .collect();
+    findings.database = database(results, &whole, &mut findings.damage);
+    Ok(findings)
+}
+
+/// What is wrong with the database; recorded nodes without a folder go into `damage`.
+fn database(
+    results: &Results,
+    whole: &BTreeSet<String>,
+    damage: &mut BTreeMap<String, Vec<Damage>>,
+) -> Option<String> {
+    let mut compare = || -> Result<Option<String>> {
+        let Some(record) = Record::open_to_read(&results.database())? else {
+            return Ok((!whole.is_empty()).then(|| "is missing".to_owned()));
+        };
+        if let Some(what) = record.inner_damage()? {
+            return Ok(Some(what));
+        }
+        for folder in record.recorded()?.into_values() {
+            if !results.node(&folder).exists() {
+                let gone = Damage { path: "node.json".to_owned(), what: "is gone with its folder" };
+                damage.insert(format!("nodes/{folder}"), vec![gone]);
+            }
+        }
+        let all: Vec<&String> = whole.iter().collect();
+        for chunk in all.chunks(CHUNK) {
+            let read = survey::read_finished(results, chunk);
+            let rows: Vec<Finished<'_>> = read.iter().map(survey::Published::rows).collect();
+            if let Some(table) = record.differs_from(&rows)? {
+                return Ok(Some(format!("has other rows in `{table}` than the folders say")));
+            }
+        }
+        Ok(None)
+    };
+    compare().unwrap_or_else(|problem| Some(problem.sentence))
+}
+
+impl Findings {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty() && self.database.is_none()
+    }
+
+    /// Remembers what is wrong, so that the next run mends what it would not have looked at.
+    ///
+    /// # Errors
+    /// If it cannot be written down.
+    pub fn remember(&self, results: &Results) -> Result<()> {
+        if let Some(why) = &self.database {
+            return files::write_aside(&results.distrusted(), why.as_bytes());
+        }
+        match Record::open_to_read(&results.database())? {
+            Some(_) => Record::open(&results.database())?.note_damage(&self.damage),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens the database of a results folder for a run; a damaged one is made anew first. `tell` hears of it.
+///
+/// # Errors
+/// If it cannot be opened or made.
+pub fn open_record(
+    results: &Results,
+    coordinator: &Coordinator,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Record> {
+    let distrusted = fs::read_to_string(results.distrusted()).ok();
+    let opened = match distrusted {
+        Some(why) => Err(Problem::system(format!("the database: {why}"))),
+        None => Record::open(&results.database()).and_then(|record| {
+            // Reads the table that everything else hangs on.
+            record.recorded()?;
+            Ok(record)
+        }),
+    };
+    match opened {
+        Err(problem) if results.distrusted().exists() || says_damaged(&problem) => {
+            tell(&format!("{}; it is made anew from nodes/", problem.sentence));
+            rebuild(results, coordinator).map(|(record, _)| record)
+        }
+        other => other,
+    }
+}
+
+/// Makes the database anew from the folders, with what can still be read of its history. The old file is
+/// kept as `ablate.sqlite.before`. Returns the database, and what was done.
+///
+/// # Errors
+/// If another run is at work, or files cannot be written.
+pub fn rebuild(results: &Results, coordinator: &Coordinator) -> Result<(Record, String)> {
+    if coordinator::living(results).iter().any(|id| *id != coordinator.id) {
+        let problem = Problem::system(format!("a run is at work in {}", results.root.display()));
+        return Err(problem.help("wait for it, or stop it, and try again"));
+    }
+    let path = results.database();
+    let new = path.with_extension("sqlite.new");
+    remove_database(&new)?;
+    let (taken, added) = {
+        let mut record = Record::open(&new)?;
+        let taken = if path.exists() { record.take_history(&path)? } else { 0 };
+        let folders = results.finished()?;
+        let all: Vec<&String> = folders.iter().collect();
+        (taken, survey::add_rows(results, &mut record, &all)?)
+    };
+    let fail = |e: std::io::Error| Problem::os("replace", &path, &e);
+    if path.exists() {
+        fs::rename(&path, path.with_extension("sqlite.before")).map_err(fail)?;
+    }
+    // A journal of the old file must never be played into the new one.
+    remove_database(&path)?;
+    fs::rename(&new, &path).map_err(fail)?;
+    let _ = fs::remove_file(results.distrusted());
+    let done = format!(
+        "{} from nodes/, {} of history from the old database",
+        plural(added, "node"),
+        plural(taken, "row")
+    );
+    Ok((Record::open(&path)?, done))
+}
+
+/// Removes a database file with its journals.
+fn remove_database(path: &Path) -> Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match fs::remove_file(&file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Problem::os("remove", PathBuf::from(file), &e));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
