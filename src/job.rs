@@ -149,6 +149,9 @@ pub enum Event {
     },
 }
 
+/// What the sentence of a loss that is not a number contains.
+pub const NOT_A_NUMBER: &str = "loss is not a number";
+
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -181,6 +184,18 @@ impl FailureClass {
     /// Whether trying again may help.
     pub fn may_pass(self) -> bool {
         matches!(self, Self::DeviceMemory | Self::HostMemory | Self::WorkerDied)
+    }
+
+    /// The class of a failure, from its text: operating systems and libtorch tell errors by sentences.
+    pub fn of_text(text: &str) -> Self {
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        match () {
+            () if says(&["CUDA out of memory"]) => Self::DeviceMemory,
+            () if says(&["DefaultCPUAllocator", "not enough memory"]) => Self::HostMemory,
+            () if says(&["No space left on device", "disk is full"]) => Self::DiskFull,
+            () if says(&[NOT_A_NUMBER]) => Self::NotANumber,
+            () => Self::Bug,
+        }
     }
 
     /// The class that a word names.

@@ -284,6 +284,8 @@ pub struct Writer {
     path: PathBuf,
     file: File,
     item: usize,
+    /// Of all that is written so far.
+    hasher: blake3::Hasher,
 }
 
 impl Writer {
@@ -314,8 +316,15 @@ impl Writer {
             )));
         }
         file.set_len(length).map_err(fail)?;
-        file.seek(SeekFrom::End(0)).map_err(fail)?;
-        Ok(Self { path: path.to_owned(), file, item })
+        file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        let mut hasher = blake3::Hasher::new();
+        std::io::copy(&mut file, &mut hasher).map_err(fail)?;
+        Ok(Self { path: path.to_owned(), file, item, hasher })
+    }
+
+    /// The BLAKE3 digest of all that is written so far, in hex.
+    pub fn digest(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
     }
 
     /// Adds whole items.
@@ -328,6 +337,7 @@ impl Writer {
     pub fn push(&mut self, items: &[f32]) -> Result<()> {
         assert!(self.item > 0 && items.len().is_multiple_of(self.item), "whole items are written");
         let bytes: Vec<u8> = items.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.hasher.update(&bytes);
         self.file.write_all(&bytes).map_err(|e| Problem::os("write", &self.path, &e))
     }
 
@@ -368,6 +378,8 @@ mod tests {
         drop(writer);
         let mut writer = Writer::open(&path, &[3, 2], 1).unwrap();
         writer.push(&[3.0, 4.0, 5.0, 6.0]).unwrap();
+        let whole = blake3::hash(&std::fs::read(&path).unwrap());
+        assert_eq!(writer.digest(), whole.to_hex().as_str());
         assert_eq!(read_f32(&path).unwrap().data, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
 

@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct Known {
     /// Folders in `nodes/`.
     pub folders: BTreeSet<String>,
+    /// Finished folders whose artefacts were removed by `ablate clean`.
+    pub cleaned: BTreeSet<String>,
     /// Folders in `work/`.
     pub work: BTreeSet<String>,
     /// Keys that the database knows, in hex.
@@ -49,6 +51,8 @@ pub enum Reason {
     Gone,
     /// Its folder is damaged.
     Damaged(Vec<Damage>),
+    /// Its artefacts were removed by `ablate clean`, and a node that runs needs them.
+    Cleaned,
 }
 
 impl Reason {
@@ -69,6 +73,7 @@ impl Reason {
             Self::Continues { step } => {
                 format!("goes on from the checkpoint at step {}", words::grouped(*step))
             }
+            Self::Cleaned => "its artefacts were cleaned away, and are needed".to_owned(),
             Self::Gone => "its folder is gone".to_owned(),
             Self::Damaged(damage) => {
                 let files: Vec<String> =
@@ -90,8 +95,9 @@ pub struct Plan {
 
 /// Decides for every node of a graph.
 pub fn make(graph: &Graph, known: &Known) -> Plan {
-    let reasons: BTreeMap<NodeIndex, Reason> =
+    let mut reasons: BTreeMap<NodeIndex, Reason> =
         graph.indices().map(|index| (index, reason(&graph.nodes[index], known))).collect();
+    need_cleaned(graph, known, &mut reasons);
     let runs = reasons.iter().filter(|(_, reason)| reason.runs());
     let seconds = runs
         .filter_map(|(index, reason)| Some((*index, estimate(graph, *index, reason, known)?)))
@@ -113,6 +119,24 @@ fn reason(node: &Node, known: &Known) -> Reason {
         (_, true, step) => Reason::Interrupted { step },
         (_, false, Some(step)) => Reason::Continues { step },
         (_, false, None) => Reason::New,
+    }
+}
+
+/// Makes cleaned nodes run that a node to run reads from, and in turn what those read from.
+fn need_cleaned(graph: &Graph, known: &Known, reasons: &mut BTreeMap<NodeIndex, Reason>) {
+    if known.cleaned.is_empty() {
+        return;
+    }
+    let mut left: Vec<NodeIndex> =
+        reasons.iter().filter(|(_, reason)| reason.runs()).map(|(index, _)| *index).collect();
+    while let Some(index) = left.pop() {
+        for input in graph.inputs(index) {
+            let cleaned = known.cleaned.contains(&graph.nodes[input].folder());
+            if cleaned && reasons[&input] == Reason::Finished {
+                reasons.insert(input, Reason::Cleaned);
+                left.push(input);
+            }
+        }
     }
 }
 

@@ -105,7 +105,7 @@ struct Running {
     step: u64,
     saved: u64,
     arithmetic: Option<Arithmetic>,
-    events: File,
+    events: Option<File>,
 }
 
 /// A node whose folder is complete but not yet published.
@@ -222,20 +222,7 @@ impl<'r> Run<'r> {
     }
 
     fn start(&mut self, index: NodeIndex, slot: usize) -> Result<()> {
-        let node = &self.graph.nodes[index];
-        let attempt = self.record.attempts(&node.key)?.len() as u32 + 1;
-        let work = self.results.work(&node.folder());
-        std::fs::create_dir_all(&work).map_err(|e| Problem::os("make the folder", &work, &e))?;
-        let job = self.job(node, index, slot, attempt)?;
-        let path = work.join("job.json");
-        let text = serde_json::to_string_pretty(&job).expect("a job is plain data") + "\n";
-        store::write_aside(&path, text.as_bytes())?;
-        let events = work.join("events.jsonl");
-        let events = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&events)
-            .map_err(|e| Problem::os("open", &events, &e))?;
+        let attempt = self.record.attempts(&self.graph.nodes[index].key)?.len() as u32 + 1;
         self.slots[slot] = Some(Running {
             node: index,
             attempt,
@@ -245,13 +232,41 @@ impl<'r> Run<'r> {
             step: 0,
             saved: 0,
             arithmetic: None,
-            events,
+            events: None,
         });
-        if let Err(problem) = self.pool.start(slot, &path) {
-            // A worker that died idle: a fresh one takes the job in the next round.
-            return self.failed(slot, FailureClass::WorkerDied, problem.to_string());
+        match self.hand_over(index, slot, attempt) {
+            Ok(()) => Ok(()),
+            Err((class, problem)) => self.failed(slot, class, problem.to_string()),
         }
-        Ok(())
+    }
+
+    /// Writes the job and gives it to the worker of the slot.
+    fn hand_over(
+        &mut self,
+        index: NodeIndex,
+        slot: usize,
+        attempt: u32,
+    ) -> Result<(), (FailureClass, Problem)> {
+        let node = &self.graph.nodes[index];
+        let work = self.results.work(&node.folder());
+        let path = work.join("job.json");
+        let write = || {
+            std::fs::create_dir_all(&work)
+                .map_err(|e| Problem::os("make the folder", &work, &e))?;
+            let job = self.job(node, index, slot, attempt)?;
+            let text = serde_json::to_string_pretty(&job).expect("a job is plain data") + "\n";
+            store::write_aside(&path, text.as_bytes())?;
+            let events = work.join("events.jsonl");
+            let opened = OpenOptions::new().create(true).append(true).open(&events);
+            opened.map_err(|e| Problem::os("open", &events, &e))
+        };
+        let events =
+            write().map_err(|problem| (FailureClass::of_text(&problem.sentence), problem))?;
+        if let Some(running) = &mut self.slots[slot] {
+            running.events = Some(events);
+        }
+        // A worker that died idle: a fresh one takes the job in the next round.
+        self.pool.start(slot, &path).map_err(|problem| (FailureClass::WorkerDied, problem))
     }
 
     fn job(&self, node: &Node, index: NodeIndex, slot: usize, attempt: u32) -> Result<Job> {
@@ -337,7 +352,7 @@ impl<'r> Run<'r> {
         let Some(running) = &mut self.slots[slot] else { return Ok(()) };
         let line = serde_json::to_string(&event).expect("an event is plain data") + "\n";
         // The event log is for people: a full disk shows elsewhere.
-        let _ = running.events.write_all(line.as_bytes());
+        let _ = running.events.as_mut().map(|events| events.write_all(line.as_bytes()));
         match event {
             Event::Hello { .. } => {}
             Event::Started { step, total, arithmetic } => {

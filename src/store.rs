@@ -188,7 +188,46 @@ impl Results {
     /// # Errors
     /// If the folder cannot be listed.
     pub fn finished(&self) -> Result<BTreeSet<String>> {
-        list(&self.root.join("nodes"))
+        let all = list(&self.root.join("nodes"))?;
+        Ok(all.into_iter().filter(|name| !name.ends_with(CLEANED)).collect())
+    }
+
+    /// The names of the folders in `nodes/` whose artefacts were removed by [`Results::clean`].
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn cleaned(&self) -> Result<BTreeSet<String>> {
+        let all = list(&self.root.join("nodes"))?;
+        Ok(all.iter().filter_map(|name| name.strip_suffix(CLEANED)).map(str::to_owned).collect())
+    }
+
+    /// Whether the artefacts of a finished node were removed.
+    pub fn is_cleaned(&self, folder: &str) -> bool {
+        cleaned_beside(&self.node(folder)).exists()
+    }
+
+    /// Removes the artefacts of a finished node; `node.json`, metrics and series stay. What is removed is
+    /// listed in a file beside the folder first, so that nobody takes it for damage.
+    ///
+    /// # Errors
+    /// If files cannot be written or removed.
+    pub fn clean(&self, folder: &str) -> Result<()> {
+        let path = self.node(folder);
+        let removed: Vec<String> = read_node(&path)?
+            .artefacts
+            .into_iter()
+            .map(|a| a.path)
+            .filter(|p| is_large(p))
+            .collect();
+        let text = serde_json::to_string(&removed).expect("a list of names is plain data") + "\n";
+        write_aside(&cleaned_beside(&path), text.as_bytes())?;
+        for name in removed {
+            let file = path.join(name);
+            if file.exists() {
+                fs::remove_file(&file).map_err(|e| Problem::os("remove", &file, &e))?;
+            }
+        }
+        Ok(())
     }
 
     /// The names of the folders in `work/`.
@@ -216,6 +255,8 @@ impl Results {
                 fs::remove_dir_all(&to).map_err(|e| Problem::os("replace", &to, &e))?;
             }
             fs::rename(&from, &to).map_err(|e| Problem::os("publish", &to, &e))?;
+            // Its artefacts are back.
+            let _ = fs::remove_file(cleaned_beside(&to));
         }
         handle.sync_all().map_err(|e| Problem::os("sync", &nodes, &e))
     }
@@ -228,6 +269,21 @@ impl Results {
         let path = self.node(folder);
         fs::remove_dir_all(&path).map_err(|e| Problem::os("remove the damaged", &path, &e))
     }
+}
+
+/// How the name of the file beside a cleaned folder ends.
+const CLEANED: &str = ".cleaned";
+
+/// The file that lists what was removed from a node's folder.
+fn cleaned_beside(folder: &Path) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(CLEANED);
+    name.into()
+}
+
+/// Whether `ablate clean` removes an artefact; what stays is small and worth keeping for ever.
+pub fn is_large(name: &str) -> bool {
+    !["metrics.json", "series.json", "series.npy", "history.csv", "arithmetic.json"].contains(&name)
 }
 
 fn list(folder: &Path) -> Result<BTreeSet<String>> {
@@ -316,6 +372,10 @@ pub fn check(folder: &Path) -> Vec<Damage> {
     if let Some(what) = file.fault(folder) {
         return vec![damage("node.json", what)];
     }
+    let removed: Vec<String> =
+        crate::files::read_json(&cleaned_beside(folder)).ok().flatten().unwrap_or_default();
+    let there =
+        |known: &&Artefact| !removed.contains(&known.path) || folder.join(&known.path).exists();
     let compare = |known: &Artefact| match fs::metadata(folder.join(&known.path)) {
         Err(_) => Some(damage(&known.path, "is missing")),
         Ok(meta) if meta.len() != known.bytes => Some(damage(&known.path, "has another size")),
@@ -325,7 +385,7 @@ pub fn check(folder: &Path) -> Vec<Damage> {
             Err(_) => Some(damage(&known.path, "cannot be read")),
         },
     };
-    file.artefacts.par_iter().filter_map(compare).collect()
+    file.artefacts.par_iter().filter(there).filter_map(compare).collect()
 }
 
 /// The damage of a trajectory's checkpoints, and their size.

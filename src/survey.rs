@@ -32,6 +32,7 @@ pub fn known(graph: &Graph, results: &Results, record: Option<&Record>) -> Resul
         },
         rates: record.map(Record::rates).transpose()?.unwrap_or_default(),
         checkpoints: checkpoints(graph, results),
+        cleaned: results.cleaned()?,
         work,
         damaged: BTreeMap::new(),
     };
@@ -251,7 +252,10 @@ pub fn discard(
 }
 
 /// Claims one folder outside a run; whether it is ours.
-fn claim(
+///
+/// # Errors
+/// If the database refuses.
+pub fn claim(
     results: &Results,
     record: &mut Record,
     coordinator: &Coordinator,

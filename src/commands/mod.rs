@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each a short path through the modules above.
 
 mod check;
+mod clean;
 mod figure;
 mod log;
 mod plan;
@@ -67,6 +68,8 @@ enum Command {
     Query(query::Query),
     /// Compare every file with its digest, and the database with the files.
     Verify(verify::Verify),
+    /// Show what no experiment refers to, and remove its files.
+    Clean(clean::Clean),
     /// Make the database anew from the folders of finished nodes.
     Rebuild(rebuild::Rebuild),
 }
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Table(command) => command.run(&place),
         Command::Query(command) => command.run(&place),
         Command::Verify(command) => command.run(&place),
+        Command::Clean(command) => command.run(&place),
         Command::Rebuild(command) => command.run(&place),
     };
     match outcome {

@@ -63,10 +63,7 @@ impl Selection {
             .collect();
         let (first, count) = (names.first()?, names.len());
         let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-        let problem = Problem::new(format!(
-            "{} of `--only` not finished: {first}{more}",
-            if count == 1 { "an input is" } else { "inputs are" }
-        ));
+        let problem = Problem::new(format!("not finished, but read by `--only`: {first}{more}"));
         Some(problem.help("run `--until` instead, which makes them first"))
     }
 }

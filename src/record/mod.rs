@@ -390,6 +390,29 @@ impl Record {
         Ok(Some(Series { x_unit, y_unit, columns }))
     }
 
+    /// Seconds that each node took over all its attempts, by key in hex.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn seconds_by_node(&self) -> Result<BTreeMap<String, f64>> {
+        let rows = self.select("SELECT node, seconds FROM costs", [], |row| {
+            Ok((row.get(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(0.0)))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The finished nodes of an experiment as it last ran: key in hex and folder.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn nodes_of(&self, experiment: &str) -> Result<BTreeMap<String, String>> {
+        let statement =
+            "SELECT DISTINCT n.key, n.folder FROM points p JOIN nodes n ON n.key = p.node
+             WHERE p.experiment = ?1";
+        let rows = self.select(statement, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// The experiments, with their files.
     ///
     /// # Errors

@@ -44,7 +44,8 @@ impl Run<'_> {
 
     /// Whether a node was published by now.
     pub(super) fn is_published(&self, index: NodeIndex) -> bool {
-        self.results.node(&self.graph.nodes[index].folder()).join("node.json").exists()
+        let folder = self.graph.nodes[index].folder();
+        self.results.node(&folder).join("node.json").exists() && !self.results.is_cleaned(&folder)
     }
 
     /// A slot for one more node, if there is any.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod choosing;
 mod coordinators;
 mod damage;
 mod figures;

@@ -25,6 +25,8 @@ use tch::{Tensor, nn, no_grad};
 struct Progress {
     done: usize,
     clamped: u64,
+    /// Digest of the file with those samples, in hex.
+    blake3: String,
 }
 
 const PROGRESS: &str = "progress.json";
@@ -43,15 +45,10 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
     let process = Process::new(ddpm);
     let chain = Chain::new(&settings.sampler, &process)?;
     let work = &context.job.work;
-    let mut progress: Progress =
-        ablate::files::read_json(&work.join(PROGRESS))?.unwrap_or_default();
     let count = settings.count as usize;
     let shape = [count, manifest.channels, manifest.side, manifest.width()];
     let path = work.join("samples.npy");
-    let mut writer = Writer::open(&path, &shape, progress.done).or_else(|_| {
-        progress = Progress::default();
-        Writer::open(&path, &shape, 0)
-    })?;
+    let (mut progress, mut writer) = go_on(context, &path, &shape)?;
     let first = progress.done;
     let units = chain.nfe() as u64;
     context.started(first as u64 * units, settings.count * units);
@@ -70,6 +67,7 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
         writer.push(&physical)?;
         writer.sync()?;
         progress.done = batch.end;
+        progress.blake3 = writer.digest();
         write_json(&work.join(PROGRESS), &progress)?;
         context.checkpoint(progress.done as u64 * units);
     }
@@ -82,6 +80,24 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
     })?;
     let _ = std::fs::remove_file(work.join(PROGRESS));
     Ok(End::Done)
+}
+
+/// What an earlier attempt left, if it is whole, and the file to go on with; else a beginning.
+fn go_on(context: &Context<'_>, path: &Path, shape: &[usize]) -> Result<(Progress, Writer)> {
+    let left = ablate::files::read_json::<Progress>(&context.job.work.join(PROGRESS));
+    let begin = || Ok((Progress::default(), Writer::open(path, shape, 0)?));
+    match left {
+        Ok(None) => return begin(),
+        Ok(Some(progress)) => {
+            let writer = Writer::open(path, shape, progress.done);
+            if let Some(writer) = writer.ok().filter(|w| w.digest() == progress.blake3) {
+                return Ok((progress, writer));
+            }
+        }
+        Err(_) => {}
+    }
+    context.note("the samples of an earlier attempt are damaged; they are drawn again");
+    begin()
 }
 
 /// The network with the weights that the settings name.

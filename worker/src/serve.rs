@@ -217,18 +217,9 @@ pub fn input<'j>(job: &'j Job, role: &str) -> Result<&'j ablate::job::Input> {
     job.inputs.get(role).ok_or_else(|| Problem::system(format!("the job has no input `{role}`")))
 }
 
-/// The class of a failure, from its text: libtorch tells errors by sentences.
+/// The event of a failure.
 fn failure(message: &str) -> Event {
-    let class = match message {
-        m if m.contains("CUDA out of memory") => FailureClass::DeviceMemory,
-        m if m.contains("DefaultCPUAllocator") || m.contains("not enough memory") => {
-            FailureClass::HostMemory
-        }
-        m if m.contains("No space left on device") => FailureClass::DiskFull,
-        m if m.contains(train::NOT_A_NUMBER) => FailureClass::NotANumber,
-        _ => FailureClass::Bug,
-    };
     // The stack of libtorch's C++ follows the first lines.
-    let message = message.lines().take(4).collect::<Vec<_>>().join(" / ");
-    Event::Failed { class, message }
+    let told = message.lines().take(4).collect::<Vec<_>>().join(" / ");
+    Event::Failed { class: FailureClass::of_text(message), message: told }
 }

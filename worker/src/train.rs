@@ -15,9 +15,6 @@ use session::Session;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What the sentence of a loss that is not a number contains.
-pub const NOT_A_NUMBER: &str = "is not a number";
-
 /// Runs a training up to its length.
 ///
 /// # Errors

@@ -1,7 +1,6 @@
 //! The state of a training in memory, and one step of it. Every random number belongs to (seed,
 //! purpose, step), so the state needs no generator.
 
-use super::NOT_A_NUMBER;
 use crate::checkpoint::{Checkpoint, State, insert};
 use crate::data::manifest::Manifest;
 use crate::data::maps::{Maps, TrainingData};
@@ -12,7 +11,7 @@ use crate::noise::Process;
 use crate::optimizer::{AdamW, clip_gradients};
 use crate::random::Stream;
 use crate::serve::Context;
-use ablate::job::{Arithmetic, Input};
+use ablate::job::{Arithmetic, Input, NOT_A_NUMBER};
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Loss, Objective, Optimizer, Train};
 use std::path::Path;
@@ -196,10 +195,8 @@ impl<'s> Session<'s> {
         for loss in read {
             self.losses.push(loss);
             if !loss.is_finite() {
-                return Err(Problem::system(format!(
-                    "the loss {NOT_A_NUMBER} at step {}",
-                    self.losses.len()
-                )));
+                let what = format!("the {NOT_A_NUMBER} at step {}", self.losses.len());
+                return Err(Problem::system(what).help("a smaller learning rate may help"));
             }
         }
         Ok(())

@@ -1,0 +1,217 @@
+//! `ablate clean`: what no experiment refers to, what removing it would free, and what making it again
+//! would cost. Nothing is removed without `--yes`.
+
+use super::{Done, Place, print};
+use crate::coordinator::Coordinator;
+use crate::graph::Graph;
+use crate::key::{self, Inputs, Key};
+use crate::plan::trajectory_folder;
+use crate::problem::{Problem, Result};
+use crate::record::Record;
+use crate::settings::Settings;
+use crate::store::{self, Results, is_large};
+use crate::survey;
+use crate::words::{bytes, duration, plural};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Arguments of `ablate clean`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Clean {
+    /// Remove it; without this, only show.
+    #[arg(long)]
+    yes: bool,
+    /// Also the checkpoints of finished trainings: they can then no longer be made longer without
+    /// starting again.
+    #[arg(long)]
+    checkpoints: bool,
+}
+
+/// Something that can be removed.
+struct Item {
+    what: What,
+    folder: String,
+    name: String,
+    bytes: u64,
+    /// Seconds that it took to make.
+    seconds: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// Artefacts of a finished node; numbers and settings stay.
+    Artefacts,
+    /// A folder in `work/`, whole.
+    Work,
+}
+
+impl Clean {
+    pub(super) fn run(&self, place: &Place) -> Done {
+        let root = place.alone();
+        let results = Results { root };
+        let Some(mut record) = Record::open_to_read(&results.database())? else {
+            let problem = Problem::new(format!("{} has no database", results.root.display()));
+            return Err(problem.help("name the results folder: --results DIR").into());
+        };
+        let wanted = Wanted::find(&results, &record)?;
+        let items = self.items(&results, &record, &wanted)?;
+        let (size, cost) = items
+            .iter()
+            .fold((0, 0.0), |(size, cost), item| (size + item.bytes, cost + item.seconds));
+        for item in &items {
+            let part = if item.what == What::Artefacts { "nodes" } else { "work" };
+            let took = duration(Duration::from_secs_f64(item.seconds));
+            print(&format!(
+                "{part}/{}  {}  {}, {took} to make again",
+                item.folder,
+                item.name,
+                bytes(item.bytes)
+            ));
+        }
+        let all = plural(items.len(), "folder");
+        let cost = duration(Duration::from_secs_f64(cost));
+        if items.is_empty() {
+            print("nothing to clean: every node belongs to an experiment");
+        } else if self.yes {
+            let results = Results::open(&results.root)?;
+            record = Record::open(&results.database())?;
+            remove(&items, &results, &mut record)?;
+            print(&format!("removed {} in {all}; numbers and settings stay", bytes(size)));
+        } else {
+            print(&format!(
+                "{} in {all} could go, {cost} to make again; `--yes` removes them, numbers and settings stay",
+                bytes(size)
+            ));
+        }
+        Ok(0)
+    }
+
+    fn items(&self, results: &Results, record: &Record, wanted: &Wanted) -> Result<Vec<Item>> {
+        let seconds = record.seconds_by_node()?;
+        let mut items = vec![];
+        let cleaned = results.cleaned()?;
+        for folder in results.finished()?.difference(&cleaned) {
+            let path = results.node(folder);
+            let Ok(file) = store::read_node(&path) else { continue };
+            if wanted.nodes.contains(&file.key) {
+                continue;
+            }
+            let large = file.artefacts.iter().filter(|artefact| is_large(&artefact.path));
+            let size = large.map(|artefact| artefact.bytes).sum();
+            if size > 0 {
+                let cost = seconds.get(&file.key).copied().unwrap_or(0.0);
+                items.push(Item {
+                    what: What::Artefacts,
+                    folder: folder.clone(),
+                    name: file.name,
+                    bytes: size,
+                    seconds: cost,
+                });
+            }
+        }
+        for folder in results.unfinished()? {
+            let is_trajectory = folder.starts_with("trajectory-");
+            let finished = is_trajectory && self.checkpoints && !wanted.growing.contains(&folder);
+            if !finished && wanted.work.contains(&folder) {
+                continue;
+            }
+            let size = size_of(&results.work(&folder));
+            let name = if is_trajectory { "checkpoints" } else { "an interrupted attempt" };
+            let (what, name) = (What::Work, name.to_owned());
+            items.push(Item { what, folder, name, bytes: size, seconds: 0.0 });
+        }
+        Ok(items)
+    }
+}
+
+/// What the experiments refer to.
+#[derive(Default)]
+struct Wanted {
+    /// Keys, in hex.
+    nodes: BTreeSet<String>,
+    /// Folders in `work/`.
+    work: BTreeSet<String>,
+    /// Trajectories that a node which is not finished needs.
+    growing: BTreeSet<String>,
+}
+
+impl Wanted {
+    /// By the specs as they are now; of those that are gone, by what the database remembers.
+    fn find(results: &Results, record: &Record) -> Result<Self> {
+        let mut wanted = Self::default();
+        let finished = results.finished()?;
+        for (name, file) in record.experiments()? {
+            match Graph::read(&PathBuf::from(&file)) {
+                Ok((_, graph)) => wanted.add_graph(&graph, &finished),
+                Err(_) => {
+                    print(&format!("{file} cannot be read; {name} keeps what it had when it ran"));
+                    wanted.add_recorded(record.nodes_of(&name)?, results)?;
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn add_graph(&mut self, graph: &Graph, finished: &BTreeSet<String>) {
+        for node in graph.nodes.node_weights() {
+            self.nodes.insert(node.key.hex());
+            self.work.insert(node.folder());
+            if let Some(folder) = trajectory_folder(node) {
+                if !finished.contains(&node.folder()) {
+                    self.growing.insert(folder.clone());
+                }
+                self.work.insert(folder);
+            }
+        }
+    }
+
+    fn add_recorded(&mut self, nodes: BTreeMap<String, String>, results: &Results) -> Result<()> {
+        for (key, folder) in nodes {
+            if let Some(trajectory) = trajectory_of(&results.node(&folder)) {
+                self.work.insert(trajectory);
+            }
+            self.nodes.insert(key);
+            self.work.insert(folder);
+        }
+        Ok(())
+    }
+}
+
+/// The trajectory of a finished train node.
+fn trajectory_of(folder: &Path) -> Option<String> {
+    let file = store::read_node(folder).ok()?;
+    let settings = Settings::from_full(file.kind, &file.settings).ok()?;
+    let roles = settings.references();
+    let mut inputs = Inputs::new();
+    for (role, _) in roles {
+        let input = file.inputs.get(role)?;
+        inputs.insert(role, (Key::from_hex(&input.key)?, input.port.clone()));
+    }
+    let key = Key::of(&key::trajectory(&settings, &inputs)?);
+    Some(format!("trajectory-{}", key.short()))
+}
+
+/// Bytes of the files directly in a folder.
+fn size_of(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|meta| meta.len()).sum()
+}
+
+fn remove(items: &[Item], results: &Results, record: &mut Record) -> Result<()> {
+    let coordinator = Coordinator::enter(results)?;
+    for item in items {
+        if !survey::claim(results, record, &coordinator, &item.folder)? {
+            print(&format!("{} is in use by a run and stays", item.folder));
+            continue;
+        }
+        match item.what {
+            What::Artefacts => results.clean(&item.folder)?,
+            What::Work => {
+                let path = results.work(&item.folder);
+                std::fs::remove_dir_all(&path).map_err(|e| Problem::os("remove", &path, &e))?;
+            }
+        }
+    }
+    record.release_all(&coordinator.id)
+}

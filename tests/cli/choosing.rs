@@ -1,0 +1,82 @@
+//! Running a part of a spec, and removing what no spec refers to.
+
+use crate::bench::{Bench, SPEC};
+use std::fs;
+
+#[test]
+fn until_runs_a_node_and_what_it_needs() {
+    let bench = Bench::new(SPEC);
+    let said =
+        bench.ablate(&["run", "spec.yaml", "--until", "net[schedule=cosine,seed=1]"]).expect(0);
+    assert_eq!(said.started(), 2, "the dataset and one training: {}", said.err);
+    assert_eq!(bench.ablate(&["run", "spec.yaml"]).expect(0).started(), 19);
+}
+
+#[test]
+fn only_runs_a_node_whose_inputs_are_finished_and_says_which_are_not() {
+    let bench = Bench::new(SPEC);
+    let early = bench.ablate(&["run", "spec.yaml", "--only", "net"]).expect(2);
+    assert!(early.err.contains("not finished, but read by `--only`: maps"), "{}", early.err);
+    assert!(early.err.contains("run `--until` instead"), "{}", early.err);
+    bench.ablate(&["run", "spec.yaml", "--only", "maps"]).expect(0);
+    assert_eq!(bench.ablate(&["run", "spec.yaml", "--only", "net"]).expect(0).started(), 4);
+    let wrong = bench.ablate(&["run", "spec.yaml", "--only", "nett"]).expect(2);
+    assert!(wrong.err.contains("did you mean `net`?"), "{}", wrong.err);
+}
+
+#[test]
+fn fresh_makes_a_finished_node_again_from_its_beginning() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let name = "net[schedule=linear,seed=0]";
+    assert_eq!(bench.ablate(&["run", "spec.yaml", "--only", name]).expect(0).started(), 0);
+    let fresh = bench.ablate(&["run", "spec.yaml", "--only", name, "--fresh"]).expect(0);
+    assert_eq!(fresh.started(), 1);
+    assert!(!fresh.err.contains("goes on at"), "{}", fresh.err);
+    bench.ablate(&["verify"]).expect(0);
+    bench.ablate(&["run", "spec.yaml", "--fresh"]).expect(2);
+}
+
+#[test]
+fn foreground_shows_what_the_worker_says() {
+    let bench = Bench::new(SPEC);
+    let said = bench
+        .ablate_with(&["run", "spec.yaml", "--only", "maps", "--foreground"], "die maps 1")
+        .expect(0);
+    assert!(said.err.lines().any(|line| line == "fake: dying as told"), "{}", said.err);
+}
+
+#[test]
+fn clean_is_dry_by_default_and_keeps_numbers_for_ever() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let nothing = bench.ablate(&["clean"]).expect(0);
+    assert!(nothing.out.contains("nothing to clean"), "{}", nothing.out);
+    bench.write("spec.yaml", &SPEC.replace("[linear, cosine]", "[linear]"));
+    // 2 trainings with their trajectories, 4 samplings, 4 measures.
+    let dry = bench.ablate(&["clean"]).expect(0);
+    assert!(dry.out.contains("in 12 folders could go"), "{}", dry.out);
+    assert!(dry.out.contains("net[schedule=cosine,seed=1]"), "{}", dry.out);
+    let done = bench.ablate(&["clean", "--yes"]).expect(0);
+    assert!(done.out.contains("numbers and settings stay"), "{}", done.out);
+    assert!(bench.ablate(&["clean"]).expect(0).out.contains("nothing to clean"));
+    bench.ablate(&["verify"]).expect(0);
+    assert_eq!(bench.ablate(&["run", "spec.yaml"]).expect(0).started(), 0);
+    // The numbers of the measures are still there; the samples are made again only when something reads them.
+    bench.write("spec.yaml", SPEC);
+    assert_eq!(bench.ablate(&["run", "spec.yaml"]).expect(0).started(), 0);
+    let nodes = bench.path("results/nodes");
+    let score = fs::read_dir(&nodes).unwrap().map(|entry| entry.unwrap().path()).find(|path| {
+        let text = fs::read_to_string(path.join("node.json")).unwrap_or_default();
+        text.contains("score.power_spectrum[schedule=cosine,nfe=50,seed=1]")
+    });
+    fs::remove_dir_all(score.unwrap()).unwrap();
+    let plan = bench.ablate(&["plan", "spec.yaml"]).expect(0);
+    assert!(plan.out.contains("its artefacts were cleaned away, and are needed"), "{}", plan.out);
+    assert_eq!(
+        bench.ablate(&["run", "spec.yaml"]).expect(0).started(),
+        3,
+        "training, sampling, measure"
+    );
+    bench.ablate(&["verify"]).expect(0);
+}
