@@ -2,7 +2,9 @@
 
 pub mod cosmology;
 pub mod dataset;
+pub mod fourier;
 pub mod log_normal;
 pub mod manifest;
+pub mod particle_mesh;
 pub mod splitmix;
 pub mod transform;
