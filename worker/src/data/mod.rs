@@ -3,6 +3,7 @@
 pub mod cosmology;
 pub mod dataset;
 pub mod fourier;
+pub mod glyphs;
 pub mod log_normal;
 pub mod manifest;
 pub mod particle_mesh;
