@@ -8,7 +8,7 @@
 //! its argument it runs that job alone and its exit code says the rest: 0 done, 75 stopped and
 //! resumable, else failed.
 
-use crate::problem::{Problem, Result};
+use crate::problem::{Blame, Problem, Result};
 use crate::settings::{Kind, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -166,24 +166,35 @@ pub enum FailureClass {
     NotANumber,
     /// The worker died or fell silent.
     WorkerDied,
+    /// The data are not what they must be.
+    BadInput,
     /// Anything else: trying again would fail again.
     Bug,
 }
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DeviceMemory,
         Self::HostMemory,
         Self::DiskFull,
         Self::NotANumber,
         Self::WorkerDied,
+        Self::BadInput,
         Self::Bug,
     ];
 
     /// Whether trying again may help.
     pub fn may_pass(self) -> bool {
         matches!(self, Self::DeviceMemory | Self::HostMemory | Self::WorkerDied)
+    }
+
+    /// The class of a failure: the user's to mend, or by its text.
+    pub fn of(problem: &Problem) -> Self {
+        match problem.blame {
+            Blame::Usage => Self::BadInput,
+            Blame::System => Self::of_text(&problem.sentence),
+        }
     }
 
     /// The class of a failure, from its text: operating systems and libtorch tell errors by sentences.
@@ -211,6 +222,7 @@ impl FailureClass {
             Self::DiskFull => "disk_full",
             Self::NotANumber => "not_a_number",
             Self::WorkerDied => "worker_died",
+            Self::BadInput => "bad_input",
             Self::Bug => "bug",
         }
     }

@@ -55,6 +55,13 @@ pub struct Header {
     pub offset: u64,
 }
 
+/// Whether a file must hold all the numbers that its header promises.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Whole,
+    Part,
+}
+
 /// Headers longer than this are refused.
 const LONGEST_HEADER: usize = 64 << 10;
 
@@ -64,6 +71,10 @@ impl Header {
     /// # Errors
     /// If the file is no array, holds objects, is in Fortran order, or is shorter than its header says.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::read_for(path, Length::Whole)
+    }
+
+    fn read_for(path: &Path, wanted: Length) -> Result<Self> {
         let mut file = File::open(path).map_err(|e| Problem::os("open", path, &e))?;
         let size = file.metadata().map_err(|e| Problem::os("read", path, &e))?.len();
         let wrong = |what: &str| Problem::system(format!("{}: {what}", path.display()));
@@ -101,7 +112,9 @@ impl Header {
             .and_then(|n| n.checked_mul(element.bytes() as u64))
             .and_then(|n| n.checked_add(offset));
         match needed {
-            Some(needed) if needed <= size => Ok(Self { element, big_endian, shape, offset }),
+            Some(needed) if needed <= size || wanted == Length::Part => {
+                Ok(Self { element, big_endian, shape, offset })
+            }
             _ => Err(wrong("is shorter than its header says")),
         }
     }
@@ -208,7 +221,19 @@ impl Mapped {
     /// # Errors
     /// As [`Header::read`], or if the system cannot map the file.
     pub fn open(path: &Path) -> Result<Self> {
-        let header = Header::read(path)?;
+        Self::open_for(path, Length::Whole)
+    }
+
+    /// Maps an array that is still being written.
+    ///
+    /// # Errors
+    /// As [`Mapped::open`], but it may be shorter than its header says.
+    pub fn open_part(path: &Path) -> Result<Self> {
+        Self::open_for(path, Length::Part)
+    }
+
+    fn open_for(path: &Path, wanted: Length) -> Result<Self> {
+        let header = Header::read_for(path, wanted)?;
         let fail = |e: std::io::Error| Problem::os("map", path, &e);
         let file = File::open(path).map_err(fail)?;
         #[expect(
@@ -216,7 +241,8 @@ impl Mapped {
             reason = "a file that is cut short while it is mapped ends the worker by a signal, which the coordinator reports; its bytes are only ever read as numbers"
         )]
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
-        if (map.len() as u64) < header.offset + (header.numbers() * header.element.bytes()) as u64 {
+        let whole = header.offset + (header.numbers() * header.element.bytes()) as u64;
+        if wanted == Length::Whole && (map.len() as u64) < whole {
             return Err(Problem::system(format!("{} was cut short meanwhile", path.display())));
         }
         Ok(Self { header, map })

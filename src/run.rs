@@ -261,7 +261,7 @@ impl<'r> Run<'r> {
             opened.map_err(|e| Problem::os("open", &events, &e))
         };
         let events =
-            write().map_err(|problem| (FailureClass::of_text(&problem.sentence), problem))?;
+            write().map_err(|problem| (FailureClass::of(&problem), problem))?;
         if let Some(running) = &mut self.slots[slot] {
             running.events = Some(events);
         }

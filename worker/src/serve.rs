@@ -37,6 +37,7 @@ pub struct Context<'j> {
     stop: &'j AtomicBool,
     emit: &'j dyn Fn(&Event),
     last_progress: Cell<Option<Instant>>,
+    last_checkpoint: Cell<u64>,
 }
 
 /// Time between two progress events.
@@ -51,7 +52,15 @@ impl<'j> Context<'j> {
         let device = device::of(job)?;
         device::set_threads(job.threads);
         let arithmetic = RefCell::new(device::arithmetic(device, job.threads));
-        Ok(Self { job, device, arithmetic, stop, emit, last_progress: Cell::new(None) })
+        Ok(Self {
+            job,
+            device,
+            arithmetic,
+            stop,
+            emit,
+            last_progress: Cell::new(None),
+            last_checkpoint: Cell::new(0),
+        })
     }
 
     /// Whether the job was asked to save and end.
@@ -81,7 +90,13 @@ impl<'j> Context<'j> {
 
     /// Says that all up to `step` is on disk.
     pub fn checkpoint(&self, step: u64) {
+        self.last_checkpoint.set(step);
         (self.emit)(&Event::Checkpoint { step });
+    }
+
+    /// The step of the last checkpoint of this attempt.
+    pub fn last_checkpoint(&self) -> u64 {
+        self.last_checkpoint.get()
     }
 
     /// Says something a person should know.
@@ -182,11 +197,12 @@ fn attempt(path: &Path, stop: &AtomicBool) -> Event {
     let end = match catch_unwind(AssertUnwindSafe(|| run(path, stop, &emit))) {
         Ok(Ok(End::Done)) => Event::Done,
         Ok(Ok(End::Stopped(step))) => Event::Stopped { step },
-        Ok(Err(problem)) => failure(&problem.to_string()),
+        Ok(Err(problem)) => failure(FailureClass::of(&problem), &problem.to_string()),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            failure(&text.unwrap_or_else(|| "the worker panicked".to_owned()))
+            let text = text.unwrap_or_else(|| "the worker panicked".to_owned());
+            failure(FailureClass::of_text(&text), &text)
         }
     };
     emit(&end);
@@ -217,9 +233,9 @@ pub fn input<'j>(job: &'j Job, role: &str) -> Result<&'j ablate::job::Input> {
     job.inputs.get(role).ok_or_else(|| Problem::system(format!("the job has no input `{role}`")))
 }
 
-/// The event of a failure.
-fn failure(message: &str) -> Event {
+/// The event of a failure, told in one line.
+fn failure(class: FailureClass, message: &str) -> Event {
     // The stack of libtorch's C++ follows the first lines.
-    let told = message.lines().take(4).collect::<Vec<_>>().join(" / ");
-    Event::Failed { class: FailureClass::of_text(message), message: told }
+    let told = message.lines().take(4).map(str::trim).collect::<Vec<_>>().join(" / ");
+    Event::Failed { class, message: told }
 }

@@ -8,8 +8,11 @@ mod support;
 
 use ablate::npy;
 use ablate::settings::{Binning, Cosmology};
-use ablate_worker::data::cosmology::{LinearPower, TransferFit, growth, transfer_without_wiggles};
+use ablate_worker::data::cosmology::{
+    Growth, LinearPower, TransferFit, growth, transfer_without_wiggles,
+};
 use ablate_worker::data::log_normal::{LogNormal, Slab, gaussian, slab_power};
+use ablate_worker::data::particle_mesh::{Geometry, Simulation, Vector};
 use ablate_worker::data::splitmix;
 use ablate_worker::measure::power_spectrum::{
     Estimator, Grid, contrast, percentile, spectra, summarise,
@@ -355,5 +358,132 @@ fn statistics_over_maps() {
     let error = ablate_worker::measure::power_spectrum::error(&b, &a);
     golden.compare("mean error", &[error], &numbers(&want["mean_abs_frac_diff"]), 1e-9, 0.0);
     assert_eq!(percentile(&[1.0, 2.0, 3.0], 50.0), 2.0);
+    golden.finish();
+}
+
+/// The linear power as the reference has it: on 2049 points, and straight lines between their logarithms.
+fn tabulated(cosmology: &Cosmology) -> impl Fn(f64) -> f64 {
+    const POINTS: usize = 2049;
+    let (low, high) = (1e-4_f64.ln(), 1e3_f64.ln());
+    let step = (high - low) / (POINTS - 1) as f64;
+    let power = LinearPower::new(cosmology);
+    let table: Vec<f64> =
+        (0..POINTS).map(|i| power.at((low + step * i as f64).exp()).ln()).collect();
+    move |k_h_mpc| {
+        let place = (k_h_mpc.ln() - low) / step;
+        let i = place as usize;
+        let after = place - i as f64;
+        (table[i] * (1.0 - after) + table[i + 1] * after).exp()
+    }
+}
+
+/// The simulation and the white noise that a key such as `pm3_n16_L100_seed12_4slabs` names.
+fn simulation(key: &str) -> (Simulation, Vec<f64>) {
+    let number = |tag: &str| tagged(key, tag).unwrap() as usize;
+    let slabs = key.split('_').find_map(|part| part.strip_suffix("slabs")?.parse().ok());
+    let side = number("n");
+    let geometry = Geometry {
+        side,
+        mesh: side,
+        box_mpc_h: number("L") as f64,
+        steps: tagged(key, "pm").unwrap_or(1) as usize,
+        slabs: slabs.unwrap_or(1),
+    };
+    let white = splitmix::normals(number("seed") as u64, side.pow(3));
+    let cosmology = Cosmology::default();
+    (Simulation::with_power(geometry, cosmology.omega_m, tabulated(&cosmology)), white)
+}
+
+fn root_mean_squares(vectors: &[Vector]) -> Vec<f64> {
+    let square = |axis: usize| vectors.iter().map(|v| v[axis] * v[axis]).sum::<f64>();
+    (0..3).map(|axis| (square(axis) / vectors.len() as f64).sqrt()).collect()
+}
+
+#[test]
+fn growth_and_displacements_of_simulations() {
+    let mut golden = Golden::open("cosmology/mocks_golden.json");
+    let json = golden.json.clone();
+    for (key, want) in json.as_object().unwrap() {
+        if let Some((_, omega_m)) = key.split_once("growth_funcs_om") {
+            let growth = Growth::new(omega_m.parse().unwrap());
+            let a = numbers(&want["a"]);
+            let of = |f: &dyn Fn(f64) -> f64| a.iter().map(|a| f(*a)).collect::<Vec<f64>>();
+            for (name, got) in [
+                ("D", of(&|a| growth.displacement(a))),
+                ("gD", of(&|a| growth.momentum(a))),
+                ("GD", of(&|a| growth.force(a))),
+            ] {
+                golden.compare(&format!("{key} {name}"), &got, &numbers(&want[name]), 1e-12, 0.0);
+            }
+        } else if key.starts_with("lpt_") {
+            let (simulation, white) = simulation(key);
+            let moved = simulation.displacements(&white);
+            for (name, vectors) in [("psi1", &moved.first), ("psi2", &moved.second)] {
+                let first: Vec<f64> = vectors[..4].iter().map(|v| v[0]).collect();
+                let stored = numbers(&want[&format!("{name}_x_first4")]);
+                golden.compare(&format!("{key} {name}"), &first, &stored, 1e-9, 1e-9);
+                let stored = numbers(&want[&format!("{name}_rms_xyz")]);
+                let got = root_mean_squares(vectors);
+                golden.compare(&format!("{key} {name} rms"), &got, &stored, 1e-9, 0.0);
+            }
+        }
+    }
+    golden.finish();
+}
+
+#[test]
+fn positions_and_maps_of_simulations() {
+    let mut golden = Golden::open("cosmology/mocks_golden.json");
+    let json = golden.json.clone();
+    for (key, want) in json.as_object().unwrap().iter().filter(|(key, _)| key.ends_with("slabs")) {
+        let (simulation, white) = simulation(key);
+        let positions = match key.split('_').next().unwrap() {
+            "za" => simulation.first_order(&simulation.displacements(&white), 1.0),
+            "2lpt" => simulation.second_order(&simulation.displacements(&white), 1.0),
+            _ => simulation.positions(&white),
+        };
+        let box_mpc_h = tagged(key, "L").unwrap() as f64;
+        let mut same_place = |what: &str, got: &[Vector], stored: &Value| {
+            // Modulo the box: a coordinate near 0 may be stored near its end.
+            let apart = got.concat().into_iter().zip(numbers(stored)).map(|(g, w)| {
+                let around = (g - w).rem_euclid(box_mpc_h);
+                around.min(box_mpc_h - around)
+            });
+            let apart: Vec<f64> = apart.collect();
+            let none = vec![0.0; apart.len()];
+            golden.compare(&format!("{key} {what}"), &apart, &none, 0.0, 1e-9);
+        };
+        same_place("first positions", &positions[..3], &want["pos_first3"]);
+        same_place("last position", &positions[positions.len() - 1..], &want["pos_last"]);
+        let maps = simulation.project(&positions);
+        let stored = key.split('_').take(2).collect::<Vec<_>>().join("_");
+        let stored =
+            npy::read_f64(&folder().join(format!("cosmology/fields/mock_{stored}_maps.npy")))
+                .unwrap();
+        assert_eq!(stored.shape, [maps.len(), white.len() / maps[0].len(), maps[0].len() / 16]);
+        golden.compare(&format!("{key} maps"), &maps.concat(), &stored.data, 1e-9, 1e-9);
+        golden.compare(
+            &format!("{key} first row"),
+            &maps[0][..16],
+            &numbers(&want["map0_row0"]),
+            1e-9,
+            1e-9,
+        );
+        let mean = |map: &[f64]| map.iter().sum::<f64>() / map.len() as f64;
+        let means: Vec<f64> = maps.iter().map(|map| mean(map)).collect();
+        golden.compare(&format!("{key} means"), &means, &numbers(&want["map_means"]), 1e-12, 0.0);
+        let deviation = |(map, mean): (&Vec<f64>, &f64)| {
+            let squares: f64 = map.iter().map(|rho| (rho - mean).powi(2)).sum();
+            (squares / map.len() as f64).sqrt()
+        };
+        let deviations: Vec<f64> = maps.iter().zip(&means).map(deviation).collect();
+        golden.compare(
+            &format!("{key} deviations"),
+            &deviations,
+            &numbers(&want["map_stds"]),
+            1e-9,
+            0.0,
+        );
+    }
     golden.finish();
 }

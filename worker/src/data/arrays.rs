@@ -95,7 +95,7 @@ pub(super) fn camels(
         made.parameters = CAMELS.into_iter().map(known).collect();
     }
     made.box_mpc_h = Some(settings.box_mpc_h);
-    made.units = super::dataset::SURFACE_DENSITY.to_owned();
+    made.units = super::generated::SURFACE_DENSITY.to_owned();
     Ok(Some(made))
 }
 
@@ -195,10 +195,10 @@ impl Cut<'_> {
         );
         if x.is_finite() {
             let word = self.transform.word();
-            Problem::system(format!("{place}, and `{word}` takes the logarithm of densities"))
+            Problem::new(format!("{place}, and `{word}` takes the logarithm of densities"))
                 .help("clean the data, or take `transform: zscore`")
         } else {
-            Problem::system(place).help("clean the data: every value must be a number")
+            Problem::new(place).help("clean the data: every value must be a number")
         }
     }
 
@@ -216,7 +216,7 @@ impl Cut<'_> {
             rows => {
                 let what = format!("{} has {rows} lines", path.display());
                 let help = format!("{items} items or {groups} groups need as many");
-                return Err(Problem::system(what).help(help));
+                return Err(Problem::new(what).help(help));
             }
         };
         let (order, split) = (self.order(), self.split);
@@ -250,7 +250,7 @@ impl Cut<'_> {
         let whole = |x: &f64| x.fract() == 0.0 && (0.0..65536.0).contains(x);
         if labels.shape != [self.items()] || !labels.data.iter().all(whole) {
             let what = format!("{} are no labels of {} items", path.display(), self.items());
-            return Err(Problem::system(what).help("[n] whole numbers from 0 are needed"));
+            return Err(Problem::new(what).help("[n] whole numbers from 0 are needed"));
         }
         let order = self.order();
         let mut first = 0;

@@ -142,9 +142,14 @@ impl LinearPower {
     }
 }
 
+/// The Hubble rate in units of today's, E(a).
+pub fn expansion(a: f64, omega_m: f64) -> f64 {
+    (omega_m * a.powi(-3) + 1.0 - omega_m).sqrt()
+}
+
 /// Growth of linear structure, not normalised: D(a) = 5/2 Omega_m E(a) ∫ da' / (a' E(a'))^3, which tends to a.
 pub fn growth(a: f64, omega_m: f64) -> f64 {
-    let expansion = |a: f64| (omega_m * a.powi(-3) + 1.0 - omega_m).sqrt();
+    let expansion = |a: f64| expansion(a, omega_m);
     // a' = a x^(2/5) removes the root of the integrand at 0.
     let (nodes, weights) = gauss_legendre(64);
     let integrand = |(node, weight): (&f64, &f64)| {
@@ -153,6 +158,38 @@ pub fn growth(a: f64, omega_m: f64) -> f64 {
         0.5 * weight * 0.4 * a * x.powf(-0.6) / (u * expansion(u)).powi(3)
     };
     2.5 * omega_m * expansion(a) * nodes.iter().zip(&weights).map(integrand).sum::<f64>()
+}
+
+/// Growth in units of today's, and how it enters the steps of a particle-mesh code (Feng et al. 2016, MNRAS 463, 2273).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Growth {
+    omega_m: f64,
+    today: f64,
+}
+
+impl Growth {
+    /// The growth in a universe with this density of matter.
+    pub fn new(omega_m: f64) -> Self {
+        Self { omega_m, today: growth(1.0, omega_m) }
+    }
+
+    /// D(a), 1 today.
+    pub fn displacement(&self, a: f64) -> f64 {
+        growth(a, self.omega_m) / self.today
+    }
+
+    /// g(a) = a^3 E dD/da: growth of the momentum a^3 E dx/da.
+    pub fn momentum(&self, a: f64) -> f64 {
+        let rate = expansion(a, self.omega_m);
+        let slowing = growth(a, self.omega_m) * (-1.5 * self.omega_m * a.powi(-4) / rate) / rate;
+        let slope = slowing + 2.5 * self.omega_m * rate / (a * rate).powi(3);
+        a.powi(3) * rate * slope / self.today
+    }
+
+    /// G(a) = dg/da = 3/2 Omega_m D / (a^2 E): growth of the force.
+    pub fn force(&self, a: f64) -> f64 {
+        1.5 * self.omega_m * self.displacement(a) / (a * a * expansion(a, self.omega_m))
+    }
 }
 
 /// Nodes and weights of Gauss-Legendre quadrature on [-1, 1], by Newton's method.

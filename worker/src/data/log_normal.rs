@@ -2,10 +2,10 @@
 //! (Coles & Jones 1991; Xavier, Abdalla & Joachimi 2016). A map depends on its seed alone.
 
 use super::cosmology::LinearPower;
+use super::fourier::{Fourier, signed};
 use super::splitmix;
 use ablate::settings::Cosmology;
 use rayon::prelude::*;
-use realfft::RealFftPlanner;
 use realfft::num_complex::Complex64;
 use std::collections::BTreeSet;
 use std::f64::consts::{PI, TAU};
@@ -51,11 +51,6 @@ fn projected(k2: u64, slab: Slab, p3: &LinearPower) -> f64 {
         p3.at((k2 as f64 * fundamental * fundamental + deep * deep).sqrt()) * window * window
     };
     (-DEPTH..=DEPTH).map(term).sum::<f64>() / slab.box_mpc_h
-}
-
-/// The signed frequency of a row.
-fn signed(row: usize, side: usize) -> i64 {
-    if row <= side / 2 { row as i64 } else { row as i64 - side as i64 }
 }
 
 /// The log-normal fields of one slab and universe.
@@ -118,55 +113,18 @@ pub fn map_seed(seed: u64, i: usize) -> u64 {
 
 /// Unnormalised real transform of a square field, to rows of the half lattice.
 fn forward(field: &[f64], n: usize) -> Vec<Complex64> {
-    let half = n / 2 + 1;
-    let mut planner = RealFftPlanner::<f64>::new();
-    let rows = planner.plan_fft_forward(n);
-    let mut out = vec![Complex64::default(); n * half];
-    let mut row = vec![0.0; n];
-    for i in 0..n {
-        row.copy_from_slice(&field[i * n..(i + 1) * n]);
-        rows.process(&mut row, &mut out[i * half..(i + 1) * half])
-            .expect("lengths are those of the plan");
-    }
-    columns(&mut out, n, rustfft::FftDirection::Forward);
-    out
+    let fourier = Fourier::new(n, 2);
+    let mut modes = fourier.no_modes();
+    fourier.forward(field, &mut modes);
+    modes
 }
 
 /// The inverse of [`forward`], normalised.
 fn inverse(mut modes: Vec<Complex64>, n: usize) -> Vec<f64> {
-    let half = n / 2 + 1;
-    columns(&mut modes, n, rustfft::FftDirection::Inverse);
-    let mut planner = RealFftPlanner::<f64>::new();
-    let rows = planner.plan_fft_inverse(n);
-    let mut out = vec![0.0; n * n];
-    for i in 0..n {
-        let row = &mut modes[i * half..(i + 1) * half];
-        // What a real field cannot have is rounding.
-        row[0].im = 0.0;
-        if n.is_multiple_of(2) {
-            row[half - 1].im = 0.0;
-        }
-        rows.process(row, &mut out[i * n..(i + 1) * n]).expect("lengths are those of the plan");
-    }
-    let scale = 1.0 / (n * n) as f64;
-    out.iter_mut().for_each(|x| *x *= scale);
-    out
-}
-
-/// Complex transforms along the columns of a half lattice.
-fn columns(modes: &mut [Complex64], n: usize, direction: rustfft::FftDirection) {
-    let half = n / 2 + 1;
-    let plan = rustfft::FftPlanner::<f64>::new().plan_fft(n, direction);
-    let mut column = vec![Complex64::default(); n];
-    for j in 0..half {
-        for i in 0..n {
-            column[i] = modes[i * half + j];
-        }
-        plan.process(&mut column);
-        for i in 0..n {
-            modes[i * half + j] = column[i];
-        }
-    }
+    let fourier = Fourier::new(n, 2);
+    let mut field = vec![0.0; fourier.points()];
+    fourier.inverse(&mut modes, &mut field);
+    field
 }
 
 /// The largest wave number of a map's lattice, in h/Mpc.

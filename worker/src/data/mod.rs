@@ -3,9 +3,13 @@
 mod arrays;
 pub mod cosmology;
 pub mod dataset;
+pub mod fourier;
+mod generated;
+pub mod glyphs;
 pub mod log_normal;
 pub mod manifest;
 pub mod maps;
+pub mod particle_mesh;
 pub mod splitmix;
 pub mod table;
 pub mod transform;

@@ -47,17 +47,17 @@ pub fn read(path: &Path) -> Result<Table> {
         let array = npy::read_f64(path)?;
         let [rows, columns] = array.shape[..] else {
             let what = format!("{} has the shape {:?}", path.display(), array.shape);
-            return Err(Problem::system(what).help("[n, k] is needed"));
+            return Err(Problem::new(what).help("[n, k] is needed"));
         };
         if rows == 0 || columns == 0 || array.data.iter().any(|x| !x.is_finite()) {
             let what = format!("{} holds no table of finite numbers", path.display());
-            return Err(Problem::system(what));
+            return Err(Problem::new(what));
         }
         return Ok(Table { names: vec![], columns, data: array.data });
     }
     let size = std::fs::metadata(path).map_err(|e| Problem::os("read", path, &e))?.len();
     if size > LONGEST {
-        return Err(Problem::system(format!("{} is longer than any table", path.display())));
+        return Err(Problem::new(format!("{} is longer than any table", path.display())));
     }
     let text = std::fs::read_to_string(path).map_err(|e| Problem::os("read", path, &e))?;
     parse(&text).map_err(|problem| Problem {
@@ -92,7 +92,7 @@ pub fn parse(text: &str) -> Result<Table> {
         if cells.is_empty() {
             continue;
         }
-        let wrong = |what: String| Problem::system(format!("{}: {what}", i + 1));
+        let wrong = |what: String| Problem::new(format!("{}: {what}", i + 1));
         for cell in &cells {
             let value = cell.parse::<f64>().ok().filter(|value| value.is_finite());
             table
@@ -106,7 +106,7 @@ pub fn parse(text: &str) -> Result<Table> {
         }
     }
     if table.columns == 0 {
-        return Err(Problem::system("1: there are no numbers"));
+        return Err(Problem::new("1: there are no numbers"));
     }
     if header.len() == table.columns {
         table.names = header;
