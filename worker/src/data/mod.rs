@@ -2,8 +2,10 @@
 
 pub mod cosmology;
 pub mod dataset;
+pub mod fetch;
 pub mod fourier;
 pub mod glyphs;
+pub mod idx;
 pub mod log_normal;
 pub mod manifest;
 pub mod particle_mesh;
