@@ -68,7 +68,7 @@ pub fn file(
     let mut download = Download { agent: agent(), part: &mut part, sha256, bytes, progress };
     let mut failures = Vec::new();
     for url in urls {
-        match download.from_mirror(url) {
+        match download.ask(url) {
             Ok(()) => return part.publish(to),
             Err(Failure::Here(problem)) => return Err(problem),
             Err(Failure::There(what)) => failures.push(format!("{url}: {what}")),
@@ -121,7 +121,7 @@ struct Download<'a> {
 
 impl Download<'_> {
     /// Asks one mirror until the file is whole and right, or a request brings it no further.
-    fn from_mirror(&mut self, url: &str) -> Result<(), Failure> {
+    fn ask(&mut self, url: &str) -> Result<(), Failure> {
         let mut last = Failure::There(String::new());
         for _ in 0..TRIES {
             let before = self.part.length()?;

@@ -112,8 +112,12 @@ fn read_array(mut bytes: impl Read, possible: impl Fn(u64) -> bool) -> Result<By
     for _ in 0..dimensions {
         shape.push(be_u32(&mut bytes)? as usize);
     }
-    let numbers = shape.iter().try_fold(1_u64, |n, size| n.checked_mul(*size as u64));
-    let numbers = numbers.filter(|n| *n <= LARGEST).ok_or_else(|| {
+    let product = |least: usize| {
+        shape.iter().try_fold(1_u64, |n, size| n.checked_mul((*size).max(least) as u64))
+    };
+    // A size of 0 must not hide others that no memory could hold.
+    let possible_shape = product(1).is_some_and(|n| n <= LARGEST);
+    let numbers = product(0).filter(|_| possible_shape).ok_or_else(|| {
         format!(
             "says that it holds {shape:?} bytes; no file of this kind holds more than {LARGEST}"
         )
