@@ -3,9 +3,11 @@
 mod arrays;
 pub mod cosmology;
 pub mod dataset;
+pub mod fetch;
 pub mod fourier;
 mod generated;
 pub mod glyphs;
+pub mod idx;
 pub mod log_normal;
 pub mod manifest;
 pub mod maps;
