@@ -15,6 +15,8 @@ pub mod job;
 
 pub mod spec;
 
+pub mod schema;
+
 pub mod key;
 
 pub mod expand;

@@ -5,7 +5,11 @@
 mod bench;
 mod coordinators;
 mod figures;
+mod graph;
+mod help;
 mod identity;
+mod init;
 mod layers;
 mod run;
+mod schema;
 mod specs;
