@@ -39,6 +39,8 @@ pub mod screen;
 
 pub mod survey;
 
+pub mod merge;
+
 pub mod run;
 
 pub mod table;

@@ -1,12 +1,16 @@
 //! The command line: one file a subcommand, each a short path through the modules above.
 
 mod check;
+mod compare;
 mod completions;
+mod export;
 mod figure;
+mod follow;
 mod graph;
 mod help;
 mod init;
 mod log;
+mod merge;
 mod plan;
 mod query;
 mod run;
@@ -21,7 +25,7 @@ use crate::plan::Plan;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::spec::Spec;
-use crate::store::Results;
+use crate::store::{NodeFile, Results};
 use crate::{pool, words};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use petgraph::graph::NodeIndex;
@@ -70,12 +74,18 @@ enum Command {
     Why(why::Why),
     /// Show a node: settings, inputs, numbers, files.
     Show(show::Show),
+    /// Compare two nodes: what they are made of, and what came out.
+    Compare(compare::Compare),
     /// Draw the figures of a spec from what is finished.
     Figure(figure::Figure),
     /// Write the tables of a spec from what is finished.
     Table(table::Table),
     /// Ask the database: one SELECT.
     Query(query::Query),
+    /// Write results as tidy CSV or JSON lines, for other programs.
+    Export(export::Export),
+    /// Add the finished nodes of another results folder.
+    Merge(merge::Merge),
     /// Print the completions of commands and options for your shell.
     Completions(completions::Completions),
 }
@@ -101,9 +111,12 @@ pub fn main() -> ExitCode {
         Command::Log(command) => command.run(&place),
         Command::Why(command) => command.run(&place),
         Command::Show(command) => command.run(&place),
+        Command::Compare(command) => command.run(&place),
         Command::Figure(command) => command.run(&place),
         Command::Table(command) => command.run(&place),
         Command::Query(command) => command.run(&place),
+        Command::Export(command) => command.run(&place),
+        Command::Merge(command) => command.run(&place),
         Command::Completions(command) => command.run(),
     };
     match outcome {
@@ -221,6 +234,23 @@ fn spec_of(node: &str, given: Option<&Path>, place: &Place) -> Result<PathBuf, P
             ));
             Err(problem.help("name the spec: --spec experiments/….yaml").into())
         }
+    }
+}
+
+/// Keys are told by their first digits.
+fn short(value: &str) -> &str {
+    if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {
+        &value[..12]
+    } else {
+        value
+    }
+}
+
+/// What the bits of a node depend on beside its settings.
+fn arithmetic(file: &NodeFile) -> String {
+    match file.arithmetic.as_slice() {
+        [] => "not known".to_owned(),
+        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then "),
     }
 }
 

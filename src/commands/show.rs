@@ -60,13 +60,7 @@ fn show(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
     }
     if let Ok(file) = crate::store::read_node(&folder) {
         for arithmetic in &file.arithmetic {
-            let exact =
-                if arithmetic.deterministic { "deterministic" } else { "not deterministic" };
-            let threads = words::plural(arithmetic.threads as usize, "thread");
-            print(&format!(
-                "made on {}, {threads}, libtorch {}, {exact}",
-                arithmetic.device, arithmetic.libtorch
-            ));
+            print(&format!("made on {arithmetic}"));
         }
         print(&format!("files in {}", folder.display()));
         for artefact in &file.artefacts {

@@ -1,6 +1,6 @@
 //! `ablate why`: why a node will run, is skipped, waits, or failed, from the code that decides.
 
-use super::{Done, Opened, Place, print, spec_of};
+use super::{Done, Opened, Place, print, short, spec_of};
 use crate::plan::{self, Reason};
 use crate::problem::Problem;
 use petgraph::graph::NodeIndex;
@@ -76,13 +76,4 @@ fn explain(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// Keys are told by their first digits.
-fn short(value: &str) -> &str {
-    if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {
-        &value[..12]
-    } else {
-        value
-    }
 }

@@ -2,8 +2,10 @@
 //! history of attempts; docs/results.md describes its tables and views.
 
 mod claims;
+mod export;
 
 pub use claims::{Claim, Holder};
+pub use export::{Rows, Sheet};
 
 use crate::graph::Graph;
 use crate::job::{Better, Metric, Metrics, Series, SeriesFile};

@@ -3,13 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod compare;
 mod coordinators;
+mod export;
 mod figures;
+mod follow;
 mod graph;
 mod help;
 mod identity;
 mod init;
 mod layers;
+mod merge;
 mod run;
 mod schema;
 mod specs;
