@@ -8,7 +8,7 @@ use crate::job::Arithmetic;
 use crate::key::Key;
 use crate::problem::{Problem, Result};
 use crate::record::{Claim, Finished, Holder, Record};
-use crate::store::{self, Artefact, NodeFile, Results, write_aside};
+use crate::store::{self, Artefact, NodeFile, Results};
 use crate::survey;
 use rayon::prelude::*;
 use std::fs::{self, File};
@@ -135,12 +135,14 @@ impl Merge<'_> {
             merged.differing += 1;
             return tell(&format!("{folder} is here, but its node.json cannot be read"));
         };
-        let differing: Vec<&str> = there
-            .artefacts
-            .iter()
-            .filter(|artefact| !here.artefacts.contains(artefact))
-            .map(|artefact| artefact.path.as_str())
-            .collect();
+        let only = |of: &NodeFile, other: &NodeFile| -> Vec<String> {
+            let own = of.artefacts.iter().filter(|artefact| !other.artefacts.contains(artefact));
+            own.map(|artefact| artefact.path.clone()).collect()
+        };
+        let mut differing = only(there, &here);
+        differing.extend(only(&here, there));
+        differing.sort();
+        differing.dedup();
         if differing.is_empty() && here.key == there.key {
             merged.known += 1;
             return;
@@ -215,7 +217,9 @@ impl Merge<'_> {
             }
         }
         let text = serde_json::to_string_pretty(&sound.file).expect("a node file is plain data");
-        write_aside(&aside.join("node.json"), (text + "\n").as_bytes())?;
+        let list = aside.join("node.json");
+        // Publishing syncs it with all the rest.
+        fs::write(&list, text + "\n").map_err(|e| Problem::os("write", &list, &e))?;
         let work = self.results.work(&sound.folder);
         if work.exists() {
             fs::remove_dir_all(&work).map_err(|e| Problem::os("replace", &work, &e))?;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ablate compare 'net[schedule=linear,seed=0]' 'net[schedule=cosine,seed=0]'
-  ablate compare score score --spec experiments/a.yaml --spec-b experiments/b.yaml")]
+  ablate compare 'net[seed=0]' 'net[seed=0]' --spec experiments/a.yaml --spec-b experiments/b.yaml")]
 pub(super) struct Compare {
     /// A node: its name, its readable name, or its key.
     a: String,

@@ -6,6 +6,7 @@ use crate::coordinator;
 use crate::graph::Node;
 use crate::job::Event;
 use crate::problem::{Problem, Result};
+use crate::record::Record;
 use crate::store::Results;
 use crate::words::grouped;
 use petgraph::graph::NodeIndex;
@@ -26,6 +27,13 @@ pub(super) fn follow(opened: &Opened, nodes: &[NodeIndex]) -> Result<bool> {
     let mut followed: Vec<Followed<'_>> =
         nodes.iter().map(|index| Followed::new(&opened.graph.nodes[*index])).collect();
     let several = followed.len() > 1;
+    // A node that is tried again has failed before.
+    let claims = opened.record.as_ref().map(Record::claims).transpose()?.unwrap_or_default();
+    for one in &mut followed {
+        let holder = claims.get(&one.node.folder());
+        one.tried_again = holder
+            .is_some_and(|holder| coordinator::is_alive(&opened.results, &holder.coordinator));
+    }
     loop {
         // Looked at before the files, so that what the last one wrote is still read.
         let alone = coordinator::living(&opened.results).is_empty();
@@ -55,15 +63,27 @@ struct Followed<'n> {
     log: Tail,
     events: Tail,
     end: Option<End>,
+    looked: bool,
     /// Whether it was said that it has not begun.
     waiting: bool,
     begun: bool,
+    /// Whether a run worked on it when it was looked at first, so that earlier failures are past.
+    tried_again: bool,
 }
 
 impl<'n> Followed<'n> {
     fn new(node: &'n Node) -> Self {
         let (log, events) = (Tail::default(), Tail::default());
-        Self { node, log, events, end: None, waiting: false, begun: false }
+        Self {
+            node,
+            log,
+            events,
+            end: None,
+            looked: false,
+            waiting: false,
+            begun: false,
+            tried_again: false,
+        }
     }
 
     /// The lines since the last look.
@@ -71,7 +91,7 @@ impl<'n> Followed<'n> {
         let folder = self.node.folder();
         let finished = results.node(&folder).join("node.json").exists();
         let at = results.wherever(&folder);
-        let first = !self.begun;
+        let first = !std::mem::replace(&mut self.looked, true);
         let mut said: Vec<String> = vec![];
         let mut failed = false;
         for line in self.events.read(&at.join("events.jsonl"))? {
@@ -89,7 +109,9 @@ impl<'n> Followed<'n> {
         said.extend(self.log.read(&at.join("log.txt"))?);
         let ended = match (finished, failed, alone) {
             (true, ..) => Some((End::Finished, format!("finished, in nodes/{folder}"))),
-            (_, true, _) => Some((End::Failed, "failed for good; `ablate why` tells more".into())),
+            (_, true, _) if !(first && self.tried_again) => {
+                Some((End::Failed, "failed for good; `ablate why` tells more".into()))
+            }
             (_, _, true) => Some((End::Left, "not finished, and nothing runs here".into())),
             _ => None,
         };

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
   ablate graph experiments/first.yaml
   ablate graph experiments/first.yaml --all -o graph.pdf")]
 pub(super) struct GraphCommand {
-    /// The spec.
+    /// The spec, a YAML file.
     spec: PathBuf,
     /// The file: .svg, .png or .pdf, or `-` for SVG on standard output [default: graph.svg in the experiment's folder].
     #[arg(short, long, value_name = "FILE")]

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(super) struct Log {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to.
+    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
     #[arg(long)]
     spec: Option<PathBuf>,
     /// Show the events too.

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate show`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  ablate show 'net[schedule=cosine,seed=1]'")]
 pub(super) struct Show {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to.
+    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
     #[arg(long)]
     spec: Option<PathBuf>,
 }

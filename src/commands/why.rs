@@ -8,10 +8,13 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate why`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ablate why net --spec experiments/first.yaml
+  ablate why 'draw[schedule=cosine,seed=1]'")]
 pub(super) struct Why {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to.
+    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
     #[arg(long)]
     spec: Option<PathBuf>,
 }

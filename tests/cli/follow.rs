@@ -58,3 +58,17 @@ fn it_ends_when_the_node_fails_for_good_or_nobody_is_left() {
     let said = Said::of(other.wait_with_output().unwrap()).expect(1);
     assert!(said.out.contains("not finished, and nothing runs here"), "{}", said.out);
 }
+
+#[test]
+fn the_failure_before_a_second_try_is_past() {
+    let bench = Bench::new(SPEC);
+    let node = "net[schedule=linear,seed=0]";
+    bench.ablate_with(&["run", "spec.yaml"], &format!("fail {node}")).expect(1);
+    let said = bench.ablate(&["log", "-f", node, "--spec", "spec.yaml"]).expect(1);
+    assert!(said.out.contains("failed for good"), "{}", said.out);
+    let run = bench.start(&["run", "spec.yaml"], "slow net 300");
+    wait(500);
+    let said = Said::of(follow(&bench, node).wait_with_output().unwrap()).expect(0);
+    assert!(said.out.contains("failed [bug]") && said.out.contains("finished, in"), "{}", said.out);
+    Said::of(run.wait_with_output().unwrap()).expect(0);
+}

@@ -175,11 +175,10 @@ fn a_killed_merge_leaves_only_whole_nodes() {
         std::thread::sleep(std::time::Duration::from_millis(wait));
         child.kill().unwrap();
         child.wait().unwrap();
-        for name in names(&here.path("results")).iter().filter(|name| *name == "nodes") {
-            for node in names(&here.path("results").join(name)) {
-                let damage = ablate::store::check(&here.path("results/nodes").join(node));
-                assert!(damage.is_empty(), "{damage:?}");
-            }
+        let nodes = here.path("results/nodes");
+        if nodes.exists() {
+            let damage = |name: &String| ablate::store::check(&nodes.join(name));
+            assert!(names(&nodes).iter().flat_map(damage).next().is_none());
         }
     }
     merge(&here, &there, &[]).expect(0);
