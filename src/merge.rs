@@ -11,6 +11,7 @@ use crate::record::{Claim, Finished, Holder, Record};
 use crate::store::{self, Artefact, NodeFile, Results};
 use crate::survey;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Component, Path};
@@ -269,8 +270,12 @@ fn examine(path: &Path, folder: &str) -> Result<NodeFile, String> {
     if folder != format!("{}-{}", file.kind.word(), key.short()) {
         return Err("its folder has another name than its key".to_owned());
     }
+    let mut paths = BTreeSet::new();
     for artefact in &file.artefacts {
         lies_inside(path, &artefact.path)?;
+        if !paths.insert(&artefact.path) {
+            return Err(format!("its list of files names `{}` twice", artefact.path));
+        }
     }
     if let Some(damage) = store::check(path).first() {
         return Err(format!("{} {}", damage.path, damage.what));
@@ -314,9 +319,10 @@ fn is_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_file())
 }
 
-/// Copies a file; the digest of what was written.
+/// Copies a file; the digest of what was written. What is there already may be a link to the source,
+/// so it is never written to.
 fn copy(from: &Path, to: &Path) -> std::io::Result<String> {
-    let (mut source, mut target) = (File::open(from)?, File::create(to)?);
+    let (mut source, mut target) = (File::open(from)?, File::create_new(to)?);
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

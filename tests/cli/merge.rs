@@ -69,7 +69,7 @@ fn a_link_is_the_same_file_and_a_copy_is_not() {
 #[test]
 fn every_damage_is_named_and_left_out() {
     type Act = fn(&Path);
-    let cases: [(&str, Act, &str); 10] = [
+    let cases: [(&str, Act, &str); 11] = [
         ("removed", |n| std::fs::remove_file(n.join("artefact.txt")).unwrap(), "is missing"),
         ("cut", |n| std::fs::write(n.join("artefact.txt"), b"0").unwrap(), "has another size"),
         (
@@ -101,6 +101,18 @@ fn every_damage_is_named_and_left_out() {
                 std::os::unix::fs::symlink("../../elsewhere", n.join("artefact.txt")).unwrap();
             },
             "artefact.txt is a link",
+        ),
+        (
+            "a file listed twice",
+            |n| {
+                let path = n.join("node.json");
+                let text = std::fs::read_to_string(&path).unwrap();
+                let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+                let artefacts = file["artefacts"].as_array_mut().unwrap();
+                artefacts.push(artefacts[0].clone());
+                std::fs::write(path, file.to_string()).unwrap();
+            },
+            "names `artefact.txt` twice",
         ),
         (
             "another identity",
