@@ -106,7 +106,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let results = Results::open(folder.path()).unwrap();
         let first = Coordinator::enter(&results).unwrap();
-        assert_eq!(living(&results), [first.id.clone()]);
+        assert_eq!(living(&results), std::slice::from_ref(&first.id));
         first.wish_for_slot(2);
         assert_eq!(first.wishes(), [0; 0], "its own wish is none of its business");
         drop(first);

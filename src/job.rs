@@ -93,6 +93,14 @@ pub struct Arithmetic {
     pub deterministic: bool,
 }
 
+impl std::fmt::Display for Arithmetic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let threads = crate::words::plural(self.threads as usize, "thread");
+        let exact = if self.deterministic { "deterministic" } else { "not deterministic" };
+        write!(f, "{}, {threads}, libtorch {}, {exact}", self.device, self.libtorch)
+    }
+}
+
 /// One line from a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

@@ -19,6 +19,8 @@ pub mod job;
 
 pub mod spec;
 
+pub mod schema;
+
 pub mod key;
 
 pub mod expand;
@@ -42,6 +44,8 @@ pub mod screen;
 pub mod survey;
 
 pub mod verify;
+
+pub mod merge;
 
 pub mod run;
 

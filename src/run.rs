@@ -260,8 +260,7 @@ impl<'r> Run<'r> {
             let opened = OpenOptions::new().create(true).append(true).open(&events);
             opened.map_err(|e| Problem::os("open", &events, &e))
         };
-        let events =
-            write().map_err(|problem| (FailureClass::of(&problem), problem))?;
+        let events = write().map_err(|problem| (FailureClass::of(&problem), problem))?;
         if let Some(running) = &mut self.slots[slot] {
             running.events = Some(events);
         }

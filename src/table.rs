@@ -379,7 +379,7 @@ fn difference_word(differences: &[f64], decimals: usize) -> Option<String> {
 /// A line of CSV (RFC 4180).
 pub fn csv_line(cells: impl Iterator<Item = String>) -> String {
     let quote = |cell: String| {
-        if cell.contains([',', '"', '\n']) {
+        if cell.contains([',', '"', '\n', '\r']) {
             format!("\"{}\"", cell.replace('"', "\"\""))
         } else {
             cell

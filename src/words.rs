@@ -76,6 +76,26 @@ pub fn duration(span: Duration) -> String {
     }
 }
 
+/// A number to six significant digits: `0.0415`, `1.5e-7`; `–` for what is none.
+pub fn significant(value: f64) -> String {
+    const DIGITS: i32 = 6;
+    if !value.is_finite() {
+        return if value.is_nan() { "–".to_owned() } else { value.to_string() };
+    }
+    let scientific = format!("{value:.*e}", DIGITS as usize - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    match exponent.parse::<i32>() {
+        Ok(exponent @ -4..DIGITS) => {
+            trimmed(&format!("{value:.*}", (DIGITS - 1 - exponent) as usize))
+        }
+        _ => format!("{}e{exponent}", trimmed(mantissa)),
+    }
+}
+
 /// A size in bytes as `1.5 MB` (powers of 1000).
 pub fn bytes(n: u64) -> String {
     let mut value = n as f64;
@@ -170,6 +190,23 @@ mod tests {
         assert_eq!(bytes(1_500_000), "1.5 MB");
         assert_eq!(plural(1, "node"), "1 node");
         assert_eq!(plural(3000, "node"), "3,000 nodes");
+    }
+
+    #[test]
+    fn numbers_are_written_to_six_digits() {
+        let cases = [
+            (0.0, "0"),
+            (0.041_5, "0.0415"),
+            (-2.0, "-2"),
+            (123_456.7, "123457"),
+            (1_234_567.0, "1.23457e6"),
+            (1.5e-7, "1.5e-7"),
+            (0.999_999_9, "1"),
+            (f64::NAN, "–"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(significant(value), text);
+        }
     }
 
     #[test]

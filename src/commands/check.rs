@@ -8,8 +8,12 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Runs nothing. Exit code 2 if anything is wrong.
+
+Example:
+  ablate check experiments/*.yaml")]
 pub(super) struct Check {
-    /// The specs.
+    /// The specs, YAML files.
     #[arg(required = true)]
     specs: Vec<PathBuf>,
 }

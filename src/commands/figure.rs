@@ -5,8 +5,15 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate figure`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Each is written as PDF, SVG, PNG and CSV into figures/ of the experiment's folder; what is not finished
+is left out.
+
+Example:
+  ablate figure experiments/first.yaml spectra"
+)]
 pub(super) struct Figure {
-    /// The spec.
+    /// The spec, a YAML file.
     spec: PathBuf,
     /// Only this figure.
     name: Option<String>,

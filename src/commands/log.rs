@@ -1,26 +1,37 @@
 //! `ablate log`: what a node's worker said, and how its attempts ended.
 
+use super::follow::follow;
 use super::{Done, Opened, Place, print, spec_of};
 use std::path::PathBuf;
 
 /// Arguments of `ablate log`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ablate log 'net[seed=0]'
+  ablate log -f 'net[seed=0]'        (in another terminal, while `ablate run` runs)")]
 pub(super) struct Log {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to.
+    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
     #[arg(long)]
     spec: Option<PathBuf>,
     /// Show the events too.
     #[arg(long)]
     events: bool,
+    /// Follow it while it runs, until it is finished, has failed, or nothing runs here any more.
+    #[arg(short, long, conflicts_with = "events")]
+    follow: bool,
 }
 
 impl Log {
     pub(super) fn run(&self, place: &Place) -> Done {
         let spec = spec_of(&self.node, self.spec.as_deref(), place)?;
         let opened = Opened::read(&spec, place)?;
-        for index in opened.find(&self.node)? {
+        let found = opened.find(&self.node)?;
+        if self.follow {
+            return Ok(u8::from(!follow(&opened, &found)?));
+        }
+        for index in found {
             let node = &opened.graph.nodes[index];
             print(&format!("{}  {}", node.name, node.folder()));
             let attempts = opened

@@ -2,12 +2,21 @@
 
 mod check;
 mod clean;
+mod compare;
+mod completions;
+mod export;
 mod figure;
+mod follow;
+mod graph;
+mod help;
+mod init;
 mod log;
+mod merge;
 mod plan;
 mod query;
 mod rebuild;
 mod run;
+mod schema;
 mod selection;
 mod show;
 mod status;
@@ -21,20 +30,23 @@ use crate::pool;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::spec::Spec;
-use crate::store::Results;
-use clap::{Parser, Subcommand};
+use crate::store::{NodeFile, Results};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use petgraph::graph::NodeIndex;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Declarative experiment graphs for generative-model research.
+/// Declarative experiment graphs for generative-model research: write a spec, run what is missing,
+/// get figures and tables.
 #[derive(Debug, Parser)]
 #[command(
     name = "ablate",
     version,
-    about,
-    after_help = "Exit codes: 0 done, 1 something failed, 2 wrong usage or spec, 75 stopped (run again to go on)."
+    after_help = "`ablate COMMAND --help` tells more. A NODE is a name in the spec (`net`), a readable name as `ablate plan`
+prints it (`net[seed=0]`), or the beginning of a key.
+
+Exit codes: 0 done, 1 something failed, 2 wrong usage or spec, 75 stopped (run again to go on)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -46,20 +58,28 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a spec: every mistake at once, each with its line.
+    /// Make a small project to start from.
+    Init(init::Init),
+    /// Check specs: every mistake at once, each with its line.
     Check(check::Check),
-    /// Show what would run, why, and what sharing saves.
+    /// Draw the graph of a spec as SVG: what reads from what, and how far it is.
+    Graph(graph::GraphCommand),
+    /// Print the JSON Schema of a spec, for completion and checks in your editor.
+    Schema(schema::Schema),
+    /// Show what would run, why, what sharing saves, and how long it may take.
     Plan(plan::PlanCommand),
     /// Run what is missing, then draw the figures and tables.
     Run(run::RunCommand),
-    /// Show how far experiments are.
+    /// Show how far experiments are, and what runs now.
     Status(status::Status),
+    /// Show what a node's worker said; with -f, while it runs.
+    Log(log::Log),
     /// Tell why a node will run, is skipped, waits, or failed.
     Why(why::Why),
-    /// Show what a node's worker said.
-    Log(log::Log),
     /// Show a node: settings, inputs, numbers, files.
     Show(show::Show),
+    /// Compare two nodes: what they are made of, and what came out.
+    Compare(compare::Compare),
     /// Draw the figures of a spec from what is finished.
     Figure(figure::Figure),
     /// Write the tables of a spec from what is finished.
@@ -72,26 +92,45 @@ enum Command {
     Clean(clean::Clean),
     /// Make the database anew from the folders of finished nodes.
     Rebuild(rebuild::Rebuild),
+    /// Write results as tidy CSV or JSON lines, for other programs.
+    Export(export::Export),
+    /// Add the finished nodes of another results folder.
+    Merge(merge::Merge),
+    /// Print the completions of commands and options for your shell.
+    Completions(completions::Completions),
+}
+
+/// The command line as clap knows it.
+fn command() -> clap::Command {
+    help::grouped(Cli::command())
 }
 
 /// Runs the command line; every problem goes to standard error with its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let place = Place { results: cli.results };
     let outcome = match cli.command {
+        Command::Init(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Graph(command) => command.run(&place),
+        Command::Schema(command) => command.run(),
         Command::Plan(command) => command.run(&place),
         Command::Run(command) => command.run(&place),
         Command::Status(command) => command.run(&place),
-        Command::Why(command) => command.run(&place),
         Command::Log(command) => command.run(&place),
+        Command::Why(command) => command.run(&place),
         Command::Show(command) => command.run(&place),
+        Command::Compare(command) => command.run(&place),
         Command::Figure(command) => command.run(&place),
         Command::Table(command) => command.run(&place),
         Command::Query(command) => command.run(&place),
         Command::Verify(command) => command.run(&place),
         Command::Clean(command) => command.run(&place),
         Command::Rebuild(command) => command.run(&place),
+        Command::Export(command) => command.run(&place),
+        Command::Merge(command) => command.run(&place),
+        Command::Completions(command) => command.run(),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -201,6 +240,23 @@ fn spec_of(node: &str, given: Option<&Path>, place: &Place) -> Result<PathBuf, P
             ));
             Err(problem.help("name the spec: --spec experiments/….yaml").into())
         }
+    }
+}
+
+/// Keys are told by their first digits.
+fn short(value: &str) -> &str {
+    if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {
+        &value[..12]
+    } else {
+        value
+    }
+}
+
+/// What the bits of a node depend on beside its settings.
+fn arithmetic(file: &NodeFile) -> String {
+    match file.arithmetic.as_slice() {
+        [] => "not known".to_owned(),
+        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then "),
     }
 }
 

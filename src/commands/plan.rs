@@ -6,8 +6,13 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate plan`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Runs nothing. `ablate why NODE` tells more about one node.
+
+Examples:
+  ablate plan experiments/first.yaml
+  ablate plan experiments/first.yaml --resolved      (where each value comes from)")]
 pub(super) struct PlanCommand {
-    /// The spec.
+    /// The spec, a YAML file.
     spec: PathBuf,
     /// List every node, the finished ones too.
     #[arg(long)]

@@ -7,6 +7,9 @@ use crate::table::csv_line;
 
 /// Arguments of `ablate query`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ablate query 'select * from results limit 5'
+  ablate query 'select * from results_by_axis' --csv > results.csv")]
 pub(super) struct Query {
     /// A SELECT; docs/results.md lists tables and views.
     statement: String,

@@ -19,8 +19,15 @@ use std::time::Instant;
 
 /// Arguments of `ablate run`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Stop it with Ctrl-C, kill it, switch the machine off: the same command goes on where it was.
+Finished nodes never run again.
+
+Example:
+  ablate run experiments/first.yaml"
+)]
 pub(super) struct RunCommand {
-    /// The spec.
+    /// The spec, a YAML file.
     spec: PathBuf,
     /// Run at most this many nodes at once.
     #[arg(long, value_name = "N")]

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate show`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  ablate show 'net[schedule=cosine,seed=1]'")]
 pub(super) struct Show {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to.
+    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
     #[arg(long)]
     spec: Option<PathBuf>,
 }
@@ -60,13 +62,7 @@ fn show(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
     }
     if let Ok(file) = crate::store::read_node(&folder) {
         for arithmetic in &file.arithmetic {
-            let exact =
-                if arithmetic.deterministic { "deterministic" } else { "not deterministic" };
-            let threads = words::plural(arithmetic.threads as usize, "thread");
-            print(&format!(
-                "made on {}, {threads}, libtorch {}, {exact}",
-                arithmetic.device, arithmetic.libtorch
-            ));
+            print(&format!("made on {arithmetic}"));
         }
         print(&format!("files in {}", folder.display()));
         for artefact in &file.artefacts {

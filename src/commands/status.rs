@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `ablate status`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  ablate status experiments/first.yaml")]
 pub(super) struct Status {
     /// A spec, to look into its results folder.
     spec: Option<PathBuf>,

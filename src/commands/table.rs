@@ -5,8 +5,14 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate table`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Each is written as LaTeX, Markdown and CSV into tables/ of the experiment's folder.
+
+Example:
+  ablate table experiments/first.yaml main --form latex"
+)]
 pub(super) struct Table {
-    /// The spec.
+    /// The spec, a YAML file.
     spec: PathBuf,
     /// Only this table.
     name: Option<String>,

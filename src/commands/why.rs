@@ -1,6 +1,6 @@
 //! `ablate why`: why a node will run, is skipped, waits, or failed, from the code that decides.
 
-use super::{Done, Opened, Place, print, spec_of};
+use super::{Done, Opened, Place, print, short, spec_of};
 use crate::plan::{self, Reason};
 use crate::problem::Problem;
 use petgraph::graph::NodeIndex;
@@ -8,10 +8,13 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate why`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ablate why net --spec experiments/first.yaml
+  ablate why 'draw[schedule=cosine,seed=1]'")]
 pub(super) struct Why {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to.
+    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
     #[arg(long)]
     spec: Option<PathBuf>,
 }
@@ -76,13 +79,4 @@ fn explain(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// Keys are told by their first digits.
-fn short(value: &str) -> &str {
-    if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {
-        &value[..12]
-    } else {
-        value
-    }
 }

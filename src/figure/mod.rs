@@ -6,6 +6,7 @@ mod axes;
 mod clip;
 mod csv;
 mod curve;
+mod dag;
 mod export;
 mod font;
 mod grid;
@@ -23,6 +24,7 @@ mod svg;
 mod training;
 
 pub use curve::{Curve, CurveAxis, CurveLine, CurvePoint, Reference};
+pub use dag::{Dag, DagArrow, DagBox, DagState};
 pub use export::Drawing;
 pub use grid::{Field, Grid, GridRow};
 pub use pixels::ColourMap;

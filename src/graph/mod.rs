@@ -122,7 +122,8 @@ impl Graph {
         edges.find(|edge| *edge.weight() == role).map(|edge| edge.source())
     }
 
-    /// The nodes that a name on the command line stands for: a readable name, a declared name, a key or its beginning.
+    /// The nodes that a name on the command line stands for: a readable name, a declared
+    /// name, an evaluate node for all its measures, a key or its beginning.
     pub fn find(&self, name: &str) -> Vec<NodeIndex> {
         let is = |node: &Node| {
             node.name == name

@@ -2,9 +2,11 @@
 //! history of attempts; docs/results.md describes its tables and views.
 
 mod claims;
+mod export;
 mod whole;
 
 pub use claims::{Claim, Holder};
+pub use export::{Rows, Sheet};
 pub use whole::says_damaged;
 
 use crate::graph::Graph;

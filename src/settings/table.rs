@@ -33,6 +33,10 @@ pub trait Setting: Sized {
     fn number(&self) -> Option<f64> {
         None
     }
+    /// Whether `off` is a value.
+    fn can_be_off() -> bool {
+        false
+    }
 }
 
 /// The form of a setting.
@@ -67,6 +71,8 @@ pub struct Field {
     pub default: Option<Value>,
     /// The frozen value that is left out of the key.
     pub neutral: Option<Value>,
+    /// Whether it can be switched off by writing `off`.
+    pub off: bool,
 }
 
 /// A whole number of at least 0, or a real one: what limits can be put on.
@@ -174,6 +180,9 @@ impl<T: Setting> Setting for Option<T> {
     fn number(&self) -> Option<f64> {
         self.as_ref().and_then(Setting::number)
     }
+    fn can_be_off() -> bool {
+        T::can_be_off()
+    }
 }
 
 impl<T: Setting> Setting for Vec<T> {
@@ -237,6 +246,9 @@ impl<T: Setting> Setting for Off<T> {
             Self::Off => None,
             Self::On(value) => value.number(),
         }
+    }
+    fn can_be_off() -> bool {
+        true
     }
 }
 
@@ -437,6 +449,7 @@ macro_rules! table {
                         limits: limits.map(|l| (*l.start(), *l.end())),
                         default: default.map(|value| value.write(Identity::Full)),
                         neutral: neutral.map(|value| value.write(Identity::Full)),
+                        off: <$ty as Setting>::can_be_off(),
                     }
                 } ),* ])
             }

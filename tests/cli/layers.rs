@@ -68,6 +68,7 @@ fn outside_packages_are_used_at_home_alone() {
         ("nvml_wrapper", "pool"),
         ("indicatif", "screen"),
         ("clap", "commands"),
+        ("clap_complete", "commands"),
     ];
     for module in layers() {
         for file in files(&module) {

@@ -4,10 +4,18 @@
 
 mod bench;
 mod choosing;
+mod compare;
 mod coordinators;
 mod damage;
+mod export;
 mod figures;
+mod follow;
+mod graph;
+mod help;
 mod identity;
+mod init;
 mod layers;
+mod merge;
 mod run;
+mod schema;
 mod specs;

@@ -172,6 +172,58 @@ fn glyphs_are_bytes_with_labels_and_an_interruption_changes_nothing() {
     assert_eq!(digests(&project), digests(&disturbed));
 }
 
+/// A file in the format of MNIST.
+fn idx(magic: u32, shape: &[u32], data: &[u8]) -> Vec<u8> {
+    let header =
+        [magic].iter().chain(shape).flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    [header, data.to_vec()].concat()
+}
+
+#[test]
+fn files_in_the_format_of_mnist_become_images_and_labels() {
+    let project = Project::new(&whole(
+        "{ idx: { images: i, labels: l, test_images: ti, test_labels: tl, pad: 2, validation: 0.2 } }",
+    ));
+    let pixels = |n: usize| (0..n * 16).map(|i| (i % 256) as u8).collect::<Vec<u8>>();
+    project.write("i", &idx(0x803, &[20, 4, 4], &pixels(20)));
+    project.write("l", &idx(0x801, &[20], &(0..20).map(|i| i % 3).collect::<Vec<u8>>()));
+    project.write("ti", &idx(0x803, &[5, 4, 4], &pixels(5)));
+    project.write("tl", &idx(0x801, &[5], &[0, 1, 2, 3, 4]));
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let node = project.node("dataset");
+    let validation = npy::read_f64(&node.join("validation.npy")).unwrap();
+    assert_eq!(validation.shape, [4, 1, 8, 8]);
+    // Image 16 of the train file, two pixels in from each edge.
+    assert_eq!((validation.data[0], validation.data[2 * 8 + 3]), (0.0, 1.0));
+    assert_eq!(read(&node.join("validation.labels.npy")), [1.0, 2.0, 0.0, 1.0]);
+    assert_eq!(json(&node.join("dataset.json"))["classes"], 5);
+    project.write("tl", &idx(0x801, &[4], &[0, 1, 2, 3]));
+    let said = project.ablate(&["run", "spec.yaml"]).expect(1);
+    assert!(
+        said.err.contains("holds 5 images") && said.err.contains("[bad_input]"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_known_set_without_a_network_says_where_to_put_which_file() {
+    let project = Project::new(&only("{ idx: { set: fashion_mnist, folder: data } }"));
+    // Nobody listens at port 9 of this machine.
+    let ask = || {
+        let mut command = project.command(&["run", "spec.yaml"]);
+        let output = command.env("ABLATE_MIRROR", "http://127.0.0.1:9").output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = ask();
+    assert!(said.contains("put train-images-idx3-ubyte.gz into"), "{said}");
+    assert!(said.contains("data/FashionMNIST/raw"), "{said}");
+    std::fs::create_dir_all(project.path("data")).unwrap();
+    project.write("data/train-images-idx3-ubyte.gz", b"not what was published");
+    assert!(ask().contains("is damaged, or another file: its SHA-256 is"), "a wrong sum is told");
+}
+
 /// A `.npy` file with this header and these numbers.
 fn array(descr: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
     let text = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n");

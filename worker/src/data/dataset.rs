@@ -3,7 +3,7 @@
 
 use super::manifest::{Manifest, Parameter, Source};
 use super::transform::{Fitted, Statistics, takes_log};
-use super::{arrays, generated};
+use super::{arrays, generated, images};
 use crate::files::write_json;
 use crate::serve::{Context, End};
 use ablate::job::{Better, Costs, Metric, Metrics};
@@ -25,7 +25,7 @@ pub fn run(context: &Context<'_>, settings: &Dataset) -> Result<End> {
         Dataset::ParticleMeshFields(fields) => generated::particle_mesh(context, fields, split?)?,
         Dataset::GlyphDigits(glyphs) => generated::glyphs(context, glyphs, split?)?,
         Dataset::Npy(array) => arrays::npy(context, array, split?)?,
-        Dataset::Idx(_) => todo!(),
+        Dataset::Idx(files) => images::idx(context, files)?,
         Dataset::CamelsCmd(maps) => arrays::camels(context, maps, split?)?,
     };
     match made {

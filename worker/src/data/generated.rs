@@ -307,7 +307,7 @@ pub(super) fn glyphs(
 }
 
 /// An image of bytes, `side` pixels in a row, with `pad` pixels of zeros at each edge.
-pub(super) fn padded(image: &[u8], side: usize, pad: usize) -> Vec<f32> {
+fn padded(image: &[u8], side: usize, pad: usize) -> Vec<f32> {
     let (rows, width) = (image.len() / side, side + 2 * pad);
     let mut out = vec![0.0; (rows + 2 * pad) * width];
     for (r, row) in image.chunks_exact(side).enumerate() {

@@ -8,6 +8,7 @@ pub mod fourier;
 mod generated;
 pub mod glyphs;
 pub mod idx;
+mod images;
 pub mod log_normal;
 pub mod manifest;
 pub mod maps;

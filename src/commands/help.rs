@@ -1,0 +1,38 @@
+//! The first page of `ablate --help`: the commands in the order in which a user meets them.
+
+use clap::Command;
+
+/// The commands by what they are for; one that is named nowhere is listed at the end.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Write a spec", &["init", "check", "graph", "schema"]),
+    ("Run it", &["plan", "run", "status", "log"]),
+    ("Ask why", &["why", "show", "compare"]),
+    ("See results", &["figure", "table", "query", "export"]),
+    ("Keep results", &["verify", "clean", "merge", "rebuild"]),
+];
+
+/// The same command with its subcommands listed in groups.
+pub(super) fn grouped(command: Command) -> Command {
+    let mut listed = String::new();
+    for (title, names) in GROUPS {
+        let known = names.iter().filter_map(|name| command.find_subcommand(name));
+        listed += &group(title, known);
+    }
+    let named =
+        |command: &&Command| GROUPS.iter().any(|(_, all)| all.contains(&command.get_name()));
+    listed += &group("And", command.get_subcommands().filter(|other| !named(other)));
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{listed}Options:\n{{options}}{{after-help}}"
+    );
+    command.help_template(template)
+}
+
+fn group<'c>(title: &str, commands: impl Iterator<Item = &'c Command>) -> String {
+    let lines: String = commands
+        .map(|command| {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            format!("  {:<12} {about}\n", command.get_name())
+        })
+        .collect();
+    if lines.is_empty() { lines } else { format!("{title}:\n{lines}\n") }
+}

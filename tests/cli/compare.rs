@@ -1,0 +1,65 @@
+//! `ablate compare` tells what two nodes are made of and what came out.
+
+use crate::bench::{Bench, SPEC};
+
+const LINEAR: &str = "score.power_spectrum[schedule=linear,nfe=10,seed=0]";
+const COSINE: &str = "score.power_spectrum[schedule=cosine,nfe=10,seed=0]";
+
+#[test]
+fn what_differs_is_told_field_by_field() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let said = bench
+        .ablate(&["compare", "net[schedule=linear,seed=0]", "net[schedule=cosine,seed=1]"])
+        .expect(0);
+    for piece in [
+        "settings.objective.ddpm.schedule: linear → cosine",
+        "settings.seed: 0 → 1",
+        "data: the same, maps.train",
+        "arithmetic: the same, fake, 1 thread",
+    ] {
+        assert!(said.out.contains(piece), "{piece} in\n{}", said.out);
+    }
+}
+
+#[test]
+fn inputs_are_told_by_name_and_numbers_with_their_difference() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let said = bench.ablate(&["compare", LINEAR, COSINE]).expect(0);
+    for piece in [
+        "identity: the same but for the inputs",
+        "samples: draw[schedule=linear,nfe=10,seed=0].out",
+        "power_spectrum.mean: ",
+        " h/Mpc",
+    ] {
+        assert!(said.out.contains(piece), "{piece} in\n{}", said.out);
+    }
+    let error = said.out.lines().find(|line| line.trim_start().starts_with("error ")).unwrap();
+    let numbers: Vec<f64> = error.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert!((numbers[1] - numbers[0] - numbers[2]).abs() < 1e-5, "{error}");
+    let same = bench.ablate(&["compare", LINEAR, LINEAR]).expect(0);
+    assert!(same.out.contains("identity: the same work, one key"), "{}", same.out);
+    assert!(same.out.contains("power_spectrum.mean: equal"), "{}", same.out);
+}
+
+#[test]
+fn nodes_of_two_specs_are_compared() {
+    let bench = Bench::new(SPEC);
+    bench.write("other.yaml", &SPEC.replace("steps: 100", "steps: 300"));
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let name = "net[schedule=linear,seed=0]";
+    let said = bench
+        .ablate(&["compare", name, name, "--spec", "spec.yaml", "--spec-b", "other.yaml"])
+        .expect(0);
+    assert!(said.out.contains("settings.steps: 100 → 300"), "{}", said.out);
+    assert!(said.out.contains("only finished nodes have numbers"), "{}", said.out);
+}
+
+#[test]
+fn a_name_of_several_nodes_is_refused_with_their_names() {
+    let bench = Bench::new(SPEC);
+    let said = bench.ablate(&["compare", "net", "maps", "--spec", "spec.yaml"]).expect(2);
+    assert!(said.err.contains("`net` stands for 4 nodes"), "{}", said.err);
+    assert!(said.err.contains("`net[schedule=linear,seed=0]`"), "{}", said.err);
+}
