@@ -98,7 +98,43 @@ pub fn points(spec: &Spec, reader: &mut Reader) -> Vec<Point> {
             changes: vec![],
         }];
     }
-    spec.sweeps.iter().flat_map(|sweep| expand(spec, sweep, reader)).collect()
+    let mut left = MOST_POINTS;
+    let mut points = vec![];
+    for sweep in &spec.sweeps {
+        let count = size(sweep);
+        match count.and_then(|count| left.checked_sub(count)) {
+            Some(rest) => {
+                left = rest;
+                points.extend(expand(spec, sweep, reader));
+            }
+            None => {
+                let count = count.map_or("more than 10^19 points".to_owned(), |count| {
+                    format!("{} points", words::grouped(count))
+                });
+                let problem = Problem::new(format!("the sweep `{}` has {count}", sweep.name));
+                let help = "a spec may have a million in all: take fewer values or seeds";
+                wrong_at(reader, sweep.path.clone(), problem.help(help));
+            }
+        }
+    }
+    points
+}
+
+/// The points of a spec, at most.
+const MOST_POINTS: u64 = 1_000_000;
+
+/// How many points a sweep has, if that can be counted at all.
+fn size(sweep: &Sweep) -> Option<u64> {
+    let product = |axes: &[Axis]| {
+        axes.iter().try_fold(1_u64, |n, axis| n.checked_mul(axis.values.len() as u64))
+    };
+    let points = match &sweep.operator {
+        Operator::Product(axes) => product(axes)?,
+        Operator::OneAtATime(variations) => variations
+            .iter()
+            .try_fold(1_u64, |n, variation| n.checked_add(product(&variation.axes)?))?,
+    };
+    points.checked_mul(sweep.seeds.as_ref().map_or(1, |seeds| seeds.len() as u64))
 }
 
 fn check_vars(spec: &Spec, reader: &mut Reader) {

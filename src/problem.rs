@@ -19,6 +19,23 @@ pub struct Place {
     pub text: String,
 }
 
+/// Characters of a line that are shown, at most.
+const SHOWN: usize = 160;
+
+impl Place {
+    /// The part of the line around the column that fits a screen, and the column in it.
+    fn window(&self) -> (String, usize) {
+        let first = self.column.saturating_sub(SHOWN / 2).saturating_sub(1);
+        let long = self.text.chars().nth(SHOWN).is_some();
+        if !long {
+            return (self.text.clone(), self.column);
+        }
+        let text: String = self.text.chars().skip(first).take(SHOWN).collect();
+        let more = self.text.chars().nth(first + SHOWN).is_some();
+        (format!("{text}{}", if more { "…" } else { "" }), self.column - first)
+    }
+}
+
 /// Who has to act: the user (exit code 2) or the machine's keeper (exit code 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Blame {
@@ -93,14 +110,12 @@ impl fmt::Display for Problem {
                 place.column,
                 self.sentence
             )?;
-            writeln!(f, "  {} | {}", place.line, place.text)?;
-            let indent: String = place
-                .text
-                .chars()
-                .take(place.column - 1)
-                .map(|c| if c == '\t' { '\t' } else { ' ' })
-                .collect();
-            write!(f, "  {:gutter$} | {indent}{}", "", "^".repeat(place.width.max(1)))?;
+            let (text, column) = place.window();
+            writeln!(f, "  {} | {text}", place.line)?;
+            let indent: String =
+                text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            let width = place.width.clamp(1, SHOWN);
+            write!(f, "  {:gutter$} | {indent}{}", "", "^".repeat(width))?;
         } else {
             write!(f, "{}", self.sentence)?;
         }
@@ -178,6 +193,16 @@ mod tests {
             shown,
             "a.yaml:12:5: unknown key `foo`\n  12 |     foo: 1\n     |     ^^^\n  help: did you mean `for`?"
         );
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_column_is_shown() {
+        let text = format!("{}bad{}", "x".repeat(1000), "y".repeat(1000));
+        let place = Place { file: "a".into(), line: 1, column: 1001, width: 3, text };
+        let shown = Problem::new("wrong").at(place).to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[1].len() < 180, "{shown}");
+        assert_eq!(lines[1].find("bad"), lines[2].find("^^^"), "{shown}");
     }
 
     #[test]

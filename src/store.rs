@@ -129,7 +129,10 @@ impl Results {
     pub fn open(root: &Path) -> Result<Self> {
         for part in ["nodes", "work"] {
             let path = root.join(part);
-            fs::create_dir_all(&path).map_err(|e| Problem::os("make the folder", &path, &e))?;
+            fs::create_dir_all(&path).map_err(|e| {
+                let problem = Problem::os("make the folder", &path, &e).usage();
+                problem.help("name a folder that can be written to: --results DIR")
+            })?;
         }
         let root = root.canonicalize().map_err(|e| Problem::os("open", root, &e))?;
         Ok(Self { root })

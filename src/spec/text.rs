@@ -23,6 +23,22 @@ pub(super) struct Document {
 /// The largest spec or fragment that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
 
+/// Brackets within brackets, at most.
+const DEEPEST: usize = 128;
+
+/// A file that is no text, with the place of the first byte that is none.
+fn not_utf8(file: &Path, bytes: &[u8]) -> Problem {
+    let good = match std::str::from_utf8(bytes) {
+        Err(e) => String::from_utf8_lossy(&bytes[..e.valid_up_to()]).into_owned(),
+        Ok(text) => text.to_owned(),
+    };
+    let line = good.matches('\n').count() + 1;
+    let text = good.rsplit('\n').next().unwrap_or_default().to_owned();
+    let column = text.chars().count() + 1;
+    let place = Place { file: file.to_owned(), line, column, width: 1, text };
+    Problem::new("this byte is not UTF-8").help("save the file as UTF-8").at(place)
+}
+
 impl Document {
     /// Reads a file.
     ///
@@ -31,21 +47,47 @@ impl Document {
     pub(super) fn read(file: &Path) -> crate::problem::Result<Self> {
         let fail = |e: std::io::Error| {
             let problem = Problem::new(format!("cannot read {}: {e}", file.display()));
-            if e.kind() == std::io::ErrorKind::NotFound {
-                problem.help("check the path")
-            } else {
-                problem
+            match e.kind() {
+                std::io::ErrorKind::NotFound => problem.help("check the path"),
+                std::io::ErrorKind::IsADirectory => problem.help("name a file in it"),
+                _ => problem,
             }
         };
         let size = std::fs::metadata(file).map_err(fail)?.len();
         if size > LARGEST {
-            return Err(Problem::new(format!(
-                "{} is larger than any spec ({size} bytes)",
-                file.display()
-            )));
+            let what = format!("{} is larger than any spec ({size} bytes)", file.display());
+            return Err(
+                Problem::new(what).help("specs are small; data belong in files of their own")
+            );
         }
-        let text = std::fs::read_to_string(file).map_err(fail)?;
-        Ok(Self { file: file.to_owned(), text })
+        let bytes = std::fs::read(file).map_err(fail)?;
+        let text = String::from_utf8(bytes).map_err(|e| not_utf8(file, e.as_bytes()))?;
+        let document = Self { file: file.to_owned(), text };
+        match document.too_deep() {
+            Some(place) => {
+                Err(Problem::new("brackets are nested deeper than in any spec").at(place))
+            }
+            None => Ok(document),
+        }
+    }
+
+    /// Where brackets are nested so deep that parsing them would take for ever.
+    fn too_deep(&self) -> Option<Place> {
+        let mut depth = 0_usize;
+        for (at, byte) in self.text.bytes().enumerate() {
+            match byte {
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEEPEST {
+                let before = &self.text[..at];
+                let line = before.matches('\n').count() + 1;
+                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                return Some(self.place_at(line, column));
+            }
+        }
+        None
     }
 
     /// Parses the text: every duplicate key is noted, and the last one holds; after a syntax error
@@ -62,7 +104,11 @@ impl Document {
             let sentence = message.split(" at line ").next().unwrap_or_default();
             let duplicate = sentence.find("duplicate key");
             let sentence = duplicate.map_or(sentence, |start| &sentence[start..]);
-            let problem = Problem::new(sentence);
+            let mut problem = Problem::new(sentence);
+            if sentence.contains("repetition limit") {
+                problem =
+                    problem.help("aliases (`*name`) repeat each other too often; write it out");
+            }
             problems.0.push(match error.location() {
                 Some(spot) => problem.at(self.place_at(spot.line(), spot.column())),
                 None => {
@@ -133,6 +179,12 @@ impl<'de> Visitor<'de> for Build<'_> {
     }
     fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
         Ok(Value::from(v))
+    }
+    fn visit_i128<E: Error>(self, v: i128) -> Result<Value, E> {
+        self.visit_f64(v as f64)
+    }
+    fn visit_u128<E: Error>(self, v: u128) -> Result<Value, E> {
+        self.visit_f64(v as f64)
     }
     fn visit_f64<E: Error>(self, v: f64) -> Result<Value, E> {
         Number::from_f64(v).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
@@ -229,6 +281,12 @@ impl<'de> Visitor<'de> for Walk<'_> {
         self.arrive()
     }
     fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.arrive()
+    }
+    fn visit_i128<E: Error>(self, _: i128) -> Result<(), E> {
+        self.arrive()
+    }
+    fn visit_u128<E: Error>(self, _: u128) -> Result<(), E> {
         self.arrive()
     }
     fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {

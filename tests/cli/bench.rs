@@ -56,6 +56,15 @@ impl Bench {
         Said::of(self.command(arguments, orders).output().unwrap())
     }
 
+    /// Runs `ablate` with so many kilobytes of address space.
+    pub(crate) fn with_little_memory(&self, arguments: &[&str], kilobytes: u32) -> Said {
+        let ablate = env!("CARGO_BIN_EXE_ablate");
+        let line = format!("ulimit -v {kilobytes}; exec {ablate} {}", arguments.join(" "));
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(self.folder.path()).env("CI", "1");
+        Said::of(command.output().unwrap())
+    }
+
     pub(crate) fn ablate(&self, arguments: &[&str]) -> Said {
         self.ablate_with(arguments, "")
     }

@@ -1,0 +1,147 @@
+//! Trajectories in use: lengths that share their steps, longer, shorter and swept, and early stopping.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "support/project.rs"]
+mod project;
+
+use project::{Project, json};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A training in very small; `more` are settings of it.
+fn spec(more: &str, rest: &str) -> String {
+    format!(
+        "\
+question: how long?
+nodes:
+  maps: {{ dataset: {{ log_normal_fields: {{ side: 16, maps: 32, seed: 3 }} }} }}
+  net:
+    train:
+      data: maps
+      model: {{ unet: {{ width: 4, multipliers: [1, 2], groups: 2, attention: false }} }}
+      batch: 4
+      {more}
+{rest}"
+    )
+}
+
+/// Digests of the artefacts of a node, by path; the key of the node decides nothing.
+fn digests(node: &Path) -> BTreeMap<String, String> {
+    let file = json(&node.join("node.json"));
+    let artefacts = file["artefacts"].as_array().unwrap().clone();
+    let pair = |a: Value| {
+        (a["path"].as_str().unwrap().to_owned(), a["blake3"].as_str().unwrap().to_owned())
+    };
+    artefacts.into_iter().map(pair).collect()
+}
+
+/// The train node of a length.
+fn of_length(project: &Project, steps: u64) -> std::path::PathBuf {
+    let is =
+        |node: &std::path::PathBuf| json(&node.join("node.json"))["settings"]["steps"] == steps;
+    project.nodes("train").into_iter().find(is).unwrap()
+}
+
+/// Steps that the attempts at trainings did, in all.
+fn steps_done(project: &Project) -> u64 {
+    let query = "select sum(steps) from attempts where kind = 'train'";
+    let said = project.ablate(&["query", query, "--csv"]).expect(0);
+    said.out.lines().last().unwrap().parse().unwrap()
+}
+
+fn direct(steps: u64) -> Project {
+    let project = Project::new(&spec(&format!("steps: {steps}"), ""));
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    project
+}
+
+#[test]
+fn a_sweep_over_lengths_costs_the_longest_and_gives_each_as_if_alone() {
+    let sweep = "sweeps: { main: { product: { net.steps: [20, 10, 30] } } }\n";
+    let project = Project::new(&spec("steps: 20", sweep));
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    assert_eq!((project.nodes("train").len(), steps_done(&project)), (3, 30));
+    for steps in [10, 20, 30] {
+        let alone = direct(steps);
+        assert_eq!(digests(&of_length(&project, steps)), digests(&alone.node("train")), "{steps}");
+    }
+}
+
+#[test]
+fn a_shorter_length_asked_for_later_starts_from_the_nearest_checkpoint_and_the_plan_says_so() {
+    let project = Project::new(&spec("steps: 10", ""));
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    for steps in [30, 20] {
+        project.write("spec.yaml", spec(&format!("steps: {steps}"), "").as_bytes());
+        let plan = project.ablate(&["plan", "spec.yaml"]).expect(0);
+        assert!(plan.out.contains("goes on from the checkpoint at step 10"), "{}", plan.out);
+        project.ablate(&["run", "spec.yaml"]).expect(0);
+    }
+    // 30 steps to the end, and once more from 10 to 20.
+    assert_eq!(steps_done(&project), 40);
+    assert_eq!(digests(&of_length(&project, 20)), digests(&direct(20).node("train")));
+    assert_eq!(digests(&of_length(&project, 30)), digests(&direct(30).node("train")));
+}
+
+#[test]
+fn early_stopping_ends_before_the_length_and_longer_lengths_publish_the_same() {
+    // With such a learning rate the loss soon grows.
+    let stopping = |steps: u64| {
+        let more = format!(
+            "steps: {steps}
+      optimizer: {{ adamw: {{ learning_rate: 0.3 }} }}
+      validation: {{ every: 2, items: 8 }}
+      early_stopping: {{ patience: 3 }}"
+        );
+        spec(&more, "")
+    };
+    let project = Project::new(&stopping(400));
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let first = project.node("train");
+    let ended_at = json(&first.join("metrics.json"))["ended_at"]["value"].as_f64().unwrap() as u64;
+    assert!(ended_at < 400 && ended_at.is_multiple_of(2), "{ended_at}");
+    assert_eq!(steps_done(&project), ended_at);
+    project.write("spec.yaml", stopping(600).as_bytes());
+    let said = project.ablate(&["run", "spec.yaml"]).expect(0);
+    assert!(
+        said.err.contains(&format!("early stopping ended this training at step {ended_at}")),
+        "{}",
+        said.err
+    );
+    assert_eq!(steps_done(&project), ended_at, "not a step more");
+    assert_eq!(digests(&of_length(&project, 600)), digests(&first));
+    // A length before the end is a training of its own that has not ended.
+    let before = ended_at - 3;
+    project.write("spec.yaml", stopping(before).as_bytes());
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let metrics = json(&of_length(&project, before).join("metrics.json"));
+    assert_eq!(
+        (&metrics["ended_at"], &metrics["steps"]["value"]),
+        (&Value::Null, &(before as f64).into())
+    );
+}
+
+#[test]
+fn early_stopping_survives_kills() {
+    let text = spec(
+        "steps: 400
+      optimizer: { adamw: { learning_rate: 0.3 } }
+      validation: { every: 2, items: 8 }
+      early_stopping: { patience: 6 }
+    run: { checkpoint: 0.1s }",
+        "",
+    );
+    let undisturbed = Project::new(&text);
+    undisturbed.ablate(&["run", "spec.yaml"]).expect(0);
+    let disturbed = Project::new(&text);
+    for wait in [700, 900, 1100] {
+        let mut child = disturbed.start(&["run", "spec.yaml"]);
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    disturbed.ablate(&["run", "spec.yaml"]).expect(0);
+    assert_eq!(digests(&undisturbed.node("train")), digests(&disturbed.node("train")));
+}
