@@ -4,7 +4,7 @@ PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
 LIBTORCH_READY = tools/fetch-libtorch.sh
 
-.PHONY: demo test test-golden lint bench install libtorch build
+.PHONY: demo test test-golden lint bench install libtorch build python fuzz
 
 demo: libtorch
 	$(CARGO) build --release --workspace --bins
@@ -20,6 +20,19 @@ libtorch:
 test: libtorch
 	$(CARGO) build --workspace --bins --examples
 	$(CARGO) test --workspace
+
+# A Python with PyTorch, NumPy and pandas (3 GB), with which some tests read what we write; without it they skip.
+python: .venv/.ready
+
+.venv/.ready:
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet torch==2.11.0 numpy pandas safetensors
+	touch $@
+
+# Each fuzz target for a minute; needs `cargo install cargo-fuzz`. `make test` runs all of them briefly.
+fuzz: libtorch
+	for target in spec npy event idx safetensors; do \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 test-golden: libtorch
 	$(CARGO) test --package ablate-worker --test golden_diffusion --test golden_cosmology -- --nocapture --test-threads=1

@@ -1,9 +1,6 @@
 #!/bin/sh
-# Runs training.py in a virtual environment with PyTorch 2.11, made once.
+# Runs training.py with PyTorch 2.11, in the virtual environment that `make python` makes.
 set -eu
 cd "$(dirname "$0")/.."
-if [ ! -x .venv/bin/python ]; then
-    python3 -m venv .venv
-    .venv/bin/pip install --quiet torch==2.11.0 numpy
-fi
+make --quiet python
 exec .venv/bin/python benches/training.py

@@ -69,6 +69,16 @@ impl Bench {
         self.ablate_with(arguments, "")
     }
 
+    /// Runs a command line as a person would type it.
+    pub(crate) fn shell(&self, line: &str) -> Said {
+        let mut command = Command::new("sh");
+        let programs = Path::new(env!("CARGO_BIN_EXE_ablate")).parent().unwrap();
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        command.args(["-c", line]).current_dir(self.folder.path()).env("PATH", path);
+        command.env("ABLATE_WORKER", programs.join("examples/fake-worker")).env("CI", "1");
+        Said::of(command.output().unwrap())
+    }
+
     /// Starts `ablate` and leaves it running.
     pub(crate) fn start(&self, arguments: &[&str], orders: &str) -> Child {
         self.command(arguments, orders)

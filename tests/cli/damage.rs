@@ -4,8 +4,11 @@ use crate::bench::{Bench, SPEC, Said};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// A way in which a file comes to harm, by name.
+type Harm = (&'static str, fn(&Path));
+
 /// The ways in which a file comes to harm.
-const HARMS: [(&str, fn(&Path)); 4] = [
+const HARMS: [Harm; 4] = [
     ("removed", |path| fs::remove_file(path).unwrap()),
     ("truncated", |path| {
         let bytes = fs::read(path).unwrap();
@@ -132,9 +135,9 @@ fn the_database_removed_or_damaged_anywhere_is_made_anew() {
     let good = fs::read(&database).unwrap();
     fs::remove_file(&database).unwrap();
     run_mends_the_database(&bench, &first, "removed");
-    type Harm = Box<dyn Fn(&mut Vec<u8>)>;
-    let flip = |at: usize| -> Harm { Box::new(move |bytes| bytes[at] ^= 0x10) };
-    let mut harms: Vec<(String, Harm)> = vec![
+    type HarmBytes = Box<dyn Fn(&mut Vec<u8>)>;
+    let flip = |at: usize| -> HarmBytes { Box::new(move |bytes| bytes[at] ^= 0x10) };
+    let mut harms: Vec<(String, HarmBytes)> = vec![
         ("emptied".into(), Box::new(Vec::clear)),
         ("cut to a page".into(), Box::new(|bytes| bytes.truncate(4096))),
         ("cut in its middle".into(), Box::new(|bytes| bytes.truncate(bytes.len() / 2 + 77))),

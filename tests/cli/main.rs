@@ -8,6 +8,7 @@ mod choosing;
 mod compare;
 mod coordinators;
 mod damage;
+mod docs;
 mod export;
 mod figures;
 mod follow;
@@ -17,6 +18,8 @@ mod identity;
 mod init;
 mod layers;
 mod merge;
+#[path = "../support/python.rs"]
+mod python;
 mod run;
 mod schema;
 mod specs;

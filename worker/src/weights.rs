@@ -59,7 +59,7 @@ fn raw(tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
 /// Reads tensors and metadata from the bytes of a file.
 ///
 /// # Errors
-/// If the bytes are damaged, or hold other types than floats.
+/// If the bytes are damaged, or hold other types than floats. Those of 16 bits become 32.
 pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<(Tensors, Value)> {
     let fail =
         |e: safetensors::SafeTensorError| Problem::system(format!("{}: {e}", path.display()));
@@ -71,32 +71,24 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<(Tensors, Value)> {
     for (name, view) in file.tensors() {
         let shape: Vec<i64> = view.shape().iter().map(|d| *d as i64).collect();
         let tensor = match view.dtype() {
-            Dtype::F32 => {
-                let values: Vec<f32> = view
-                    .data()
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                    .collect();
-                Tensor::from_slice(&values)
-            }
-            Dtype::F64 => {
-                let values: Vec<f64> = view
-                    .data()
-                    .chunks_exact(8)
-                    .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
-                    .collect();
-                Tensor::from_slice(&values)
-            }
+            Dtype::F16 => floats(view.data(), |b| half::f16::from_le_bytes(b).to_f32()),
+            Dtype::BF16 => floats(view.data(), |b| half::bf16::from_le_bytes(b).to_f32()),
+            Dtype::F32 => floats(view.data(), f32::from_le_bytes),
+            Dtype::F64 => floats(view.data(), f64::from_le_bytes),
             other => {
-                return Err(Problem::system(format!(
-                    "{}: `{name}` is of type {other:?}",
-                    path.display()
-                )));
+                let what = format!("{}: `{name}` is of type {other:?}", path.display());
+                return Err(Problem::system(what).help("floats of 16, 32 or 64 bits are read"));
             }
         };
         tensors.insert(name, tensor.view(shape.as_slice()));
     }
     Ok((tensors, metadata))
+}
+
+/// A flat tensor of the numbers in `bytes`.
+fn floats<const N: usize, T: tch::kind::Element>(bytes: &[u8], number: fn([u8; N]) -> T) -> Tensor {
+    let (whole, _) = bytes.as_chunks::<N>();
+    Tensor::from_slice(&whole.iter().map(|bytes| number(*bytes)).collect::<Vec<T>>())
 }
 
 /// Writes weights, aside and then renamed.

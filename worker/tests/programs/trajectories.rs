@@ -1,11 +1,6 @@
 //! Trajectories in use: lengths that share their steps, longer, shorter and swept, and early stopping.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-#[path = "support/project.rs"]
-mod project;
-
-use project::{Project, json};
+use crate::project::{Project, json};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,12 +1,7 @@
 //! Every kind of dataset through both programs, from the spec to the published node.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-#[path = "support/project.rs"]
-mod project;
-
+use crate::project::{Project, json};
 use ablate::npy;
-use project::{Project, json};
 use std::path::Path;
 
 /// An array of `[n, side, side]` positive numbers, different everywhere.

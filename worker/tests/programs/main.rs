@@ -1,0 +1,11 @@
+//! Both programs together, on real tensors: from a spec to published nodes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod datasets;
+mod formats;
+mod project;
+#[path = "../../../tests/support/python.rs"]
+mod python;
+mod resume;
+mod trajectories;
