@@ -3,7 +3,8 @@
 //!
 //! `ABLATE_FAKE` holds orders separated by `;`, each `act word` or `act word value`, where `word` is
 //! part of a node's name: `fail net`, `nan net`, `die net 2` (on the first two attempts), `garble net`,
-//! `fill net 4000` (writes so many kilobytes, and says so if it cannot), `slow net 300` (milliseconds a step). `ABLATE_FAKE_STEPS` is the number of steps of every node.
+//! `fill net 4000` (writes so many kilobytes, and says so if it cannot), `stuff net` (fills the disk to the
+//! last byte and goes on), `slow net 300` (milliseconds a step). `ABLATE_FAKE_STEPS` is the number of steps of every node.
 
 use ablate::job::{Arithmetic, Better, Costs, Event, FailureClass, Job, Metric, Series};
 use ablate::settings::Kind;
@@ -95,7 +96,9 @@ fn work(job: &Job, stop: &AtomicBool) {
     }
     if let Some(kilobytes) = order(job, "fill") {
         let ballast = vec![7; kilobytes as usize * 1000];
-        if let Err(e) = std::fs::write(job.work.join("ballast"), ballast) {
+        let path = job.work.join("ballast");
+        if let Err(e) = std::fs::write(&path, ballast) {
+            let _ = std::fs::remove_file(path);
             return emit(&Event::Failed { class: FailureClass::DiskFull, message: e.to_string() });
         }
     }
@@ -111,10 +114,24 @@ fn work(job: &Job, stop: &AtomicBool) {
         }
     }
     publish(job, total - first);
+    if order(job, "stuff").is_some() {
+        stuff(&job.work.join("../../ballast"));
+    }
     if job.trajectory.is_none() {
         std::fs::remove_file(&saved).expect("it was written above");
     }
     emit(&Event::Done);
+}
+
+/// Writes to a file until nothing more fits.
+fn stuff(path: &Path) {
+    let mut file = std::fs::File::create(path).expect("the results folder takes it");
+    let mut piece = vec![7; 1 << 16];
+    while !piece.is_empty() {
+        if file.write_all(&piece).is_err() {
+            piece.truncate(piece.len() / 2);
+        }
+    }
 }
 
 /// Artefacts that depend on the key alone.

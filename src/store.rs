@@ -5,9 +5,12 @@
 //! renamed ([`Results::publish`]), then the row (the caller's). A folder that holds `node.json` is
 //! complete; what it lists can be checked against sizes and digests at any time.
 
+mod check;
+
+pub use check::{Damage, check, check_trajectory};
+
 pub use crate::files::write_aside;
 use crate::job::Arithmetic;
-use crate::key::Key;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use rayon::prelude::*;
@@ -15,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// A results folder.
 #[derive(Debug, Clone)]
@@ -52,38 +55,6 @@ pub struct NodeFile {
     pub digest: String,
 }
 
-impl NodeFile {
-    /// The digest of everything but the digest.
-    fn own_digest(&self) -> String {
-        let bare = Self { digest: String::new(), ..self.clone() };
-        let text = serde_json::to_string(&bare).expect("a node file is plain data");
-        blake3::hash(text.as_bytes()).to_hex().to_string()
-    }
-
-    /// What is wrong with the file in itself, if it lies in a folder of this name.
-    fn fault(&self, folder: &Path) -> Option<&'static str> {
-        let key = Key::of(&self.identity);
-        let name = format!("{}-{}", self.kind.word(), key.short());
-        let in_place = |path: &str| {
-            let mut parts = Path::new(path).components();
-            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
-        };
-        match () {
-            () if !self.digest.is_empty() && self.digest != self.own_digest() => {
-                Some("has other content")
-            }
-            () if key.hex() != self.key => Some("has a key that is not that of its settings"),
-            () if folder.file_name().is_some_and(|own| own != name.as_str()) => {
-                Some("belongs to another folder")
-            }
-            () if !self.artefacts.iter().all(|artefact| in_place(&artefact.path)) => {
-                Some("names a file outside its folder")
-            }
-            () => None,
-        }
-    }
-}
-
 /// The version of [`NodeFile`] that this program writes.
 pub const FORMAT: u32 = 1;
 
@@ -111,15 +82,6 @@ pub struct Artefact {
 
 /// Files in a node's folder that differ between runs of equal work, and so have no digest.
 const UNDIGESTED: [&str; 5] = ["node.json", "costs.json", "log.txt", "events.jsonl", "job.json"];
-
-/// What is wrong with a file of a finished node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Damage {
-    /// The file, within the node's folder.
-    pub path: String,
-    /// What is wrong with it.
-    pub what: &'static str,
-}
 
 impl Results {
     /// Opens a results folder, made if it is not there.
@@ -365,63 +327,10 @@ pub fn read_node(folder: &Path) -> Result<NodeFile> {
     Ok(file)
 }
 
-/// Compares a folder with the sizes and digests in its `node.json`.
-pub fn check(folder: &Path) -> Vec<Damage> {
-    let damage = |path: &str, what| Damage { path: path.to_owned(), what };
-    if !folder.join("node.json").exists() {
-        return vec![damage("node.json", "is missing")];
-    }
-    let Ok(file) = read_node(folder) else { return vec![damage("node.json", "cannot be read")] };
-    if let Some(what) = file.fault(folder) {
-        return vec![damage("node.json", what)];
-    }
-    let removed: Vec<String> =
-        crate::files::read_json(&cleaned_beside(folder)).ok().flatten().unwrap_or_default();
-    let there =
-        |known: &&Artefact| !removed.contains(&known.path) || folder.join(&known.path).exists();
-    let compare = |known: &Artefact| match fs::metadata(folder.join(&known.path)) {
-        Err(_) => Some(damage(&known.path, "is missing")),
-        Ok(meta) if meta.len() != known.bytes => Some(damage(&known.path, "has another size")),
-        Ok(_) => match measure(folder, &known.path) {
-            Ok(now) if now.blake3 == known.blake3 => None,
-            Ok(_) => Some(damage(&known.path, "has other content")),
-            Err(_) => Some(damage(&known.path, "cannot be read")),
-        },
-    };
-    file.artefacts.par_iter().filter(there).filter_map(compare).collect()
-}
-
-/// The damage of a trajectory's checkpoints, and their size.
-pub fn check_trajectory(folder: &Path) -> (Vec<Damage>, u64) {
-    let mut damage = vec![];
-    let mut bytes = 0;
-    for path in checkpoints(folder) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let known = fs::read_to_string(path.with_extension("blake3")).unwrap_or_default();
-        match crate::files::digest(&path) {
-            Ok((digest, size)) => {
-                bytes += size;
-                if digest != known {
-                    damage.push(Damage { path: name, what: "does not fit its digest" });
-                }
-            }
-            Err(_) => damage.push(Damage { path: name, what: "cannot be read" }),
-        }
-    }
-    (damage, bytes)
-}
-
-fn checkpoints(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "safetensors"));
-    paths.sort();
-    paths
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
     use serde_json::json;
 
     fn file() -> NodeFile {
@@ -446,7 +355,7 @@ mod tests {
     }
 
     /// A results folder with one published node, and that node's folder.
-    fn published() -> (tempfile::TempDir, Results, PathBuf) {
+    pub(super) fn published() -> (tempfile::TempDir, Results, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let results = Results::open(folder.path()).unwrap();
         let work = results.work(&folder_name());
@@ -471,51 +380,6 @@ mod tests {
         assert!(check(&folder).is_empty());
         assert!(results.unfinished().unwrap().is_empty());
         assert!(!folder.join("metrics.aside").exists());
-    }
-
-    #[test]
-    fn every_damage_is_named() {
-        type Case = (&'static str, fn(&Path), &'static str);
-        let cases: [Case; 4] = [
-            ("removed", |p| fs::remove_file(p).unwrap(), "is missing"),
-            ("truncated", |p| fs::write(p, b"012").unwrap(), "has another size"),
-            ("one byte flipped", |p| fs::write(p, b"0123x56789").unwrap(), "has other content"),
-            ("zeroed tail", |p| fs::write(p, b"01234\0\0\0\0\0").unwrap(), "has other content"),
-        ];
-        for (name, act, what) in cases {
-            let (_keep, _, folder) = published();
-            act(&folder.join("samples.npy"));
-            let found = check(&folder);
-            assert_eq!(found, [Damage { path: "samples.npy".into(), what }], "{name}");
-        }
-    }
-
-    #[test]
-    fn a_node_file_is_believed_only_whole_in_its_own_folder_and_about_itself() {
-        let rewrite = |change: &dyn Fn(&mut NodeFile)| {
-            let (_keep, _, folder) = published();
-            let mut file = read_node(&folder).unwrap();
-            change(&mut file);
-            fs::write(folder.join("node.json"), serde_json::to_string(&file).unwrap()).unwrap();
-            check(&folder)[0].what
-        };
-        assert_eq!(rewrite(&|f| f.name = "drew".into()), "has other content");
-        let resealed = |change: fn(&mut NodeFile)| {
-            rewrite(&move |f| {
-                change(f);
-                f.digest = f.own_digest();
-            })
-        };
-        assert_eq!(resealed(|f| f.key = "00".into()), "has a key that is not that of its settings");
-        assert_eq!(resealed(|f| f.kind = Kind::Train), "belongs to another folder");
-        for path in ["../../../etc/passwd", "/etc/passwd", "a/b", ".", ""] {
-            let (_keep, _, folder) = published();
-            let mut file = read_node(&folder).unwrap();
-            file.artefacts[0].path = path.into();
-            file.digest = file.own_digest();
-            fs::write(folder.join("node.json"), serde_json::to_string(&file).unwrap()).unwrap();
-            assert_eq!(check(&folder)[0].what, "names a file outside its folder", "{path}");
-        }
     }
 
     #[test]

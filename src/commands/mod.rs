@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each a short path through the modules above.
 
+mod again;
 mod check;
 mod clean;
 mod compare;

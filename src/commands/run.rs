@@ -131,7 +131,7 @@ impl RunCommand {
 }
 
 /// Ctrl-C and SIGTERM become messages; a third one ends the program as usual.
-fn listen_for_signals(sender: Sender<Message>) -> Result<(), Problem> {
+pub(super) fn listen_for_signals(sender: Sender<Message>) -> Result<(), Problem> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
         .map_err(|e| Problem::system(format!("cannot listen for Ctrl-C: {e}")))?;

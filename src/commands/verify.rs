@@ -12,10 +12,16 @@ use std::path::PathBuf;
 pub(super) struct Verify {
     /// A spec, to verify its results folder.
     spec: Option<PathBuf>,
+    /// Make this finished node once more, aside, and compare the bytes; nothing is changed.
+    #[arg(long, value_name = "NODE", requires = "spec")]
+    again: Vec<String>,
 }
 
 impl Verify {
     pub(super) fn run(&self, place: &Place) -> Done {
+        if let Some(spec) = self.spec.as_deref().filter(|_| !self.again.is_empty()) {
+            return super::again::verify(spec, &self.again, place);
+        }
         let root = self.spec.as_ref().map_or_else(|| place.alone(), |spec| place.of(spec));
         if !root.join("nodes").exists() {
             let problem = Problem::new(format!("{} is no results folder", root.display()));

@@ -199,23 +199,24 @@ impl Source<'_> {
         })))
     }
 
-    /// Rows of samples from the first point of each group that has any; fields as log10 of the mean density.
+    /// Rows of samples from the first point of each group that has any; what a network sees as a logarithm
+    /// is drawn as one, relative to the mean.
     fn grid(&self, points: &Points<'_>, asked: &GridSpec) -> Result<Option<Figure>> {
         let mut rows = vec![];
+        let mut look = Look::default();
         for (label, members) in collect::group(points, &axis(asked.rows.as_ref())) {
             let nodes = collect::nodes_at(self.graph, &members, &asked.of);
             let path =
                 nodes.iter().map(|node| self.results.node(&node.folder()).join("samples.npy"));
             let Some(path) = path.into_iter().find(|path| path.exists()) else { continue };
-            rows.push(GridRow {
-                label: plain(&label),
-                fields: fields(&path, asked.count as usize)?,
-            });
+            look = Look::of(&path)?;
+            let fields = fields(&path, asked.count as usize, &look)?;
+            rows.push(GridRow { label: plain(&label), fields });
         }
         Ok((!rows.is_empty()).then_some(Figure::Grid(Grid {
             rows,
             columns: vec![],
-            bar_label: r"$\log_{10}(\Sigma/\langle\Sigma\rangle)$".to_owned(),
+            bar_label: look.label(),
             limits: None,
             colours: ColourMap::Magma,
             width: width(asked.width.as_ref())?,
@@ -231,17 +232,42 @@ fn point(x: f64, seeds: Vec<f64>) -> CurvePoint {
     CurvePoint { x, seeds, mean, low: mean - deviation, high: mean + deviation }
 }
 
-/// The first samples of a file, each as log10 of its density over the mean of all that are shown.
-fn fields(path: &std::path::Path, count: usize) -> Result<Vec<Field>> {
+/// How samples are looked at, by the manifest beside them.
+#[derive(Default)]
+struct Look {
+    log10: bool,
+    units: String,
+}
+
+impl Look {
+    fn of(samples: &std::path::Path) -> Result<Self> {
+        let manifest: Option<serde_json::Value> =
+            crate::files::read_json(&samples.with_file_name("dataset.json"))?;
+        let manifest = manifest.unwrap_or_default();
+        Ok(Self {
+            log10: manifest["transform"]["log10"].as_bool().unwrap_or(false),
+            units: manifest["units"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn label(&self) -> String {
+        match (self.log10, self.units.as_str()) {
+            (true, _) => r"$\log_{10}(\Sigma/\langle\Sigma\rangle)$".to_owned(),
+            (false, "" | "bytes") => "value".to_owned(),
+            (false, units) => units.replace('$', ""),
+        }
+    }
+}
+
+/// The first samples of a file, the first channel of each.
+fn fields(path: &std::path::Path, count: usize, look: &Look) -> Result<Vec<Field>> {
     let header = npy::Header::read(path)?;
     let [n, _, high, wide] = header.shape[..] else { return Ok(vec![]) };
     let each = header.numbers() / n.max(1);
     let values = npy::read_numbers(path, &header, 0, count.min(n) * each)?;
     let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let field = |map: &[f64]| Field {
-        wide,
-        high,
-        values: map[..wide * high].iter().map(|x| (x / mean).log10()).collect(),
-    };
+    let seen = |x: &f64| if look.log10 { (x / mean).log10() } else { *x };
+    let field =
+        |map: &[f64]| Field { wide, high, values: map[..wide * high].iter().map(seen).collect() };
     Ok(values.chunks_exact(each.max(1)).map(field).collect())
 }

@@ -1,6 +1,7 @@
 //! Events → rows → numbers: the only SQL. The database is an index of the folders in `nodes/` and a
 //! history of attempts; docs/results.md describes its tables and views.
 
+mod ask;
 mod claims;
 mod export;
 mod whole;
@@ -10,8 +11,8 @@ pub use export::{Rows, Sheet};
 pub use whole::says_damaged;
 
 use crate::graph::Graph;
-use crate::job::{Better, Metric, Metrics, Series, SeriesFile};
-use crate::key::{Key, canonical};
+use crate::job::{Better, Metrics, SeriesFile};
+use crate::key::canonical;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use crate::spec::Spec;
@@ -279,152 +280,6 @@ impl Record {
         read().map_err(sql)
     }
 
-    /// The attempts at a node, the first one first.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn attempts(&self, key: &Key) -> Result<Vec<Attempt>> {
-        let statement = "SELECT node, attempt, host, device, started, seconds, steps, outcome, class, message, kind
-             FROM attempts WHERE node = ?1 ORDER BY id";
-        self.select(statement, [key.hex()], |row| {
-            Ok(Attempt {
-                node: row.get(0)?,
-                attempt: row.get(1)?,
-                host: row.get(2)?,
-                device: row.get(3)?,
-                started: row.get(4)?,
-                seconds: row.get::<_, Option<f64>>(5)?.unwrap_or(0.0),
-                steps: row.get::<_, Option<i64>>(6)?.unwrap_or(0) as u64,
-                outcome: row.get(7)?,
-                class: row.get(8)?,
-                message: row.get(9)?,
-                kind: Kind::from_word(&row.get::<_, String>(10)?).unwrap_or(Kind::Evaluate),
-            })
-        })
-    }
-
-    /// The keys of all recorded nodes, in hex, with their folders.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn recorded(&self) -> Result<BTreeMap<String, String>> {
-        let rows =
-            self.select("SELECT key, folder FROM nodes", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// Whether a node has its rows.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn is_recorded(&self, key: &Key) -> Result<bool> {
-        let rows = self.select("SELECT 1 FROM nodes WHERE key = ?1", [key.hex()], |_| Ok(()))?;
-        Ok(!rows.is_empty())
-    }
-
-    /// The names and identities of the finished nodes of a kind.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn identities(&self, kind: Kind) -> Result<Vec<(String, serde_json::Value)>> {
-        let statement = "SELECT name, identity FROM nodes WHERE kind = ?1 ORDER BY key";
-        let rows = self
-            .select(statement, [kind.word()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, serde_json::from_str(&text).ok()?)))
-            .collect())
-    }
-
-    /// Seconds and steps of all successful work by kind.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn rates(&self) -> Result<BTreeMap<Kind, (f64, u64)>> {
-        let statement = "SELECT kind, sum(seconds), sum(steps) FROM attempts
-             WHERE outcome IN ('done', 'stopped') GROUP BY kind";
-        let rows = self.select(statement, [], |row| {
-            let steps = row.get::<_, Option<i64>>(2)?.unwrap_or(0) as u64;
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(0.0), steps))
-        })?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(kind, s, n)| Some((Kind::from_word(&kind)?, (s, n))))
-            .collect())
-    }
-
-    /// The metrics of a node.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn metrics(&self, key: &Key) -> Result<Metrics> {
-        let statement = "SELECT name, value, unit, better FROM metrics WHERE node = ?1";
-        let rows = self.select(statement, [key.hex()], |row| {
-            let better = match row.get::<_, String>(3)?.as_str() {
-                "lower" => Better::Lower,
-                "higher" => Better::Higher,
-                _ => Better::Neither,
-            };
-            let value = row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN);
-            Ok((row.get::<_, String>(0)?, Metric { value, unit: row.get(2)?, better }))
-        })?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// One series of a node, if it has it.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn series(&self, key: &Key, name: &str) -> Result<Option<Series>> {
-        let statement = "SELECT column_name, x, y, x_unit, y_unit FROM series
-             WHERE node = ?1 AND name = ?2 ORDER BY column_name, i";
-        let rows = self.select(statement, params![key.hex(), name], |row| {
-            let number = |i: usize| row.get::<_, Option<f64>>(i).map(|v| v.unwrap_or(f64::NAN));
-            let units: (String, String) = (row.get(3)?, row.get(4)?);
-            Ok((row.get::<_, String>(0)?, number(1)?, number(2)?, units))
-        })?;
-        let Some((first, _, _, (x_unit, y_unit))) = rows.first().cloned() else { return Ok(None) };
-        let x = rows.iter().filter(|(column, ..)| *column == first).map(|(_, x, ..)| *x).collect();
-        let mut columns = BTreeMap::from([("x".to_owned(), x)]);
-        for (column, _, y, _) in rows {
-            columns.entry(column).or_insert_with(Vec::new).push(y);
-        }
-        Ok(Some(Series { x_unit, y_unit, columns }))
-    }
-
-    /// Seconds that each node took over all its attempts, by key in hex.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn seconds_by_node(&self) -> Result<BTreeMap<String, f64>> {
-        let rows = self.select("SELECT node, seconds FROM costs", [], |row| {
-            Ok((row.get(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(0.0)))
-        })?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// The finished nodes of an experiment as it last ran: key in hex and folder.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn nodes_of(&self, experiment: &str) -> Result<BTreeMap<String, String>> {
-        let statement =
-            "SELECT DISTINCT n.key, n.folder FROM points p JOIN nodes n ON n.key = p.node
-             WHERE p.experiment = ?1";
-        let rows = self.select(statement, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// The experiments, with their files.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn experiments(&self) -> Result<Vec<(String, String)>> {
-        self.select("SELECT name, file FROM experiments ORDER BY name", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-    }
-
     /// Notes how long a plan was expected to take, and how long it took.
     ///
     /// # Errors
@@ -443,30 +298,6 @@ impl Record {
             .map(|_| ())
             .map_err(sql)
     }
-
-    /// Runs one SELECT; names of the columns, then the rows as text.
-    ///
-    /// # Errors
-    /// If the statement is wrong, or would write.
-    pub fn query(&self, statement: &str) -> Result<(Vec<String>, Vec<Vec<String>>)> {
-        let wrong = |e: rusqlite::Error| {
-            let help = "the tables and views are in docs/results.md; try `select * from results`";
-            Problem::new(format!("the query is wrong: {e}")).help(help)
-        };
-        let mut prepared = self.connection.prepare(statement).map_err(wrong)?;
-        if !prepared.readonly() {
-            return Err(Problem::new("`ablate query` only reads").help("use a SELECT"));
-        }
-        let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
-        let mut rows = prepared.query([]).map_err(wrong)?;
-        let mut out = vec![];
-        while let Some(row) = rows.next().map_err(wrong)? {
-            out.push(
-                (0..names.len()).map(|i| row.get_ref(i).map(shown).unwrap_or_default()).collect(),
-            );
-        }
-        Ok((names, out))
-    }
 }
 
 /// Device and inode of a file.
@@ -483,17 +314,6 @@ fn newer(path: &Path, version: i64) -> Problem {
 fn unreadable(path: &Path, error: &rusqlite::Error) -> Problem {
     Problem::system(format!("cannot open the database {}: {error}", path.display()))
         .help("if it is damaged, delete it: `ablate run` rebuilds it from nodes/")
-}
-
-fn shown(value: rusqlite::types::ValueRef<'_>) -> String {
-    use rusqlite::types::ValueRef;
-    match value {
-        ValueRef::Null => String::new(),
-        ValueRef::Integer(i) => i.to_string(),
-        ValueRef::Real(f) => f.to_string(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::Blob(blob) => format!("<{} bytes>", blob.len()),
-    }
 }
 
 fn insert_node(on: &Connection, node: &Finished<'_>) -> rusqlite::Result<()> {

@@ -80,3 +80,27 @@ fn clean_is_dry_by_default_and_keeps_numbers_for_ever() {
     );
     bench.ablate(&["verify"]).expect(0);
 }
+
+#[test]
+fn a_node_made_again_aside_is_compared_to_the_bit() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let name = "draw[schedule=linear,nfe=10,seed=0]";
+    let same = bench.ablate(&["verify", "spec.yaml", "--again", name, "--again", "maps"]).expect(0);
+    assert!(
+        same.out.contains("the same to the bit") && same.out.contains("maps: 2 files"),
+        "{}",
+        same.out
+    );
+    let left: Vec<_> =
+        fs::read_dir(bench.path("results")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|n| n.to_string_lossy().starts_with("again")), "{left:?}");
+    // A worker that does something else under the same key.
+    let other =
+        bench.ablate_with(&["verify", "spec.yaml", "--again", name], "fill draw 3").expect(1);
+    assert!(other.out.contains("made again, it differs"), "{}", other.out);
+    assert!(other.out.contains("ballast was not there before"), "{}", other.out);
+    let failed =
+        bench.ablate_with(&["verify", "spec.yaml", "--again", "maps"], "fail maps").expect(1);
+    assert!(failed.err.contains("failing as told"), "{}", failed.err);
+}

@@ -201,30 +201,40 @@ fn the_write_ahead_log_cut_at_any_byte_loses_rows_that_the_folders_give_back() {
     }
 }
 
-#[test]
-fn a_full_disk_fails_the_node_with_that_reason_and_publishes_nothing_half() {
+/// Runs the spec with orders on a results folder of three megabytes; what that said, what `verify` said,
+/// and what a run said after there was room again. `None` where no file system can be mounted.
+fn on_a_small_disk(orders: &str) -> Option<[Said; 3]> {
     let bench = Bench::new(SPEC);
     fs::create_dir(bench.path("results")).unwrap();
-    let mount = |arguments: &[&str]| {
-        std::process::Command::new(arguments[0])
-            .args(&arguments[1..])
-            .current_dir(bench.path("."))
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", "results"]) {
+    let root = |line: &str| bench.shell(line).code == Some(0);
+    if !root("mount -t tmpfs -o size=3m tmpfs results") {
         assert!(std::env::var_os("ABLATE_REQUIRE_ALL").is_none(), "a small file system is needed");
-        return;
+        return None;
     }
-    let said = bench.ablate_with(&["run", "spec.yaml"], "fill net 4000");
-    let nodes = bench.ablate(&["verify"]);
-    // Room again: the ballast of the failed attempts goes with their work folders.
-    let grown = mount(&["mount", "-o", "remount,size=64m", "results"]);
+    let full = bench.ablate_with(&["run", "spec.yaml"], orders);
+    let _ = fs::remove_file(bench.path("results/ballast"));
+    let grown = root("mount -o remount,size=64m results");
+    let verify = bench.ablate(&["verify"]);
     let again = bench.ablate(&["run", "spec.yaml"]);
-    let unmounted = mount(&["umount", "results"]);
-    assert!(grown && unmounted);
-    assert_eq!(said.code, Some(1), "{}", said.err);
-    assert!(said.err.contains("[disk_full]"), "{}", said.err);
-    assert_eq!(nodes.code, Some(0), "{}", nodes.out);
-    assert_eq!(again.code, Some(0), "{}", again.err);
+    assert!(root("umount results") && grown);
+    Some([full, verify, again])
+}
+
+#[test]
+fn a_disk_that_is_full_while_a_node_runs_fails_it_with_that_reason() {
+    let Some([full, verify, again]) = on_a_small_disk("fill net 4000") else { return };
+    let full = full.expect(1);
+    assert!(full.err.contains("FAIL   net[schedule=linear,seed=0] [disk_full]"), "{}", full.err);
+    verify.expect(0);
+    again.expect(0);
+}
+
+#[test]
+fn a_disk_that_is_full_while_a_node_is_published_leaves_nothing_half() {
+    let Some([full, verify, again]) = on_a_small_disk("stuff net") else { return };
+    let full = full.expect(1);
+    let reasons = ["[disk_full]", "disk is full", "No space left on device"];
+    assert!(reasons.iter().any(|reason| full.err.contains(reason)), "{}", full.err);
+    verify.expect(0);
+    assert!(again.expect(0).started() > 15);
 }

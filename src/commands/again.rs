@@ -1,0 +1,140 @@
+//! `ablate verify SPEC --again NODE`: makes a finished node once more, aside, and compares the bytes.
+
+use super::run::listen_for_signals;
+use super::{Done, Opened, Place, print, slots};
+use crate::coordinator::Coordinator;
+use crate::graph::Graph;
+use crate::plan;
+use crate::pool::{Pool, find_worker};
+use crate::problem::{Problem, Problems, Result};
+use crate::record::Record;
+use crate::run::{Means, Outcome, Run};
+use crate::screen::monitor;
+use crate::store::{self, NodeFile, Results};
+use crate::survey;
+use crate::words::plural;
+use petgraph::graph::NodeIndex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc::channel;
+
+/// Makes the nodes that names stand for again and compares them.
+pub(super) fn verify(spec: &Path, names: &[String], place: &Place) -> Done {
+    let opened = Opened::read(spec, place)?;
+    let mut nodes = BTreeSet::new();
+    for name in names {
+        nodes.extend(opened.find(name)?);
+    }
+    for index in &nodes {
+        let node = &opened.graph.nodes[*index];
+        let damage = store::check(&opened.results.node(&node.folder()));
+        if let Some(first) = damage.first() {
+            let what = format!(
+                "{} is not there to compare with: {} {}",
+                node.name, first.path, first.what
+            );
+            return Err(Problem::new(what).help("`ablate run` it first").into());
+        }
+    }
+    let aside = Aside::new(&opened, &nodes)?;
+    let outcome = aside.run(&opened.graph, &nodes)?;
+    if outcome.stopped || outcome.counts.failed > 0 {
+        return Ok(outcome.exit_code());
+    }
+    let mut differing = 0;
+    for index in &nodes {
+        let (node, folder) = (&opened.graph.nodes[*index], opened.graph.nodes[*index].folder());
+        let first = store::read_node(&opened.results.node(&folder))?;
+        let second = store::read_node(&aside.results.node(&folder))?;
+        let lines = differences(&first, &second);
+        match lines.is_empty() {
+            true => print(&format!(
+                "{}: {} the same to the bit",
+                node.name,
+                plural(first.artefacts.len(), "file")
+            )),
+            false => print(&format!("{}: made again, it differs", node.name)),
+        }
+        differing += usize::from(!lines.is_empty());
+        lines.iter().for_each(|line| print(&format!("  {line}")));
+    }
+    Ok(u8::from(differing > 0))
+}
+
+/// A results folder aside, with links to what the nodes read; removed when dropped.
+struct Aside {
+    results: Results,
+}
+
+impl Aside {
+    fn new(opened: &Opened, nodes: &BTreeSet<NodeIndex>) -> Result<Self> {
+        let root = opened.results.root.join(format!("again-{}", std::process::id()));
+        let aside = Self { results: Results::open(&root)? };
+        let inputs = nodes.iter().flat_map(|index| opened.graph.inputs(*index));
+        for input in inputs.filter(|input| !nodes.contains(input)) {
+            let folder = opened.graph.nodes[input].folder();
+            let link = aside.results.node(&folder);
+            if !link.exists() {
+                std::os::unix::fs::symlink(opened.results.node(&folder), &link)
+                    .map_err(|e| Problem::os("link", &link, &e))?;
+            }
+        }
+        Ok(aside)
+    }
+
+    fn run(&self, graph: &Graph, nodes: &BTreeSet<NodeIndex>) -> Result<Outcome, Problems> {
+        let results = &self.results;
+        let coordinator = Coordinator::enter(results)?;
+        let mut record = Record::open(&results.database())?;
+        let known = survey::known(graph, results, None)?;
+        let plan = plan::make(graph, &known);
+        let (sender, messages) = channel();
+        listen_for_signals(sender.clone())?;
+        let pool = Pool::new(find_worker(), results, &coordinator.id, slots(), sender);
+        let limit = pool.len();
+        let mut monitor = monitor();
+        let means = Means {
+            graph,
+            results,
+            record: &mut record,
+            coordinator: &coordinator,
+            pool,
+            limit,
+            monitor: monitor.as_mut(),
+        };
+        Ok(Run::new(means, &plan, nodes).finish(&messages)?)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // What stays takes room and nothing else.
+        let _ = fs::remove_dir_all(&self.results.root);
+    }
+}
+
+/// The files in which two nodes of one key differ, and what else may explain it.
+fn differences(first: &NodeFile, second: &NodeFile) -> Vec<String> {
+    let digests = |file: &NodeFile| -> BTreeMap<String, String> {
+        file.artefacts.iter().map(|a| (a.path.clone(), a.blake3.clone())).collect()
+    };
+    let (old, new) = (digests(first), digests(second));
+    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let mut lines: Vec<String> = paths
+        .into_iter()
+        .filter(|path| old.get(*path) != new.get(*path))
+        .map(|path| match (old.get(path), new.get(path)) {
+            (Some(_), None) => format!("{path} was not made again"),
+            (None, _) => format!("{path} was not there before"),
+            _ => format!("{path} has other bytes"),
+        })
+        .collect();
+    if !lines.is_empty() && first.arithmetic != second.arithmetic {
+        let word = |file: &NodeFile| {
+            file.arithmetic.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ")
+        };
+        lines.push(format!("arithmetic: {}; now {}", word(first), word(second)));
+    }
+    lines
+}
