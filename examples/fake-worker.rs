@@ -3,6 +3,7 @@
 //!
 //! `ABLATE_FAKE` holds orders separated by `;`, each `act word` or `act word value`, where `word` is
 //! part of a node's name: `fail net`, `nan net`, `die net 2` (on the first two attempts), `garble net`,
+//! `riddle net` (an event that is not known),
 //! `fill net 4000` (writes so many kilobytes, and says so if it cannot), `stuff net` (fills the disk to the
 //! last byte and goes on), `slow net 300` (milliseconds a step). `ABLATE_FAKE_STEPS` is the number of steps of every node.
 
@@ -81,6 +82,11 @@ fn work(job: &Job, stop: &AtomicBool) {
     if order(job, "die").is_some_and(|times| u64::from(job.attempt) <= times) {
         std::io::stderr().write_all(b"fake: dying as told\n").expect("the log takes it");
         std::process::abort();
+    }
+    if order(job, "riddle").is_some() {
+        return std::io::stdout()
+            .write_all(b"{\"event\":\"reincarnated\",\"step\":3}\n")
+            .expect("the coordinator listens");
     }
     if order(job, "fail").is_some() {
         return emit(&Event::Failed {

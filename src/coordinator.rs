@@ -89,7 +89,11 @@ fn all(results: &Results) -> Vec<String> {
 /// Whether a coordinator still runs.
 pub fn is_alive(results: &Results, id: &str) -> bool {
     // Opened for reading: a folder that may not be written to can still be looked at.
-    File::open(lock_file(results, id)).is_ok_and(|file| file.try_lock_shared().is_err())
+    match File::open(lock_file(results, id)) {
+        Ok(file) => file.try_lock_shared().is_err(),
+        // Whoever cannot be looked at may live.
+        Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 /// The coordinators that run now.

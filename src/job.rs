@@ -148,6 +148,11 @@ pub enum Event {
         /// Steps (or samples) saved.
         step: u64,
     },
+    /// The coordinator writes this among a node's events when it tries no more.
+    GivenUp {
+        /// Why, in one sentence.
+        message: String,
+    },
     /// It cannot go on.
     Failed {
         /// The class of the failure, which decides whether to try again.

@@ -7,7 +7,7 @@ use crate::coordinator::{self, Coordinator};
 use crate::job::Arithmetic;
 use crate::key::Key;
 use crate::problem::{Problem, Result};
-use crate::record::{Claim, Finished, Holder, Record};
+use crate::record::{Finished, Record};
 use crate::store::{self, Artefact, NodeFile, Results};
 use crate::survey;
 use rayon::prelude::*;
@@ -36,6 +36,8 @@ pub struct Merged {
     pub differing: usize,
     /// Left out since they are damaged.
     pub damaged: usize,
+    /// Left out since `ablate clean` has removed their files there.
+    pub cleaned: usize,
     /// Left out since a run works on them here.
     pub busy: usize,
 }
@@ -92,6 +94,12 @@ impl Merge<'_> {
                 Ok(file) if self.results.node(&folder).exists() => {
                     self.compare(&folder, &file, &mut merged, tell);
                 }
+                Ok(file) if is_cleaned(&self.from.join("nodes").join(&folder), &file) => {
+                    merged.cleaned += 1;
+                    tell(&format!(
+                        "{folder} is left out: `ablate clean` has removed its files there"
+                    ));
+                }
                 Ok(file) => new.push(Sound { folder, file }),
             }
         }
@@ -119,6 +127,7 @@ impl Merge<'_> {
         let entries = fs::read_dir(&nodes).map_err(|e| Problem::os("list", &nodes, &e))?;
         let mut names: Vec<String> = entries
             .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+            .filter(|name| !name.ends_with(store::CLEANED))
             .collect();
         names.sort();
         Ok(names)
@@ -168,7 +177,7 @@ impl Merge<'_> {
     ) -> Result<()> {
         let mut ready: Vec<&Sound> = vec![];
         for sound in batch {
-            if !self.claim(&sound.folder)? {
+            if !survey::claim(self.results, self.record, self.coordinator, &sound.folder)? {
                 merged.busy += 1;
                 tell(&format!("{} is left out: a run works on it here", sound.file.name));
             } else if self.results.node(&sound.folder).exists() {
@@ -191,13 +200,6 @@ impl Merge<'_> {
         merged.added += rows.len();
         let claimed: Vec<String> = batch.iter().map(|sound| sound.folder.clone()).collect();
         self.record.release(&self.coordinator.id, &claimed)
-    }
-
-    fn claim(&mut self, folder: &str) -> Result<bool> {
-        let holder = Holder { coordinator: self.coordinator.id.clone(), slot: String::new() };
-        let claim = Claim { names: vec![folder.to_owned()], holder };
-        let results = self.results;
-        self.record.claim(&claim, &|holder| survey::is_gone(results, holder))
     }
 
     /// Copies a node aside, `node.json` last, and puts it where a run leaves a complete node. An
@@ -282,6 +284,11 @@ fn examine(path: &Path, folder: &str) -> Result<NodeFile, String> {
     }
     survey::numbers(path).map_err(|problem| problem.sentence)?;
     Ok(file)
+}
+
+/// Whether a node that is sound lacks files all the same.
+fn is_cleaned(path: &Path, file: &NodeFile) -> bool {
+    file.artefacts.iter().any(|artefact| path.join(&artefact.path).symlink_metadata().is_err())
 }
 
 /// Checks that a file, if there is one, is small enough to be read whole.

@@ -213,7 +213,7 @@ impl Plan {
             .iter()
             .map(|index| self.path_seconds(graph, *index, &mut BTreeMap::new()))
             .fold(0.0, f64::max);
-        Some(Duration::from_secs_f64((total / slots.max(1) as f64).max(longest)))
+        Some(words::span((total / slots.max(1) as f64).max(longest)))
     }
 
     /// Expected seconds from the start of a node to the end of the longest path behind it.

@@ -6,7 +6,7 @@ mod publish;
 
 use crate::coordinator::Coordinator;
 use crate::graph::{Graph, Node};
-use crate::job::{Arithmetic, Event, FailureClass, Input, Job};
+use crate::job::{Arithmetic, Event, FailureClass, Input, Job, Metrics, SeriesFile};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool};
 use crate::problem::{Problem, Result};
@@ -34,7 +34,7 @@ pub struct Outcome {
 impl Outcome {
     /// 0 done, 1 something failed, 75 stopped and resumable.
     pub fn exit_code(&self) -> u8 {
-        match (self.stopped, self.counts.failed) {
+        match (self.stopped, self.counts.failed + self.counts.waiting) {
             (true, _) => crate::job::EXIT_STOPPED as u8,
             (false, 0) => 0,
             (false, _) => 1,
@@ -92,7 +92,17 @@ pub struct Run<'r> {
     futile: BTreeMap<NodeIndex, u32>,
     /// Sealed, and waiting for the next group commit.
     sealed: Vec<Sealed>,
+    /// Nodes whose folders are damaged, as the plan found them.
+    suspects: BTreeSet<NodeIndex>,
     interrupts: u32,
+    /// What keeps the run from going on; the workers save before it ends.
+    broken: Option<Problem>,
+}
+
+/// Whether there is more to do.
+enum Turn {
+    Again,
+    Last,
 }
 
 /// A node on a slot.
@@ -108,11 +118,22 @@ struct Running {
     events: Option<File>,
 }
 
+impl Running {
+    /// Keeps an event in the node's folder.
+    fn log(&mut self, event: &Event) {
+        let line = serde_json::to_string(event).expect("an event is plain data") + "\n";
+        // The event log is for people: a full disk shows elsewhere.
+        let _ = self.events.as_mut().map(|events| events.write_all(line.as_bytes()));
+    }
+}
+
 /// A node whose folder is complete but not yet published.
 struct Sealed {
     node: NodeIndex,
     slot: usize,
     file: NodeFile,
+    metrics: Metrics,
+    series: SeriesFile,
     seconds: f64,
 }
 
@@ -139,50 +160,71 @@ impl<'r> Run<'r> {
             said: BTreeSet::new(),
             futile: BTreeMap::new(),
             sealed: vec![],
+            suspects: plan
+                .reasons
+                .iter()
+                .filter(|(_, reason)| matches!(reason, plan::Reason::Damaged(_)))
+                .map(|(index, _)| *index)
+                .collect(),
             interrupts: 0,
+            broken: None,
         }
     }
 
     /// Runs until everything is finished, failed, or stopped.
     ///
     /// # Errors
-    /// If the results folder or the database cannot be written; what was published stays.
+    /// If the results folder or the database cannot be written: the workers save first, and what was
+    /// published stays.
     pub fn finish(mut self, messages: &Receiver<Message>) -> Result<Outcome> {
         loop {
-            if self.interrupts == 0 {
-                self.start_ready()?;
-            }
-            if self.running() == 0
-                && self.sealed.is_empty()
-                && (self.interrupts > 0 || self.schedule.is_over())
-            {
-                break;
-            }
-            match messages.recv_timeout(self.patience()) {
-                Ok(message) => self.handle(message)?,
-                // The channel is drained: commit what came together.
-                Err(RecvTimeoutError::Timeout) => self.commit()?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Problem::system("the workers cannot be heard any more"));
+            match self.turn(messages) {
+                Ok(Turn::Again) => {}
+                Ok(Turn::Last) => break,
+                Err(problem) if self.broken.is_none() => {
+                    self.broken = Some(problem);
+                    self.interrupt();
                 }
-            }
-            if self.interrupts > 1 {
-                break;
-            }
-            if self.looked.elapsed() >= others::LOOK {
-                self.looked = Instant::now();
-                self.record.still_there()?;
-                self.look_elsewhere()?;
-                self.give_up_idle();
+                Err(_) => break,
             }
         }
-        self.commit()?;
         if self.interrupts < 2 {
             self.pool.close();
-            self.record.release_all(&self.coordinator.id)?;
         }
         self.monitor.end();
+        if let Some(problem) = self.broken {
+            return Err(problem);
+        }
+        if self.interrupts < 2 {
+            self.record.release_all(&self.coordinator.id)?;
+        }
         Ok(Outcome { counts: self.counts(), stopped: self.interrupts > 0 })
+    }
+
+    /// Starts what can start, waits for one message, and does what it asks for.
+    fn turn(&mut self, messages: &Receiver<Message>) -> Result<Turn> {
+        if self.interrupts == 0 {
+            self.start_ready()?;
+        }
+        let over = self.interrupts > 0 || self.schedule.is_over();
+        if self.interrupts > 1 || (self.running() == 0 && self.sealed.is_empty() && over) {
+            return Ok(Turn::Last);
+        }
+        match messages.recv_timeout(self.patience()) {
+            Ok(message) => self.handle(message)?,
+            // The channel is drained: commit what came together.
+            Err(RecvTimeoutError::Timeout) => self.commit()?,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Problem::system("the workers cannot be heard any more"));
+            }
+        }
+        if self.looked.elapsed() >= others::LOOK {
+            self.looked = Instant::now();
+            self.record.still_there()?;
+            self.look_elsewhere()?;
+            self.give_up_idle();
+        }
+        Ok(Turn::Again)
     }
 
     fn start_ready(&mut self) -> Result<()> {
@@ -349,11 +391,9 @@ impl<'r> Run<'r> {
     fn event(&mut self, slot: usize, event: Event) -> Result<()> {
         let name = self.name(slot);
         let Some(running) = &mut self.slots[slot] else { return Ok(()) };
-        let line = serde_json::to_string(&event).expect("an event is plain data") + "\n";
-        // The event log is for people: a full disk shows elsewhere.
-        let _ = running.events.as_mut().map(|events| events.write_all(line.as_bytes()));
+        running.log(&event);
         match event {
-            Event::Hello { .. } => {}
+            Event::Hello { .. } | Event::GivenUp { .. } => {}
             Event::Started { step, total, arithmetic } => {
                 (running.first, running.step, running.saved) = (step, step, step);
                 running.arithmetic = Some(arithmetic);
@@ -365,7 +405,7 @@ impl<'r> Run<'r> {
                 let done = step.saturating_sub(running.first) as f64;
                 let rate = done / running.started.elapsed().as_secs_f64().max(1e-3);
                 let left = (rate > 0.0)
-                    .then(|| Duration::from_secs_f64((total.saturating_sub(step)) as f64 / rate));
+                    .then(|| crate::words::span(total.saturating_sub(step) as f64 / rate));
                 self.monitor.show(&Change::Progress { slot, name, step, total, loss, rate, left });
             }
             Event::Checkpoint { step } => running.saved = step,
@@ -401,7 +441,7 @@ impl<'r> Run<'r> {
     }
 
     fn failed(&mut self, slot: usize, class: FailureClass, message: String) -> Result<()> {
-        let Some(running) = self.slots[slot].take() else { return Ok(()) };
+        let Some(mut running) = self.slots[slot].take() else { return Ok(()) };
         self.keep_log(slot, &running);
         let name = self.graph.nodes[running.node].name.clone();
         let progressed = running.saved > running.first;
@@ -409,6 +449,9 @@ impl<'r> Run<'r> {
         *futile = if progressed { 0 } else { *futile + 1 };
         let tries = if class == FailureClass::DeviceMemory { FUTILE - 1 } else { FUTILE };
         let again = self.interrupts == 0 && class.may_pass() && *futile < tries;
+        if !again {
+            running.log(&Event::GivenUp { message: message.clone() });
+        }
         self.pool.replace(slot);
         self.monitor.show(&Change::Failed { slot, name, class, message: message.clone(), again });
         self.attempt(slot, &running, "failed", Some((class, message)));
@@ -487,9 +530,8 @@ fn device_word(device: &crate::pool::Device) -> String {
 
 /// The time, as attempts write it.
 fn now() -> String {
-    jiff::Timestamp::now()
-        .round(jiff::Unit::Millisecond)
-        .map_or_else(|_| String::new(), |t| t.to_string())
+    // Always three decimals, so that times are ordered as their texts are.
+    format!("{:.3}", jiff::Timestamp::now())
 }
 
 fn host() -> String {

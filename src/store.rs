@@ -81,7 +81,12 @@ pub struct Artefact {
 }
 
 /// Files in a node's folder that differ between runs of equal work, and so have no digest.
-const UNDIGESTED: [&str; 5] = ["node.json", "costs.json", "log.txt", "events.jsonl", "job.json"];
+const UNDIGESTED: [&str; 6] =
+    ["node.json", "costs.json", "log.txt", "events.jsonl", "job.json", PROGRESS];
+
+/// How much of a node is on disk, while it is being made. It goes after the node is sealed, so that a
+/// kill before that costs nothing.
+pub const PROGRESS: &str = "progress.json";
 
 impl Results {
     /// Opens a results folder, made if it is not there.
@@ -163,12 +168,14 @@ impl Results {
     /// If the folder cannot be listed.
     pub fn cleaned(&self) -> Result<BTreeSet<String>> {
         let all = list(&self.root.join("nodes"))?;
-        Ok(all.iter().filter_map(|name| name.strip_suffix(CLEANED)).map(str::to_owned).collect())
+        let folders = all.iter().filter_map(|name| name.strip_suffix(CLEANED));
+        Ok(folders.filter(|folder| self.is_cleaned(folder)).map(str::to_owned).collect())
     }
 
-    /// Whether the artefacts of a finished node were removed.
+    /// Whether artefacts of a finished node were removed, and are not back.
     pub fn is_cleaned(&self, folder: &str) -> bool {
-        cleaned_beside(&self.node(folder)).exists()
+        let path = self.node(folder);
+        check::removed(&path).iter().any(|name| !path.join(name).exists())
     }
 
     /// Removes the artefacts of a finished node; `node.json`, metrics and series stay. What is removed is
@@ -232,12 +239,18 @@ impl Results {
     /// If it cannot be removed.
     pub fn discard(&self, folder: &str) -> Result<()> {
         let path = self.node(folder);
-        fs::remove_dir_all(&path).map_err(|e| Problem::os("remove the damaged", &path, &e))
+        match fs::remove_dir_all(&path) {
+            // Another run may have been faster.
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Problem::os("remove the damaged", &path, &e))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 /// How the name of the file beside a cleaned folder ends.
-const CLEANED: &str = ".cleaned";
+pub const CLEANED: &str = ".cleaned";
 
 /// The file that lists what was removed from a node's folder.
 fn cleaned_beside(folder: &Path) -> PathBuf {
@@ -279,6 +292,7 @@ pub fn seal(work: &Path, mut file: NodeFile) -> Result<NodeFile> {
     file.digest = file.own_digest();
     let text = serde_json::to_string_pretty(&file).expect("a node file is plain data") + "\n";
     write_aside(&work.join("node.json"), text.as_bytes())?;
+    let _ = fs::remove_file(work.join(PROGRESS));
     Ok(file)
 }
 

@@ -209,7 +209,8 @@ fn mend_trajectories(
             let work = results.work(folder);
             for damage in store::check_trajectory(&work).0 {
                 let file = work.join(&damage.path);
-                std::fs::remove_file(&file).map_err(|e| Problem::os("remove", &file, &e))?;
+                // It may be pruned by now.
+                let _ = std::fs::remove_file(&file);
                 said.push(format!("{path}/{} {}; it is removed", damage.path, damage.what));
             }
             record.forget_damage(&path)?;
@@ -232,21 +233,29 @@ pub fn discard(
     record: &mut Record,
     coordinator: &Coordinator,
 ) -> Result<()> {
-    for index in nodes {
+    let folders_of = |index: &NodeIndex| {
         let node = &graph.nodes[*index];
-        let folders = [node.folder()].into_iter().chain(trajectory_folder(node));
-        for folder in folders {
+        [node.folder()].into_iter().chain(trajectory_folder(node))
+    };
+    for index in nodes {
+        for folder in folders_of(index) {
             if !claim(results, record, coordinator, &folder)? {
-                let problem = Problem::system(format!("another run works on {}", node.name));
+                record.release_all(&coordinator.id)?;
+                let name = &graph.nodes[*index].name;
+                let problem = Problem::system(format!("another run works on {name}"));
                 return Err(problem.help("wait for it"));
             }
+        }
+    }
+    for index in nodes {
+        for folder in folders_of(index) {
             for path in [results.node(&folder), results.work(&folder)] {
                 if path.exists() {
                     std::fs::remove_dir_all(&path).map_err(|e| Problem::os("remove", &path, &e))?;
                 }
             }
         }
-        record.forget(&[node.key.hex()])?;
+        record.forget(&[graph.nodes[*index].key.hex()])?;
     }
     record.release_all(&coordinator.id)
 }

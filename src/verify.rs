@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What was looked at, and what is wrong.
 #[derive(Debug, Default)]
@@ -66,6 +67,11 @@ pub fn everything(results: &Results) -> Result<Findings> {
         .filter(|folder| !findings.damage.contains_key(&format!("nodes/{folder}")))
         .collect();
     findings.database = database(results, &whole, &mut findings.damage);
+    if findings.database.is_some() && !coordinator::living(results).is_empty() {
+        // A run renames folders before it writes their rows: look again.
+        std::thread::sleep(Duration::from_secs(2));
+        findings.database = database(results, &whole, &mut findings.damage);
+    }
     Ok(findings)
 }
 
@@ -122,7 +128,11 @@ impl Findings {
     }
 }
 
-/// Opens the database of a results folder for a run; a damaged one is made anew first. `tell` hears of it.
+/// How long a run waits for another one to make a damaged database anew.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Opens the database of a results folder for a run; a damaged one is made anew first, by the run that was
+/// here first. `tell` hears of it.
 ///
 /// # Errors
 /// If it cannot be opened or made.
@@ -131,22 +141,29 @@ pub fn open_record(
     coordinator: &Coordinator,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Record> {
-    let distrusted = fs::read_to_string(results.distrusted()).ok();
-    let opened = match distrusted {
-        Some(why) => Err(Problem::system(format!("the database: {why}"))),
-        None => Record::open(&results.database()).and_then(|record| {
-            // Reads the table that everything else hangs on.
-            record.recorded()?;
-            Ok(record)
-        }),
-    };
-    match opened {
-        Err(problem) if results.distrusted().exists() || says_damaged(&problem) => {
+    let begun = Instant::now();
+    loop {
+        let problem = match try_open(results) {
+            Err(problem) if results.distrusted().exists() || says_damaged(&problem) => problem,
+            other => return other,
+        };
+        let first = coordinator::living(results).first() == Some(&coordinator.id);
+        if first || begun.elapsed() > PATIENCE {
             tell(&format!("{}; it is made anew from nodes/", problem.sentence));
-            rebuild(results, coordinator).map(|(record, _)| record)
+            return rebuild(results, coordinator).map(|(record, _)| record);
         }
-        other => other,
+        std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+fn try_open(results: &Results) -> Result<Record> {
+    if let Ok(why) = fs::read_to_string(results.distrusted()) {
+        return Err(Problem::system(format!("the database: {why}")));
+    }
+    let record = Record::open(&results.database())?;
+    // Reads the table that everything else hangs on.
+    record.recorded()?;
+    Ok(record)
 }
 
 /// Makes the database anew from the folders, with what can still be read of its history. The old file is
@@ -155,7 +172,8 @@ pub fn open_record(
 /// # Errors
 /// If another run is at work, or files cannot be written.
 pub fn rebuild(results: &Results, coordinator: &Coordinator) -> Result<(Record, String)> {
-    if coordinator::living(results).iter().any(|id| *id != coordinator.id) {
+    // One that came later waits until this is done.
+    if coordinator::living(results).iter().any(|id| *id < coordinator.id) {
         let problem = Problem::system(format!("a run is at work in {}", results.root.display()));
         return Err(problem.help("wait for it, or stop it, and try again"));
     }
@@ -170,11 +188,16 @@ pub fn rebuild(results: &Results, coordinator: &Coordinator) -> Result<(Record, 
         (taken, survey::add_rows(results, &mut record, &all)?)
     };
     let fail = |e: std::io::Error| Problem::os("replace", &path, &e);
+    let before = path.with_extension("sqlite.before");
     if path.exists() {
-        fs::rename(&path, path.with_extension("sqlite.before")).map_err(fail)?;
+        remove(&before)?;
+        fs::hard_link(&path, &before).map_err(fail)?;
     }
     // A journal of the old file must never be played into the new one.
-    remove_database(&path)?;
+    for suffix in ["-wal", "-shm"] {
+        remove(&with_suffix(&path, suffix))?;
+    }
+    // The one act that counts: before it the old file is distrusted still, after it the new one is whole.
     fs::rename(&new, &path).map_err(fail)?;
     let _ = fs::remove_file(results.distrusted());
     let done = format!(
@@ -187,15 +210,19 @@ pub fn rebuild(results: &Results, coordinator: &Coordinator) -> Result<(Record, 
 
 /// Removes a database file with its journals.
 fn remove_database(path: &Path) -> Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
-        match fs::remove_file(&file) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Problem::os("remove", PathBuf::from(file), &e));
-            }
-            _ => {}
-        }
+    ["", "-wal", "-shm"].iter().try_for_each(|suffix| remove(&with_suffix(path, suffix)))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut file = path.as_os_str().to_owned();
+    file.push(suffix);
+    file.into()
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Problem::os("remove", path, &e)),
+        _ => Ok(()),
     }
-    Ok(())
 }

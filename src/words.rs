@@ -63,6 +63,14 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
+/// A span of seconds; what is no span at all becomes the nearest one.
+pub fn span(seconds: f64) -> Duration {
+    if seconds.is_nan() || seconds <= 0.0 {
+        return Duration::ZERO;
+    }
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
 /// A duration in at most two units: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 14 min`, `3 d 2 h`.
 pub fn duration(span: Duration) -> String {
     let s = span.as_secs_f64();
@@ -181,6 +189,13 @@ mod tests {
             [(0.42, "0.4 s"), (59.0, "59 s"), (185.0, "3 min 5 s"), (8040.0, "2 h 14 min")]
         {
             assert_eq!(duration(Duration::from_secs_f64(s)), want);
+        }
+    }
+
+    #[test]
+    fn any_number_makes_a_span() {
+        for (seconds, want) in [(f64::NAN, 0), (-1.0, 0), (2.0, 2), (1e300, u64::MAX)] {
+            assert_eq!(span(seconds).as_secs(), want, "{seconds}");
         }
     }
 

@@ -2,8 +2,7 @@
 
 use super::run::listen_for_signals;
 use super::{Done, Opened, Place, print, slots};
-use crate::coordinator::Coordinator;
-use crate::graph::Graph;
+use crate::coordinator::{self, Coordinator};
 use crate::plan;
 use crate::pool::{Pool, find_worker};
 use crate::problem::{Problem, Problems, Result};
@@ -26,8 +25,13 @@ pub(super) fn verify(spec: &Path, names: &[String], place: &Place) -> Done {
     for name in names {
         nodes.extend(opened.find(name)?);
     }
-    for index in &nodes {
-        let node = &opened.graph.nodes[*index];
+    let inputs = nodes.iter().flat_map(|index| opened.graph.inputs(*index));
+    for index in nodes.iter().copied().chain(inputs) {
+        let node = &opened.graph.nodes[index];
+        if opened.results.is_cleaned(&node.folder()) {
+            let problem = Problem::new(format!("the files of {} were cleaned away", node.name));
+            return Err(problem.help("`ablate run --only` it with `--fresh` first").into());
+        }
         let damage = store::check(&opened.results.node(&node.folder()));
         if let Some(first) = damage.first() {
             let what = format!(
@@ -37,8 +41,9 @@ pub(super) fn verify(spec: &Path, names: &[String], place: &Place) -> Done {
             return Err(Problem::new(what).help("`ablate run` it first").into());
         }
     }
-    let aside = Aside::new(&opened, &nodes)?;
-    let outcome = aside.run(&opened.graph, &nodes)?;
+    let coordinator = Coordinator::enter(&opened.results)?;
+    let aside = Aside::new(&opened, &nodes, &coordinator)?;
+    let outcome = aside.run(&opened, &nodes, &coordinator)?;
     if outcome.stopped || outcome.counts.failed > 0 {
         return Ok(outcome.exit_code());
     }
@@ -68,8 +73,13 @@ struct Aside {
 }
 
 impl Aside {
-    fn new(opened: &Opened, nodes: &BTreeSet<NodeIndex>) -> Result<Self> {
-        let root = opened.results.root.join(format!("again-{}", std::process::id()));
+    fn new(
+        opened: &Opened,
+        nodes: &BTreeSet<NodeIndex>,
+        coordinator: &Coordinator,
+    ) -> Result<Self> {
+        clear_away(&opened.results)?;
+        let root = opened.results.root.join(format!("{PREFIX}{}", coordinator.id));
         let aside = Self { results: Results::open(&root)? };
         let inputs = nodes.iter().flat_map(|index| opened.graph.inputs(*index));
         for input in inputs.filter(|input| !nodes.contains(input)) {
@@ -83,22 +93,27 @@ impl Aside {
         Ok(aside)
     }
 
-    fn run(&self, graph: &Graph, nodes: &BTreeSet<NodeIndex>) -> Result<Outcome, Problems> {
-        let results = &self.results;
-        let coordinator = Coordinator::enter(results)?;
+    /// Runs the nodes on the slots that runs of the real folder use, too.
+    fn run(
+        &self,
+        opened: &Opened,
+        nodes: &BTreeSet<NodeIndex>,
+        coordinator: &Coordinator,
+    ) -> Result<Outcome, Problems> {
+        let (results, graph) = (&self.results, &opened.graph);
         let mut record = Record::open(&results.database())?;
         let known = survey::known(graph, results, None)?;
         let plan = plan::make(graph, &known);
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let pool = Pool::new(find_worker(), results, &coordinator.id, slots(), sender);
+        let pool = Pool::new(find_worker(), &opened.results, &coordinator.id, slots(), sender);
         let limit = pool.len();
         let mut monitor = monitor();
         let means = Means {
             graph,
             results,
             record: &mut record,
-            coordinator: &coordinator,
+            coordinator,
             pool,
             limit,
             monitor: monitor.as_mut(),
@@ -112,6 +127,21 @@ impl Drop for Aside {
         // What stays takes room and nothing else.
         let _ = fs::remove_dir_all(&self.results.root);
     }
+}
+
+/// How the names of such folders begin; the coordinator's follows.
+const PREFIX: &str = "again-";
+
+/// Removes what an interrupted comparison left: its coordinator is gone.
+fn clear_away(results: &Results) -> Result<()> {
+    let root = &results.root;
+    for entry in fs::read_dir(root).map_err(|e| Problem::os("list", root, &e))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.strip_prefix(PREFIX).is_some_and(|id| !coordinator::is_alive(results, id)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// The files in which two nodes of one key differ, and what else may explain it.

@@ -2,19 +2,16 @@
 //! would cost. Nothing is removed without `--yes`.
 
 use super::{Done, Place, print};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{self, Coordinator};
 use crate::graph::Graph;
-use crate::key::{self, Inputs, Key};
 use crate::plan::trajectory_folder;
 use crate::problem::{Problem, Result};
 use crate::record::Record;
-use crate::settings::Settings;
 use crate::store::{self, Results, is_large};
 use crate::survey;
-use crate::words::{bytes, duration, plural};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::words::{bytes, duration, plural, span};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Arguments of `ablate clean`.
 #[derive(Debug, clap::Args)]
@@ -61,7 +58,7 @@ impl Clean {
             .fold((0, 0.0), |(size, cost), item| (size + item.bytes, cost + item.seconds));
         for item in &items {
             let part = if item.what == What::Artefacts { "nodes" } else { "work" };
-            let took = duration(Duration::from_secs_f64(item.seconds));
+            let took = duration(span(item.seconds));
             print(&format!(
                 "{part}/{}  {}  {}, {took} to make again",
                 item.folder,
@@ -70,7 +67,7 @@ impl Clean {
             ));
         }
         let all = plural(items.len(), "folder");
-        let cost = duration(Duration::from_secs_f64(cost));
+        let cost = duration(span(cost));
         if items.is_empty() {
             print("nothing to clean: every node belongs to an experiment");
         } else if self.yes {
@@ -90,36 +87,34 @@ impl Clean {
     fn items(&self, results: &Results, record: &Record, wanted: &Wanted) -> Result<Vec<Item>> {
         let seconds = record.seconds_by_node()?;
         let mut items = vec![];
-        let cleaned = results.cleaned()?;
-        for folder in results.finished()?.difference(&cleaned) {
-            let path = results.node(folder);
+        for folder in results.finished()? {
+            let path = results.node(&folder);
             let Ok(file) = store::read_node(&path) else { continue };
             if wanted.nodes.contains(&file.key) {
                 continue;
             }
             let large = file.artefacts.iter().filter(|artefact| is_large(&artefact.path));
-            let size = large.map(|artefact| artefact.bytes).sum();
-            if size > 0 {
-                let cost = seconds.get(&file.key).copied().unwrap_or(0.0);
-                items.push(Item {
-                    what: What::Artefacts,
-                    folder: folder.clone(),
-                    name: file.name,
-                    bytes: size,
-                    seconds: cost,
-                });
+            let there = large.filter(|artefact| path.join(&artefact.path).exists());
+            let bytes = there.map(|artefact| artefact.bytes).sum();
+            if bytes > 0 {
+                let seconds = seconds.get(&file.key).copied().unwrap_or(0.0);
+                let (what, name) = (What::Artefacts, file.name);
+                items.push(Item { what, folder, name, bytes, seconds });
             }
         }
         for folder in results.unfinished()? {
             let is_trajectory = folder.starts_with("trajectory-");
             let finished = is_trajectory && self.checkpoints && !wanted.growing.contains(&folder);
-            if !finished && wanted.work.contains(&folder) {
+            let merging = folder
+                .strip_prefix("merging-")
+                .is_some_and(|id| coordinator::is_alive(results, id));
+            if wanted.keep_work || merging || (!finished && wanted.work.contains(&folder)) {
                 continue;
             }
-            let size = size_of(&results.work(&folder));
+            let bytes = size_of(&results.work(&folder));
             let name = if is_trajectory { "checkpoints" } else { "an interrupted attempt" };
             let (what, name) = (What::Work, name.to_owned());
-            items.push(Item { what, folder, name, bytes: size, seconds: 0.0 });
+            items.push(Item { what, folder, name, bytes, seconds: 0.0 });
         }
         Ok(items)
     }
@@ -134,19 +129,36 @@ struct Wanted {
     work: BTreeSet<String>,
     /// Trajectories that a node which is not finished needs.
     growing: BTreeSet<String>,
+    /// Whether a spec cannot be read now, so that nobody knows what else it needs.
+    keep_work: bool,
 }
 
 impl Wanted {
-    /// By the specs as they are now; of those that are gone, by what the database remembers.
+    /// By the specs as they are now; of those that cannot be read, by what the database remembers.
     fn find(results: &Results, record: &Record) -> Result<Self> {
         let mut wanted = Self::default();
         let finished = results.finished()?;
-        for (name, file) in record.experiments()? {
-            match Graph::read(&PathBuf::from(&file)) {
-                Ok((_, graph)) => wanted.add_graph(&graph, &finished),
-                Err(_) => {
-                    print(&format!("{file} cannot be read; {name} keeps what it had when it ran"));
-                    wanted.add_recorded(record.nodes_of(&name)?, results)?;
+        let experiments = record.experiments()?;
+        if experiments.is_empty() {
+            let problem = Problem::new("this database knows no experiment, so everything would go");
+            return Err(problem.help("`ablate run` the specs whose results shall stay"));
+        }
+        for (name, file) in experiments {
+            let file = PathBuf::from(file);
+            // Of a relative path nobody knows where it was meant.
+            let read = if file.is_absolute() { Graph::read(&file).ok() } else { None };
+            match read {
+                Some((_, graph)) => {
+                    print(&format!("kept: what {} refers to", file.display()));
+                    wanted.add_graph(&graph, &finished);
+                }
+                None => {
+                    print(&format!(
+                        "kept: what {name} had when it ran, and all of work/, since {} cannot be read",
+                        file.display()
+                    ));
+                    wanted.nodes.extend(record.nodes_of(&name)?);
+                    wanted.keep_work = true;
                 }
             }
         }
@@ -165,31 +177,6 @@ impl Wanted {
             }
         }
     }
-
-    fn add_recorded(&mut self, nodes: BTreeMap<String, String>, results: &Results) -> Result<()> {
-        for (key, folder) in nodes {
-            if let Some(trajectory) = trajectory_of(&results.node(&folder)) {
-                self.work.insert(trajectory);
-            }
-            self.nodes.insert(key);
-            self.work.insert(folder);
-        }
-        Ok(())
-    }
-}
-
-/// The trajectory of a finished train node.
-fn trajectory_of(folder: &Path) -> Option<String> {
-    let file = store::read_node(folder).ok()?;
-    let settings = Settings::from_full(file.kind, &file.settings).ok()?;
-    let roles = settings.references();
-    let mut inputs = Inputs::new();
-    for (role, _) in roles {
-        let input = file.inputs.get(role)?;
-        inputs.insert(role, (Key::from_hex(&input.key)?, input.port.clone()));
-    }
-    let key = Key::of(&key::trajectory(&settings, &inputs)?);
-    Some(format!("trajectory-{}", key.short()))
 }
 
 /// Bytes of the files directly in a folder.

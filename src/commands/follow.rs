@@ -96,7 +96,7 @@ impl<'n> Followed<'n> {
         let mut failed = false;
         for line in self.events.read(&at.join("events.jsonl"))? {
             let event = serde_json::from_str(&line);
-            failed = matches!(&event, Ok(Event::Failed { class, .. }) if !class.may_pass());
+            failed = matches!(&event, Ok(Event::GivenUp { .. }));
             said.extend(match event {
                 Ok(event) => sentence(&event),
                 Err(_) => Some(line),
@@ -142,6 +142,7 @@ fn sentence(event: &Event) -> Option<String> {
         Event::Note { text } => text.clone(),
         Event::Done => "done".to_owned(),
         Event::Stopped { step } => format!("stopped at {}", grouped(*step)),
+        Event::GivenUp { .. } => return None,
         Event::Failed { class, message } => format!("failed [{}]: {message}", class.word()),
     })
 }

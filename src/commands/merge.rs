@@ -57,6 +57,7 @@ fn summary(merged: &Merged) -> String {
         (merged.known, "here already"),
         (merged.differing, "here with other bytes"),
         (merged.busy, "being made by a run here"),
+        (merged.cleaned, "cleaned there and left out"),
         (merged.damaged, "damaged and left out"),
     ];
     told.extend(rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));

@@ -1,7 +1,7 @@
 //! `ablate rebuild`: makes the database anew from the folders in `nodes/`.
 
 use super::{Done, Place, print};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{self, Coordinator};
 use crate::problem::Problem;
 use crate::store::Results;
 
@@ -17,6 +17,11 @@ impl Rebuild {
             return Err(problem.help("name it: --results DIR").into());
         }
         let results = Results::open(&root)?;
+        if !coordinator::living(&results).is_empty() {
+            let problem =
+                Problem::system(format!("a run is at work in {}", results.root.display()));
+            return Err(problem.help("wait for it, or stop it, and try again").into());
+        }
         let coordinator = Coordinator::enter(&results)?;
         let (_, done) = crate::verify::rebuild(&results, &coordinator)?;
         print(&format!("{} is made anew: {done}", results.database().display()));

@@ -86,6 +86,8 @@ impl RunCommand {
         }
         if self.selection.fresh {
             let nodes = self.selection.named(graph)?;
+            let plan = plan::make(graph, &survey::known(graph, results, Some(&record))?);
+            self.selection.refuse_unfinished(graph, &plan, &nodes)?;
             survey::discard(graph, &nodes, results, &mut record, &coordinator)?;
         }
         let known = survey::known(graph, results, Some(&record))?;

@@ -36,10 +36,8 @@ impl Selection {
         if !self.only.is_empty() {
             let wanted: BTreeSet<NodeIndex> =
                 self.named(graph)?.intersection(&missing).copied().collect();
-            return match self.unfinished_inputs(graph, plan, &wanted) {
-                None => Ok(wanted),
-                Some(problem) => Err(problem),
-            };
+            self.refuse_unfinished(graph, plan, &wanted)?;
+            return Ok(wanted);
         }
         if !self.until.is_empty() {
             let upstream = graph.upstream(find(graph, &self.until)?);
@@ -48,12 +46,16 @@ impl Selection {
         Ok(missing)
     }
 
-    fn unfinished_inputs(
+    /// Refuses to run nodes alone whose inputs are not finished.
+    ///
+    /// # Errors
+    /// Names an input.
+    pub(super) fn refuse_unfinished(
         &self,
         graph: &Graph,
         plan: &Plan,
         wanted: &BTreeSet<NodeIndex>,
-    ) -> Option<Problem> {
+    ) -> Result<()> {
         let inputs: BTreeSet<NodeIndex> =
             wanted.iter().flat_map(|index| graph.inputs(*index)).collect();
         let names: Vec<&str> = inputs
@@ -61,10 +63,11 @@ impl Selection {
             .filter(|input| !wanted.contains(input) && plan.reasons[input].runs())
             .map(|input| graph.nodes[*input].name.as_str())
             .collect();
-        let (first, count) = (names.first()?, names.len());
+        let Some(first) = names.first() else { return Ok(()) };
+        let count = names.len();
         let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
         let problem = Problem::new(format!("not finished, but read by `--only`: {first}{more}"));
-        Some(problem.help("run `--until` instead, which makes them first"))
+        Err(problem.help("run `--until` instead, which makes them first"))
     }
 }
 

@@ -1,10 +1,13 @@
 //! `ablate status`: how far the experiments of a results folder are, in a few milliseconds.
 
 use super::{Done, Place, print};
+use crate::coordinator;
 use crate::job::Event;
 use crate::record::Record;
 use crate::store::Results;
 use crate::words;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `ablate status`.
@@ -39,34 +42,50 @@ impl Status {
                 .collect();
             print(&format!("{experiment}: {}/{} finished ({})", sum(3), sum(2), kinds.join(", ")));
         }
-        show_running(&root)?;
+        show_running(&root, &record)?;
         Ok(0)
     }
 }
 
 /// The nodes that living coordinators work on.
-fn show_running(root: &Path) -> Result<(), crate::problem::Problem> {
+fn show_running(root: &Path, record: &Record) -> Result<(), crate::problem::Problem> {
     let results = Results { root: root.to_owned() };
-    if crate::coordinator::living(&results).is_empty() {
-        print("nothing is running");
-        return Ok(());
-    }
-    for folder in results.unfinished()? {
-        let Ok(text) = std::fs::read_to_string(results.work(&folder).join("events.jsonl")) else {
+    let mut running = 0;
+    for (folder, holder) in record.claims()? {
+        if !coordinator::is_alive(&results, &holder.coordinator) {
             continue;
-        };
-        let last = text.lines().rev().find_map(|line| match serde_json::from_str(line) {
+        }
+        let last = last_lines(&results.work(&folder).join("events.jsonl"));
+        let step = last.lines().rev().find_map(|line| match serde_json::from_str(line) {
             Ok(Event::Progress { step, total, loss }) => Some((step, total, loss)),
             Ok(Event::Started { step, total, .. }) => Some((step, total, None)),
             _ => None,
         });
-        let Some((step, total, loss)) = last else { continue };
+        let Some((step, total, loss)) = step else { continue };
         let loss = loss.map_or(String::new(), |loss| format!(", loss {loss:.4}"));
         print(&format!(
             "running {folder}: {}/{}{loss}",
             words::grouped(step),
             words::grouped(total)
         ));
+        running += 1;
+    }
+    if running == 0 {
+        print("nothing is running");
     }
     Ok(())
+}
+
+/// The end of a file that grows for days.
+fn last_lines(path: &Path) -> String {
+    const ENOUGH: u64 = 1 << 16;
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let end = file.metadata()?.len();
+        file.seek(SeekFrom::Start(end.saturating_sub(ENOUGH)))?;
+        let mut bytes = vec![];
+        file.take(ENOUGH).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }

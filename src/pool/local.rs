@@ -7,7 +7,7 @@
 
 use super::Device;
 use crate::coordinator;
-use crate::job::Event;
+use crate::job::{Event, FailureClass};
 use crate::problem::{Problem, Result};
 use crate::store::Results;
 use std::fs::{self, File, OpenOptions};
@@ -87,12 +87,13 @@ pub enum Lease {
 struct Worker {
     child: Child,
     input: Option<ChildStdin>,
-    /// The slot's log, where the worker itself does not hold it.
-    _log: Option<File>,
 }
 
 /// The longest line that a worker may write, in bytes.
 const LONGEST_LINE: u64 = 1 << 20;
+
+/// How long a worker may take to leave once its input is closed.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How long workers of an earlier run may take to save and leave.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -222,9 +223,13 @@ impl Pool {
         for variable in ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"] {
             command.env(variable, "17179869184");
         }
-        // In the foreground the lock is the coordinator's, and standard error the terminal.
+        // In the foreground standard error is the terminal, and the worker inherits the lock beside it.
         let (errors, kept) = match self.foreground {
-            true => (Stdio::inherit(), Some(log)),
+            true => {
+                rustix::io::fcntl_setfd(&log, rustix::io::FdFlags::empty())
+                    .map_err(|e| Problem::os("hand over", &path, &e.into()))?;
+                (Stdio::inherit(), Some(log))
+            }
             false => (Stdio::from(log), None),
         };
         // A group of its own, so that Ctrl-C reaches the coordinator alone.
@@ -233,11 +238,12 @@ impl Pool {
             let problem = Problem::os("start the worker", &self.program, &e);
             problem.help("build it with `make`, or name it in ABLATE_WORKER")
         })?;
+        drop(kept);
         write(self.file(slot, "pid"), &child.id().to_string())?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
         self.slots[slot].generation += 1;
         let generation = self.slots[slot].generation;
-        self.slots[slot].worker = Some(Worker { child, input, _log: kept });
+        self.slots[slot].worker = Some(Worker { child, input });
         let sender = self.sender.clone();
         if let Some(output) = output {
             std::thread::spawn(move || listen(BufReader::new(output), slot, generation, &sender));
@@ -249,7 +255,10 @@ impl Pool {
     pub fn errors(&self, slot: usize) -> String {
         let read = || -> std::io::Result<Vec<u8>> {
             let mut file = File::open(self.file(slot, "log"))?;
-            file.seek(SeekFrom::Start(self.slots[slot].log_from))?;
+            // Of much, the end: that is where it tells why it died.
+            let end = file.metadata()?.len();
+            let from = self.slots[slot].log_from.max(end.saturating_sub(LONGEST_LINE));
+            file.seek(SeekFrom::Start(from))?;
             let mut bytes = vec![];
             file.take(LONGEST_LINE).read_to_end(&mut bytes)?;
             Ok(bytes)
@@ -269,9 +278,12 @@ impl Pool {
 
     /// Ends the worker of a slot at once; how it ended, for people.
     pub fn replace(&mut self, slot: usize) -> String {
+        self.end(slot, Instant::now() + GRACE)
+    }
+
+    fn end(&mut self, slot: usize, deadline: Instant) -> String {
         let Some(mut worker) = self.slots[slot].worker.take() else { return "was gone".to_owned() };
         drop(worker.input.take());
-        let deadline = Instant::now() + Duration::from_millis(500);
         let status = loop {
             match worker.child.try_wait() {
                 Ok(Some(status)) => break Some(status),
@@ -294,8 +306,9 @@ impl Pool {
                 drop(worker.input.take());
             }
         }
+        let deadline = Instant::now() + GRACE;
         for slot in 0..self.slots.len() {
-            self.replace(slot);
+            self.end(slot, deadline);
         }
     }
 }
@@ -320,9 +333,9 @@ fn listen(mut output: impl BufRead, slot: usize, generation: u64, sender: &Sende
             Ok(_) => {}
         }
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-        let message = match serde_json::from_str(&text) {
-            Ok(event) => Message::Event { slot, generation, event },
-            Err(_) => Message::Garbled { slot, line: text },
+        let message = match understand(&text) {
+            Some(event) => Message::Event { slot, generation, event },
+            None => Message::Garbled { slot, line: text },
         };
         if sender.send(message).is_err() {
             return;
@@ -332,6 +345,19 @@ fn listen(mut output: impl BufRead, slot: usize, generation: u64, sender: &Sende
     let _ = sender.send(Message::Gone { slot, generation });
 }
 
+/// The event in a line, if there is one. An event that is not known ends the job: what it says may be that
+/// the job has ended, and nobody would hear of it.
+fn understand(line: &str) -> Option<Event> {
+    if let Ok(event) = serde_json::from_str(line) {
+        return Some(event);
+    }
+    let unknown: serde_json::Value = serde_json::from_str(line).ok()?;
+    unknown.get("event")?;
+    let message =
+        format!("the worker says what this ablate does not know: {line}; take both of one version");
+    Some(Event::Failed { class: FailureClass::Bug, message })
+}
+
 fn slot_file(results: &Results, slot: &str, ending: &str) -> PathBuf {
     results.workers().join(format!("{slot}.{ending}"))
 }
@@ -339,7 +365,10 @@ fn slot_file(results: &Results, slot: &str, ending: &str) -> PathBuf {
 /// Whether no worker that `owner` started is on a slot any more.
 pub fn has_left(results: &Results, slot: &str, owner: &str) -> bool {
     let log = slot_file(results, slot, "log");
-    let free = File::open(log).map_or(true, |file| file.try_lock_shared().is_ok());
+    let free = match File::open(log) {
+        Ok(file) => file.try_lock_shared().is_ok(),
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+    };
     let present = fs::read_to_string(slot_file(results, slot, "owner")).unwrap_or_default();
     free || present.trim() != owner
 }

@@ -133,16 +133,13 @@ impl Record {
         Ok(rows.into_iter().collect())
     }
 
-    /// The finished nodes of an experiment as it last ran: key in hex and folder.
+    /// The nodes of an experiment as it last ran, by key in hex.
     ///
     /// # Errors
     /// If the database refuses.
-    pub fn nodes_of(&self, experiment: &str) -> Result<BTreeMap<String, String>> {
-        let statement =
-            "SELECT DISTINCT n.key, n.folder FROM points p JOIN nodes n ON n.key = p.node
-             WHERE p.experiment = ?1";
-        let rows = self.select(statement, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.into_iter().collect())
+    pub fn nodes_of(&self, experiment: &str) -> Result<Vec<String>> {
+        let statement = "SELECT DISTINCT node FROM points WHERE experiment = ?1";
+        self.select(statement, [experiment], |row| row.get(0))
     }
 
     /// The experiments, with their files.

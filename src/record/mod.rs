@@ -166,17 +166,29 @@ impl Record {
     /// Replaces the points of an experiment by those of its graph.
     ///
     /// # Errors
-    /// If the database refuses.
+    /// If the database refuses, or another spec has that name.
     pub fn experiment(&mut self, spec: &Spec, graph: &Graph) -> Result<()> {
+        let known = self.experiments()?.into_iter().find(|(name, _)| *name == spec.name);
+        if let Some((name, file)) = known
+            && Path::new(&file).exists()
+            && Path::new(&file).canonicalize().ok() != spec.file.canonicalize().ok()
+        {
+            let what = format!("another spec called `{name}` has results here: {file}");
+            return Err(
+                Problem::new(what).help("rename one of them, or take another --results DIR")
+            );
+        }
         self.write_experiment(spec, graph).map_err(sql)
     }
 
     fn write_experiment(&mut self, spec: &Spec, graph: &Graph) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         let merged = canonical(&spec.merged.value);
+        // Absolute, so that it means the same wherever it is read.
+        let file = spec.file.canonicalize().unwrap_or_else(|_| spec.file.clone());
         transaction.execute(
             "INSERT OR REPLACE INTO experiments VALUES (?1, ?2, ?3, ?4)",
-            params![spec.name, spec.file.display().to_string(), spec.question, merged],
+            params![spec.name, file.display().to_string(), spec.question, merged],
         )?;
         for table in ["points", "coordinates"] {
             transaction

@@ -45,7 +45,10 @@ impl Run<'_> {
     /// Whether a node was published by now.
     pub(super) fn is_published(&self, index: NodeIndex) -> bool {
         let folder = self.graph.nodes[index].folder();
-        self.results.node(&folder).join("node.json").exists() && !self.results.is_cleaned(&folder)
+        let path = self.results.node(&folder);
+        path.join("node.json").exists()
+            && !self.results.is_cleaned(&folder)
+            && (!self.suspects.contains(&index) || crate::store::check(&path).is_empty())
     }
 
     /// A slot for one more node, if there is any.

@@ -2,8 +2,9 @@
 //! claims given back.
 
 use super::{Run, Running, Sealed, host};
-use crate::job::{Arithmetic, Costs, FailureClass};
-use crate::problem::Result;
+use crate::files;
+use crate::job::{Arithmetic, Costs, FailureClass, Metrics, SeriesFile};
+use crate::problem::{Problem, Result};
 use crate::record::{Attempt, Finished};
 use crate::screen::Change;
 use crate::store::{self, InputFile, NodeFile};
@@ -12,7 +13,35 @@ use petgraph::graph::NodeIndex;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// What a worker wrote beside the artefacts.
+struct Written {
+    arithmetic: Option<Vec<Arithmetic>>,
+    costs: Costs,
+    metrics: Metrics,
+    series: SeriesFile,
+}
+
+impl Written {
+    /// Reads it before the folder is sealed: what cannot be understood must not become a finished node.
+    fn read(work: &Path) -> Result<Self> {
+        let (metrics, series) = survey::numbers(work)?;
+        Ok(Self {
+            arithmetic: files::read_json(&work.join("arithmetic.json"))?,
+            costs: files::read_json(&work.join("costs.json"))?.unwrap_or_default(),
+            metrics,
+            series,
+        })
+    }
+}
+
+impl Sealed {
+    fn row<'s>(&'s self, folder: &'s str) -> Finished<'s> {
+        let (metrics, series) = (self.metrics.clone(), self.series.clone());
+        Finished { folder, file: &self.file, metrics, series }
+    }
+}
 
 impl Run<'_> {
     pub(super) fn done(&mut self, slot: usize) -> Result<()> {
@@ -20,7 +49,13 @@ impl Run<'_> {
         self.keep_log(slot, &running);
         let node = &self.graph.nodes[running.node];
         let work = self.results.work(&node.folder());
-        let known: Option<Vec<Arithmetic>> = survey::read_json(&work.join("arithmetic.json"))?;
+        let written = match Written::read(&work) {
+            Ok(written) => written,
+            Err(problem) => {
+                self.slots[slot] = Some(running);
+                return self.failed(slot, FailureClass::of(&problem), problem.to_string());
+            }
+        };
         let file = NodeFile {
             format: store::FORMAT,
             ablate: env!("CARGO_PKG_VERSION").to_owned(),
@@ -30,7 +65,9 @@ impl Run<'_> {
             identity: node.identity(),
             settings: node.settings.full(),
             inputs: self.input_files(running.node),
-            arithmetic: known.unwrap_or_else(|| running.arithmetic.iter().cloned().collect()),
+            arithmetic: written
+                .arithmetic
+                .unwrap_or_else(|| running.arithmetic.iter().cloned().collect()),
             artefacts: vec![],
             digest: String::new(),
         };
@@ -38,17 +75,18 @@ impl Run<'_> {
         let _ = std::fs::remove_file(work.join("job.json"));
         match store::seal(&work, file) {
             Ok(file) => {
-                let costs: Costs = survey::read_json(&work.join("costs.json"))?.unwrap_or_default();
                 let seconds = running.started.elapsed().as_secs_f64();
-                let running = Running { step: running.first + costs.steps, ..running };
+                let step = running.first.saturating_add(written.costs.steps);
+                let running = Running { step, ..running };
                 self.attempt(slot, &running, "done", None);
-                self.sealed.push(Sealed { node: running.node, slot, file, seconds });
+                let (node, metrics, series) = (running.node, written.metrics, written.series);
+                self.sealed.push(Sealed { node, slot, file, metrics, series, seconds });
                 self.share(slot);
                 Ok(())
             }
             Err(problem) => {
                 self.slots[slot] = Some(running);
-                self.failed(slot, FailureClass::DiskFull, problem.to_string())
+                self.failed(slot, FailureClass::of(&problem), problem.to_string())
             }
         }
     }
@@ -71,12 +109,12 @@ impl Run<'_> {
         let sealed = std::mem::take(&mut self.sealed);
         let folders: Vec<String> =
             sealed.iter().map(|s| self.graph.nodes[s.node].folder()).collect();
-        self.results.publish(&folders)?;
-        let mut rows = vec![];
-        for (s, folder) in sealed.iter().zip(&folders) {
-            let (metrics, series) = survey::numbers(&self.results.node(folder))?;
-            rows.push(Finished { folder, file: &s.file, metrics, series });
+        if let Err(problem) = self.results.publish(&folders) {
+            return self.unpublished(sealed, &problem);
         }
+        let rows: Vec<Finished<'_>> =
+            sealed.iter().zip(&folders).map(|(s, folder)| s.row(folder)).collect();
+        // Without rows the folders are there all the same, and the next run adds them.
         self.record.finished(&rows)?;
         self.release(sealed.iter().map(|s| s.node))?;
         for (s, row) in sealed.iter().zip(&rows) {
@@ -89,6 +127,19 @@ impl Run<'_> {
             self.monitor.show(&Change::Done { slot: s.slot, name, seconds: s.seconds, figure });
         }
         Ok(())
+    }
+
+    /// Nodes that cannot be published have failed; what of them is sealed is published by the next run.
+    fn unpublished(&mut self, sealed: Vec<Sealed>, problem: &Problem) -> Result<()> {
+        let class = FailureClass::of(problem);
+        for s in &sealed {
+            let (slot, name) = (s.slot, self.graph.nodes[s.node].name.clone());
+            let message = problem.to_string();
+            self.monitor.show(&Change::Failed { slot, name, class, message, again: false });
+            self.schedule.failed(s.node.index(), false);
+        }
+        self.show_counts();
+        self.release(sealed.iter().map(|s| s.node))
     }
 
     /// Appends what the worker wrote to standard error to the node's log.

@@ -90,6 +90,9 @@ impl Setting for Duration {
     }
 }
 
+/// Names of folders in results/ that are not experiments.
+const TAKEN: [&str; 3] = ["nodes", "work", "workers"];
+
 const PARTS: [&str; 6] = ["question", "vars", "nodes", "sweeps", "figures", "tables"];
 
 impl Spec {
@@ -108,6 +111,13 @@ impl Spec {
         crate::settings::table::refuse_unknown(&root, &PARTS, reader);
         let name =
             file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        if TAKEN.contains(&name.as_str()) {
+            let problem = Problem::new(format!("a spec cannot be called `{name}`"));
+            reader.wrong::<()>(
+                &root,
+                problem.help("results/ has a folder of that name; rename the file"),
+            );
+        }
         let question = root.key("question").and_then(|found| String::read(&found, reader));
         if question.is_none() && reader.is_clean() {
             let problem = Problem::new("`question` is missing")

@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value};
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// A file that was read.
@@ -53,14 +54,16 @@ impl Document {
                 _ => problem,
             }
         };
-        let size = std::fs::metadata(file).map_err(fail)?.len();
-        if size > LARGEST {
-            let what = format!("{} is larger than any spec ({size} bytes)", file.display());
+        // By what comes, not by what the system says: a device has no size and no end.
+        let mut bytes = vec![];
+        let opened = std::fs::File::open(file).map_err(fail)?;
+        opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
+        if bytes.len() as u64 > LARGEST {
+            let what = format!("{} is larger than any spec", file.display());
             return Err(
                 Problem::new(what).help("specs are small; data belong in files of their own")
             );
         }
-        let bytes = std::fs::read(file).map_err(fail)?;
         let text = String::from_utf8(bytes).map_err(|e| not_utf8(file, e.as_bytes()))?;
         let document = Self { file: file.to_owned(), text };
         match document.too_deep() {

@@ -72,6 +72,14 @@ fn lines_that_are_no_events_are_shown_and_do_no_harm() {
 }
 
 #[test]
+fn an_event_that_is_not_known_fails_its_node_instead_of_hanging() {
+    let bench = Bench::new(SPEC);
+    let said = bench.ablate_with(&["run", "spec.yaml"], "riddle maps").expect(1);
+    assert!(said.err.contains("what this ablate does not know"), "{}", said.err);
+    assert!(said.err.contains("take both of one version"), "{}", said.err);
+}
+
+#[test]
 fn damage_that_a_node_would_read_is_named_and_repaired() {
     let bench = Bench::new(SPEC);
     bench.ablate(&["run", "spec.yaml"]).expect(0);

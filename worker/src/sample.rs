@@ -15,12 +15,13 @@ use ablate::job::{Better, Costs, Metric, Metrics};
 use ablate::npy::{self, Writer};
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Kind, Objective, Sample, Settings, Train};
+use ablate::store::PROGRESS;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Instant;
 use tch::{Tensor, nn, no_grad};
 
-/// `progress.json`: how many samples are on disk; gone when the node is finished.
+/// `progress.json`: how many samples are on disk; it goes when the node is sealed.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Progress {
     done: usize,
@@ -28,8 +29,6 @@ struct Progress {
     /// Digest of the file with those samples, in hex.
     blake3: String,
 }
-
-const PROGRESS: &str = "progress.json";
 
 /// Draws the samples that a job asks for.
 ///
@@ -78,7 +77,6 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
         steps: drawn,
         memory_bytes: 0,
     })?;
-    let _ = std::fs::remove_file(work.join(PROGRESS));
     Ok(End::Done)
 }
 

@@ -15,9 +15,11 @@ use ablate::settings::{
     Cosmology, DIGIT_SIDE, Design, GlyphDigits, LogNormalFields, ParticleMeshFields, Split,
     Transform,
 };
+use ablate::store::PROGRESS;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Critical density of the universe in (Msun/h) / (Mpc/h)^3.
 const CRITICAL_DENSITY: f64 = 2.775_366_27e11;
@@ -43,7 +45,7 @@ struct Recipe<'r> {
     make: &'r (dyn Fn(usize) -> Vec<f32> + Sync),
 }
 
-/// `progress.json`: how much is on disk; gone when the node is finished.
+/// `progress.json`: how much is on disk; it goes when the node is sealed.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Progress {
     groups: usize,
@@ -51,13 +53,11 @@ struct Progress {
     digests: BTreeMap<String, String>,
 }
 
-const PROGRESS: &str = "progress.json";
-
 /// Items of log-normal fields and glyphs made between two looks at the stop flag.
 const CHUNK: usize = 64;
 
-/// Time between two checkpoints is at least this many chunks.
-const CHUNKS: usize = 16;
+/// Time between two checkpoints.
+const PAUSE: Duration = Duration::from_secs(5);
 
 impl Recipe<'_> {
     /// Writes every split's array; `None` if the job was asked to stop.
@@ -67,7 +67,8 @@ impl Recipe<'_> {
         let mut seen = self.seen_so_far(context, done)?;
         context.started((done * self.group) as u64, total);
         let groups = total as usize / self.group;
-        for (n, _) in (done..groups).step_by(self.chunk.max(1)).enumerate() {
+        let mut saved = Instant::now();
+        while done < groups {
             if context.stop() {
                 self.save(context, done, &writers)?;
                 return Ok(None);
@@ -84,12 +85,12 @@ impl Recipe<'_> {
                 done = g + 1;
             }
             context.progress((done * self.group) as u64, total, None);
-            if (n + 1) % CHUNKS == 0 {
+            if saved.elapsed() >= PAUSE {
                 self.save(context, done, &writers)?;
+                saved = Instant::now();
             }
         }
-        writers.iter().try_for_each(Writer::sync)?;
-        let _ = std::fs::remove_file(context.job.work.join(PROGRESS));
+        self.save(context, done, &writers)?;
         Ok(Some(seen))
     }
 

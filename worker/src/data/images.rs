@@ -127,12 +127,13 @@ impl From<IdxSet> for Set {
 }
 
 /// The files of a known set: in the folder that the spec names, in `ABLATE_DATA`, in the cache; what is
-/// nowhere is fetched into the last of these that was named.
+/// nowhere is fetched into the first of these that there is.
 fn find(context: &Context<'_>, set: IdxSet, folder: Option<&Path>) -> Result<Files> {
     let set = Set::from(set);
-    let chosen = folder.map(Path::to_owned).or_else(|| std::env::var_os(DATA).map(PathBuf::from));
+    let named = std::env::var_os(DATA).map(PathBuf::from);
     let cache = cache_folder().map(|cache| cache.join("data"));
-    let folders: Vec<PathBuf> = chosen.iter().chain(&cache).cloned().collect();
+    let folders: Vec<PathBuf> =
+        folder.map(Path::to_owned).into_iter().chain(named).chain(cache).collect();
     let Some(target) = folders.first().map(|folder| folder.join(set.folder()).join("raw")) else {
         let problem = Problem::new("there is no folder to keep the data in");
         return Err(problem.help("give `folder:`, or set ABLATE_DATA"));

@@ -3,6 +3,7 @@
 
 use ablate::npy;
 use ablate::problem::{Problem, Result};
+use std::io::Read;
 use std::path::Path;
 
 /// Rows of numbers.
@@ -55,11 +56,13 @@ pub fn read(path: &Path) -> Result<Table> {
         }
         return Ok(Table { names: vec![], columns, data: array.data });
     }
-    let size = std::fs::metadata(path).map_err(|e| Problem::os("read", path, &e))?.len();
-    if size > LONGEST {
+    let mut text = String::new();
+    let opened = std::fs::File::open(path).map_err(|e| Problem::os("open", path, &e))?;
+    let read = opened.take(LONGEST + 1).read_to_string(&mut text);
+    read.map_err(|e| Problem::os("read", path, &e))?;
+    if text.len() as u64 > LONGEST {
         return Err(Problem::new(format!("{} is longer than any table", path.display())));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| Problem::os("read", path, &e))?;
     parse(&text).map_err(|problem| Problem {
         sentence: format!("{}:{}", path.display(), problem.sentence),
         ..problem

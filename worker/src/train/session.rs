@@ -236,6 +236,10 @@ impl<'s> Session<'s> {
     pub(super) fn validate(&mut self) -> Result<()> {
         let Some((plain, average)) = self.validation_losses()? else { return Ok(()) };
         let step = self.state.step;
+        if !plain.is_finite() || average.is_some_and(|loss| !loss.is_finite()) {
+            let what = format!("the validation {NOT_A_NUMBER} after step {step}");
+            return Err(Problem::system(what).help("a smaller learning rate may help"));
+        }
         self.state.validations.push((step, plain, average));
         if self.state.best.is_none_or(|(best, _)| plain < best) {
             self.state.best = Some((plain, step));
