@@ -38,6 +38,28 @@ fn fresh_makes_a_finished_node_again_from_its_beginning() {
 }
 
 #[test]
+fn fresh_removes_nothing_before_it_is_sure_that_it_can_go_on() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let nodes = || fs::read_dir(bench.path("results/nodes")).unwrap().count();
+    let net = fs::read_dir(bench.path("results/nodes")).unwrap().map(|e| e.unwrap().path());
+    let net =
+        net.into_iter().find(|p| p.file_name().unwrap().to_string_lossy().starts_with("train-"));
+    fs::remove_dir_all(net.unwrap()).unwrap();
+    let said = bench.ablate(&["run", "spec.yaml", "--only", "draw", "--fresh"]).expect(2);
+    assert!(said.err.contains("not finished, but read by `--only`"), "{}", said.err);
+    assert_eq!(nodes(), 20);
+    // Without its checkpoints the training begins anew.
+    fs::remove_dir_all(bench.path("results/work")).unwrap();
+    let busy = bench.start(&["run", "spec.yaml"], "slow net 200");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    let refused = bench.ablate(&["run", "spec.yaml", "--only", "net", "--fresh"]).expect(1);
+    assert!(refused.err.contains("another run works on net"), "{}", refused.err);
+    assert_eq!(nodes(), 20);
+    assert!(busy.wait_with_output().unwrap().status.success());
+}
+
+#[test]
 fn foreground_shows_what_the_worker_says() {
     let bench = Bench::new(SPEC);
     let said = bench
@@ -103,4 +125,45 @@ fn a_node_made_again_aside_is_compared_to_the_bit() {
     let failed =
         bench.ablate_with(&["verify", "spec.yaml", "--again", "maps"], "fail maps").expect(1);
     assert!(failed.err.contains("failing as told"), "{}", failed.err);
+}
+
+#[test]
+fn clean_keeps_what_is_half_done_while_a_spec_cannot_be_read() {
+    let bench = Bench::new(SPEC);
+    let mut child = bench.start(&["run", "spec.yaml"], "slow net 300");
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let work = || fs::read_dir(bench.path("results/work")).unwrap().count();
+    let before = work();
+    assert!(before > 0);
+    bench.write("spec.yaml", "question: [");
+    let said = bench.ablate(&["clean", "--yes", "--checkpoints"]).expect(0);
+    assert!(said.out.contains("cannot be read"), "{}", said.out);
+    assert_eq!(work(), before);
+}
+
+#[test]
+fn clean_reads_the_specs_of_its_own_results_wherever_it_is_called() {
+    let (here, there) = (Bench::new(SPEC), Bench::new(&SPEC.replace("side: 16", "side: 32")));
+    for bench in [&here, &there] {
+        bench.ablate(&["run", "spec.yaml"]).expect(0);
+    }
+    let results = there.path("results");
+    let said = here.ablate(&["clean", "--results", results.to_str().unwrap()]).expect(0);
+    assert!(said.out.contains("nothing to clean"), "{}", said.out);
+}
+
+#[test]
+fn two_specs_of_one_name_do_not_share_a_results_folder() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    fs::create_dir(bench.path("other")).unwrap();
+    bench.write("other/spec.yaml", SPEC);
+    let said = bench.ablate(&["run", "other/spec.yaml"]).expect(2);
+    assert!(said.err.contains("another spec called `spec` has results here"), "{}", said.err);
+    bench.write("nodes.yaml", SPEC);
+    let taken = bench.ablate(&["check", "nodes.yaml"]).expect(2);
+    assert!(taken.err.contains("a spec cannot be called `nodes`"), "{}", taken.err);
 }

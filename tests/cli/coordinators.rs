@@ -110,3 +110,63 @@ fn a_database_removed_under_a_run_ends_it_and_the_next_goes_on() {
     assert!(said.err.contains("ablate.sqlite was removed while this run used it"), "{}", said.err);
     bench.ablate(&["run", "spec.yaml"]).expect(0);
 }
+
+/// Two runs started together on what `harm` has done to a finished results folder; what they said.
+fn two_runs_after(harm: impl Fn(&Bench)) -> (Bench, [Said; 2]) {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    harm(&bench);
+    let children = [0, 1].map(|_| bench.start(&["run", "spec.yaml"], ""));
+    let said = children.map(finish);
+    bench.ablate(&["verify"]).expect(0);
+    (bench, said)
+}
+
+#[test]
+fn two_runs_that_find_the_same_damage_mend_it_once() {
+    for _ in 0..4 {
+        let (bench, said) = two_runs_after(|bench| {
+            for entry in std::fs::read_dir(bench.path("results/nodes")).unwrap() {
+                let path = entry.unwrap().path();
+                if path.file_name().unwrap().to_string_lossy().starts_with("sample-") {
+                    std::fs::write(path.join("artefact.txt"), "damaged").unwrap();
+                }
+            }
+            bench.ablate(&["verify"]).expect(1);
+        });
+        assert_eq!(
+            said.iter().map(Said::started).sum::<usize>(),
+            8,
+            "{}{}",
+            said[0].err,
+            said[1].err
+        );
+        assert_eq!(count(&bench, "select count(*) from nodes"), 21);
+    }
+}
+
+#[test]
+fn two_runs_that_find_the_database_damaged_make_it_anew_once() {
+    for _ in 0..4 {
+        let (_, said) = two_runs_after(|bench| {
+            std::fs::write(bench.path("results/ablate.sqlite"), b"no database at all").unwrap();
+        });
+        assert_eq!(said.iter().map(Said::started).sum::<usize>(), 0);
+        let anew = said.iter().filter(|said| said.err.contains("made anew")).count();
+        assert_eq!(anew, 1, "{}{}", said[0].err, said[1].err);
+    }
+}
+
+#[test]
+fn verify_and_clean_beside_a_run_find_nothing_wrong_and_remove_nothing() {
+    let bench = Bench::new(SPEC);
+    let run = bench.start(&["run", "spec.yaml"], "slow net 60;slow draw 20");
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(120));
+        bench.ablate(&["verify"]).expect(0);
+        let clean = bench.ablate(&["clean", "--yes"]).expect(0);
+        assert!(clean.out.contains("nothing to clean"), "{}", clean.out);
+    }
+    let said = finish(run);
+    assert_eq!((said.started(), published_twice(&bench)), (21, 0));
+}

@@ -89,20 +89,21 @@ fn files_of_a_measure() {
 fn logs_and_costs_and_drawn_files_may_be_lost_without_harm() {
     let (bench, first) = finished();
     let folder = node(&bench, "train");
-    let figures = bench.path("results/spec/figures");
-    let drawn = fs::read(figures.join("spectra.svg")).unwrap();
-    for (_, harm) in HARMS {
-        for path in
-            [folder.join("costs.json"), folder.join("events.jsonl"), figures.join("spectra.svg")]
-        {
-            if path.exists() {
-                harm(&path);
-            }
+    let drawn = bench.path("results/spec/figures/spectra.svg");
+    let picture = fs::read(&drawn).unwrap();
+    let log = folder.join("log.txt");
+    fs::write(&log, "what the worker said").unwrap();
+    for path in [folder.join("costs.json"), folder.join("events.jsonl"), log, drawn.clone()] {
+        let good = fs::read(&path).unwrap();
+        for (name, harm) in HARMS {
+            fs::write(&path, &good).unwrap();
+            harm(&path);
+            let shown = format!("{} {name}", path.display());
+            let said = bench.ablate(&["run", "spec.yaml"]).expect(0);
+            assert_eq!((said.started(), &said.out), (0, &first.out), "{shown}");
+            assert_eq!(fs::read(&drawn).unwrap(), picture, "{shown}: drawn again");
+            bench.ablate(&["verify"]).expect(0);
         }
-        let said = bench.ablate(&["run", "spec.yaml"]).expect(0);
-        assert_eq!((said.started(), &said.out), (0, &first.out));
-        assert_eq!(fs::read(figures.join("spectra.svg")).unwrap(), drawn, "drawn again");
-        bench.ablate(&["verify"]).expect(0);
     }
 }
 

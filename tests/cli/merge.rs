@@ -56,6 +56,16 @@ fn nothing_is_computed_again_after_a_merge() {
 }
 
 #[test]
+fn nodes_that_were_cleaned_there_are_left_out_and_no_damage() {
+    let (there, here) = two();
+    there.write("spec.yaml", &SPEC.replace("[linear, cosine]", "[linear]"));
+    there.ablate(&["clean", "--yes"]).expect(0);
+    let said = merge(&here, &there, &[]).expect(0);
+    assert_eq!(said.out.trim(), "11 nodes added, 10 cleaned there and left out");
+    here.ablate(&["verify"]).expect(0);
+}
+
+#[test]
 fn a_link_is_the_same_file_and_a_copy_is_not() {
     use std::os::unix::fs::MetadataExt;
     let inode = |path: PathBuf| std::fs::metadata(path.join("artefact.txt")).unwrap().ino();

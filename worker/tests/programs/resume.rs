@@ -141,6 +141,25 @@ fn in_work(project: &Project, ending: &str) -> Vec<PathBuf> {
     all
 }
 
+/// A way in which a file comes to harm, by name.
+type Harm = (&'static str, fn(&Path));
+
+/// The ways in which a file comes to harm.
+const HARMS: [Harm; 4] = [
+    ("removed", |path| std::fs::remove_file(path).unwrap()),
+    ("truncated", |path| {
+        let bytes = std::fs::read(path).unwrap();
+        std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    }),
+    ("one byte flipped", flip_a_byte),
+    ("zeroed tail", |path| {
+        let mut bytes = std::fs::read(path).unwrap();
+        let from = bytes.len() - bytes.len().min(64);
+        bytes[from..].fill(0);
+        std::fs::write(path, bytes).unwrap();
+    }),
+];
+
 fn flip_a_byte(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     let middle = bytes.len() / 2;
@@ -149,20 +168,58 @@ fn flip_a_byte(path: &Path) {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
-    let project = Project::new(SPEC);
-    kill_when(&project, || in_work(&project, ".safetensors").len() >= 3);
-    let newest = in_work(&project, ".safetensors").pop().expect("there are checkpoints");
-    flip_a_byte(&newest);
-    let verify = project.ablate(&["verify"]).expect(1);
-    assert!(verify.out.contains("does not fit its digest"), "{}", verify.out);
-    let said = finish(&project);
-    // Either the run itself meets it, or it removes what `verify` has found.
-    assert!(said.contains("does not fit its digest"), "{said}");
-    project.ablate(&["verify"]).expect(0);
+fn a_checkpoint_and_its_digest_damaged_in_any_way_cost_at_most_the_steps_since_the_one_before() {
     let undisturbed = Project::new(SPEC);
     finish(&undisturbed);
-    assert_eq!(digests(&undisturbed), digests(&project));
+    let want = digests(&undisturbed);
+    for ending in ["safetensors", "blake3", "kept"] {
+        for (name, harm) in HARMS {
+            let project = Project::new(SPEC);
+            let ready = || in_work(&project, ".safetensors").len() >= 3;
+            kill_when(&project, ready);
+            let newest = in_work(&project, ".safetensors").pop().expect("there are checkpoints");
+            let file = newest.with_extension(ending);
+            // An empty mark has nothing to flip, and a passing checkpoint has none.
+            let harmed = file.metadata().is_ok_and(|meta| meta.len() > 0);
+            if harmed {
+                harm(&file);
+            }
+            let verify = project.ablate(&["verify"]);
+            let noticed = harmed && !(ending == "safetensors" && name == "removed");
+            assert_eq!(verify.code, Some(i32::from(noticed)), "{ending} {name}: {}", verify.out);
+            let said = finish(&project);
+            assert_eq!(
+                said.contains("does not fit its digest"),
+                noticed,
+                "{ending} {name}: {said}"
+            );
+            project.ablate(&["verify"]).expect(0);
+            assert_eq!(digests(&project), want, "{ending} {name}");
+        }
+    }
+}
+
+#[test]
+fn every_real_file_of_a_finished_node_is_looked_at() {
+    let project = Project::new(SPEC);
+    finish(&project);
+    let mut looked = 0;
+    for node in ["dataset", "train", "sample", "evaluate"].map(|kind| project.nodes(kind).remove(0))
+    {
+        for artefact in read_node(&node).unwrap().artefacts {
+            let path = node.join(&artefact.path);
+            let good = std::fs::read(&path).unwrap();
+            for (name, harm) in HARMS {
+                harm(&path);
+                let found = ablate::store::check(&node);
+                assert_eq!(found.len(), 1, "{} {name}: {found:?}", artefact.path);
+                std::fs::write(&path, &good).unwrap();
+                looked += 1;
+            }
+        }
+        assert!(ablate::store::check(&node).is_empty());
+    }
+    assert!(looked > 60, "{looked}");
 }
 
 #[test]
