@@ -286,7 +286,13 @@ mod tests {
                 .map(|i| {
                     let inputs: Vec<usize> =
                         (0..i).filter(|_| next(&mut random).is_multiple_of(4)).collect();
-                    Task { seed: (next(&mut random) % 3) as u64, ..task(&inputs) }
+                    // Lengths of a trajectory follow each other; inputs have smaller numbers.
+                    let group = next(&mut random) % 5;
+                    Task {
+                        seed: (next(&mut random) % 3) as u64,
+                        group: (group < 2).then_some((group, i as u64)),
+                        ..task(&inputs)
+                    }
                 })
                 .collect();
             let slots = 1 + next(&mut random) % 4;
@@ -301,6 +307,20 @@ mod tests {
                     running.push(i);
                 }
                 assert!(running.len() <= slots);
+                let mut groups: Vec<usize> =
+                    running.iter().filter_map(|i| Some(tasks[*i].group?.0)).collect();
+                groups.sort_unstable();
+                assert!(groups.windows(2).all(|pair| pair[0] != pair[1]), "two of a group at work");
+                if next(&mut random).is_multiple_of(40) {
+                    // Killed: what is done is done, all else begins anew.
+                    let left = tasks.iter().enumerate().map(|(i, task)| match schedule.state(i) {
+                        State::Done => Task { state: State::Done, ..task.clone() },
+                        _ => task.clone(),
+                    });
+                    schedule = Schedule::new(left.collect());
+                    running.clear();
+                    continue;
+                }
                 let i = running.swap_remove(next(&mut random) % running.len());
                 match next(&mut random) % 6 {
                     1 => schedule.put_back(i),

@@ -151,8 +151,10 @@ impl Table {
             .iter()
             .enumerate()
             .filter_map(|(i, row)| Some((i, row.cells[column].mean()? * sign)));
-        let finite = means.filter(|(_, m)| m.is_finite());
-        finite.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i).filter(|_| self.rows.len() > 1)
+        let finite: Vec<(usize, f64)> = means.filter(|(_, m)| m.is_finite()).collect();
+        let (best, least) = finite.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
+        // Where all are equal none is the best.
+        finite.iter().any(|(_, m)| *m != least).then_some(best)
     }
 
     fn baseline(&self) -> Option<&Row> {

@@ -15,6 +15,14 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `ablate clean`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Keeps what the specs that have run here refer to, as they are now. Of the rest it removes artefacts and
+checkpoints; settings, metrics and series stay for ever.
+
+Examples:
+  ablate clean                     # shows what could go, and what it would cost to make again
+  ablate clean --yes --checkpoints"
+)]
 pub(super) struct Clean {
     /// Remove it; without this, only show.
     #[arg(long)]

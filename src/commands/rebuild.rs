@@ -7,6 +7,13 @@ use crate::store::Results;
 
 /// Arguments of `ablate rebuild`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The history of attempts and experiments is taken over where it can be read; the old file is kept as
+ablate.sqlite.before. `ablate run` does the same by itself when it finds the database damaged.
+
+Example:
+  ablate rebuild --results results"
+)]
 pub(super) struct Rebuild {}
 
 impl Rebuild {

@@ -9,6 +9,14 @@ use std::path::PathBuf;
 
 /// Arguments of `ablate verify`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Reads everything once. What is wrong is named and remembered: the next `ablate run` mends it.
+Exit code 1 if anything is wrong.
+
+Examples:
+  ablate verify --results results
+  ablate verify experiments/first.yaml --again 'net[seed=0]'    # made once more, aside, and compared to the bit"
+)]
 pub(super) struct Verify {
     /// A spec, to verify its results folder.
     spec: Option<PathBuf>,

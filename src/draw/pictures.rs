@@ -63,6 +63,17 @@ fn plain(words: &[String]) -> String {
     words.join(", ").replace('$', "")
 }
 
+/// The name of a line or row: its word, behind its axis where a number would say nothing alone.
+fn named(axis: Option<&String>, words: &[String], otherwise: &str) -> String {
+    match (axis, words) {
+        (_, []) => otherwise.to_owned(),
+        (Some(axis), [word]) if crate::words::number(word).is_some() => {
+            format!("{axis} = {word}").replace('$', "")
+        }
+        _ => plain(words),
+    }
+}
+
 fn column(series: &Series, name: &str) -> Vec<f64> {
     series.columns.get(name).cloned().unwrap_or_default()
 }
@@ -103,7 +114,7 @@ impl Source<'_> {
                     }),
                 });
                 lines.push(SpectrumLine {
-                    name: if line.is_empty() { "samples".to_owned() } else { plain(&line) },
+                    name: named(asked.lines.as_ref(), &line, "samples"),
                     k: column(first, "x"),
                     p: over_seeds("mean"),
                     band: Some(Band { low: over_seeds("low"), high: over_seeds("high") }),
@@ -130,7 +141,7 @@ impl Source<'_> {
     fn training(&self, points: &Points<'_>, asked: &TrainingSpec) -> Result<Option<Figure>> {
         let mut runs = vec![];
         for (line, members) in collect::group(points, &axis(asked.lines.as_ref())) {
-            let name = if line.is_empty() { asked.of.clone() } else { plain(&line) };
+            let name = named(asked.lines.as_ref(), &line, &asked.of);
             for node in collect::nodes_at(self.graph, &members, &asked.of) {
                 let pairs = |series: Option<Series>| {
                     let series = series.unwrap_or_default();
@@ -176,7 +187,7 @@ impl Source<'_> {
                 let x = if numeric { crate::words::number(&x[0]).unwrap_or(place) } else { place };
                 drawn.push(point(x, seeds));
             }
-            let name = if line.is_empty() { asked.y.clone() } else { plain(&line) };
+            let name = named(asked.lines.as_ref(), &line, &asked.y);
             lines.push(CurveLine { name, points: drawn });
         }
         if lines.iter().all(|line| line.points.is_empty()) {
@@ -211,7 +222,7 @@ impl Source<'_> {
             let Some(path) = path.into_iter().find(|path| path.exists()) else { continue };
             look = Look::of(&path)?;
             let fields = fields(&path, asked.count as usize, &look)?;
-            rows.push(GridRow { label: plain(&label), fields });
+            rows.push(GridRow { label: named(asked.rows.as_ref(), &label, ""), fields });
         }
         Ok((!rows.is_empty()).then_some(Figure::Grid(Grid {
             rows,
