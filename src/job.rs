@@ -101,6 +101,16 @@ impl std::fmt::Display for Arithmetic {
     }
 }
 
+impl Arithmetic {
+    /// All that the bits of one result depend on, in words.
+    pub fn words(all: &[Self]) -> String {
+        match all {
+            [] => "something unknown".to_owned(),
+            all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then "),
+        }
+    }
+}
+
 /// One line from a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

@@ -18,7 +18,7 @@ use std::path::{Component, Path};
 
 /// How files get here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Means {
+pub enum Transfer {
     /// They are copied.
     Copy,
     /// They are hard links where the file system allows, else copied.
@@ -62,7 +62,7 @@ pub struct Merge<'m> {
     /// This program among those at work here.
     pub coordinator: &'m Coordinator,
     /// How files get here.
-    pub means: Means,
+    pub transfer: Transfer,
 }
 
 /// A node of the other folder that is as its `node.json` says.
@@ -162,8 +162,8 @@ impl Merge<'_> {
             "{} ({folder}) is here with other bytes ({}), which stay: made here on {}; there on {}",
             here.name,
             differing.join(", "),
-            made_on(&here.arithmetic),
-            made_on(&there.arithmetic)
+            Arithmetic::words(&here.arithmetic),
+            Arithmetic::words(&there.arithmetic)
         ));
     }
 
@@ -237,7 +237,7 @@ impl Merge<'_> {
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent).map_err(|e| Problem::os("make the folder", parent, &e))?;
         }
-        if self.means == Means::Link && fs::hard_link(&from, &to).is_ok() {
+        if self.transfer == Transfer::Link && fs::hard_link(&from, &to).is_ok() {
             return Ok(true);
         }
         let digest = copy(&from, &to).map_err(|e| Problem::os("copy", &from, &e))?;
@@ -340,14 +340,6 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<String> {
                 target.write_all(&buffer[..read])?;
             }
         }
-    }
-}
-
-/// What the bits depend on, in words.
-fn made_on(arithmetic: &[Arithmetic]) -> String {
-    match arithmetic {
-        [] => "something unknown".to_owned(),
-        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then "),
     }
 }
 

@@ -453,7 +453,13 @@ impl<'r> Run<'r> {
             running.log(&Event::GivenUp { message: message.clone() });
         }
         self.pool.replace(slot);
-        self.monitor.show(&Change::Failed { slot, name, class, message: message.clone(), again });
+        self.monitor.show(&Change::Failed {
+            slot: Some(slot),
+            name,
+            class,
+            message: message.clone(),
+            again,
+        });
         self.attempt(slot, &running, "failed", Some((class, message)));
         self.schedule.failed(running.node.index(), again);
         if !again {

@@ -7,7 +7,7 @@
 
 mod check;
 
-pub use check::{Damage, check, check_trajectory};
+pub use check::{Damage, check, check_trajectory, checkpoint_steps};
 
 pub use crate::files::write_aside;
 use crate::job::Arithmetic;

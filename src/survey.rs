@@ -87,21 +87,10 @@ fn checkpoints(graph: &Graph, results: &Results) -> BTreeMap<String, Vec<u64>> {
     let folders: BTreeSet<String> =
         graph.indices().filter_map(|i| trajectory_folder(&graph.nodes[i])).collect();
     let kept = folders.into_iter().map(|folder| {
-        let steps = steps_in(&results.work(&folder));
+        let steps = store::checkpoint_steps(&results.work(&folder));
         (folder, steps)
     });
     kept.filter(|(_, steps)| !steps.is_empty()).collect()
-}
-
-/// The steps in names such as `checkpoint-000001000.safetensors`, ascending.
-fn steps_in(folder: &Path) -> Vec<u64> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
-    let step =
-        |name: &str| name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok();
-    let mut steps: Vec<u64> =
-        entries.filter_map(|entry| step(entry.ok()?.file_name().to_str()?)).collect();
-    steps.sort_unstable();
-    steps
 }
 
 /// Finishes what an interruption left half done: sealed folders are renamed, published folders get

@@ -3,6 +3,7 @@
 use super::run::listen_for_signals;
 use super::{Done, Opened, Place, print, slots};
 use crate::coordinator::{self, Coordinator};
+use crate::job::Arithmetic;
 use crate::plan;
 use crate::pool::{Pool, find_worker};
 use crate::problem::{Problem, Problems, Result};
@@ -161,9 +162,7 @@ fn differences(first: &NodeFile, second: &NodeFile) -> Vec<String> {
         })
         .collect();
     if !lines.is_empty() && first.arithmetic != second.arithmetic {
-        let word = |file: &NodeFile| {
-            file.arithmetic.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ")
-        };
+        let word = |file: &NodeFile| Arithmetic::words(&file.arithmetic);
         lines.push(format!("arithmetic: {}; now {}", word(first), word(second)));
     }
     lines

@@ -1,6 +1,7 @@
 //! `ablate compare`: what two nodes are made of and what came out, side by side.
 
-use super::{Done, Opened, Place, arithmetic, print, short, spec_of};
+use super::{Done, Opened, Place, print, short, spec_of};
+use crate::job::Arithmetic;
 use crate::job::{Metric, Metrics, Series, SeriesFile};
 use crate::key::{self, Change};
 use crate::problem::{Problem, Problems, Result};
@@ -158,7 +159,7 @@ fn compare_inputs(a: &Side, b: &Side) {
 }
 
 fn compare_arithmetic(a: &NodeFile, b: &NodeFile) {
-    let (of_a, of_b) = (arithmetic(a), arithmetic(b));
+    let (of_a, of_b) = (Arithmetic::words(&a.arithmetic), Arithmetic::words(&b.arithmetic));
     print(&match of_a == of_b {
         true => format!("arithmetic: the same, {of_a}"),
         false => format!("arithmetic: {of_a} → {of_b}"),

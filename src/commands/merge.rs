@@ -2,7 +2,7 @@
 
 use super::{Done, Place, print, say};
 use crate::coordinator::Coordinator;
-use crate::merge::{Means, Merged};
+use crate::merge::{Merged, Transfer};
 use crate::record::Record;
 use crate::store::Results;
 use crate::survey;
@@ -40,7 +40,7 @@ impl Merge {
             results: &results,
             record: &mut record,
             coordinator: &coordinator,
-            means: if self.link { Means::Link } else { Means::Copy },
+            transfer: if self.link { Transfer::Link } else { Transfer::Copy },
         };
         let merged = merge.run(&mut |line| say(line));
         record.release_all(&coordinator.id)?;

@@ -31,7 +31,7 @@ use crate::pool;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::spec::Spec;
-use crate::store::{NodeFile, Results};
+use crate::store::Results;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use petgraph::graph::NodeIndex;
 use std::io::Write;
@@ -250,14 +250,6 @@ fn short(value: &str) -> &str {
         &value[..12]
     } else {
         value
-    }
-}
-
-/// What the bits of a node depend on beside its settings.
-fn arithmetic(file: &NodeFile) -> String {
-    match file.arithmetic.as_slice() {
-        [] => "not known".to_owned(),
-        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then "),
     }
 }
 

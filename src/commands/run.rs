@@ -4,6 +4,7 @@ use super::selection::Selection;
 use super::{Done, Place, print, say, slots};
 use crate::coordinator::Coordinator;
 use crate::graph::Graph;
+use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool, find_worker};
 use crate::problem::{Problem, Problems};
 use crate::record::{Record, says_damaged};
@@ -12,7 +13,7 @@ use crate::screen::{Change, Monitor, monitor};
 use crate::spec::Spec;
 use crate::store::Results;
 use crate::words::{self, plural};
-use crate::{plan, survey, verify};
+use crate::{survey, verify};
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
@@ -78,24 +79,9 @@ impl RunCommand {
         monitor: &mut dyn Monitor,
     ) -> Result<(Outcome, Record), Problems> {
         let begun = Instant::now();
-        let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let coordinator = Coordinator::enter(results)?;
-        let mut record = verify::open_record(results, &coordinator, &mut tell)?;
-        for line in survey::recover(results, &mut record, &coordinator)? {
-            tell(&line);
-        }
-        if self.selection.fresh {
-            let nodes = self.selection.named(graph)?;
-            let plan = plan::make(graph, &survey::known(graph, results, Some(&record))?);
-            self.selection.refuse_unfinished(graph, &plan, &nodes)?;
-            survey::discard(graph, &nodes, results, &mut record, &coordinator)?;
-        }
-        let known = survey::known(graph, results, Some(&record))?;
-        let plan = plan::make(graph, &known);
-        for line in survey::discard_damaged(graph, &plan, results, &mut record, &coordinator)? {
-            tell(&line);
-        }
-        record.experiment(spec, graph)?;
+        let (mut record, plan) = self.prepare(spec, graph, results, &coordinator, monitor)?;
+        let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let wanted = self.selection.wanted(graph, &plan)?;
         let (to_run, finished) = (wanted.len(), graph.nodes.node_count() - plan.to_run().count());
         tell(&format!("{}: {} to run, {finished} finished", spec.name, plural(to_run, "node")));
@@ -129,6 +115,36 @@ impl RunCommand {
             took,
         )?;
         Ok((outcome, record))
+    }
+
+    /// Mends what is to be mended, and plans what is to be run.
+    fn prepare(
+        &self,
+        spec: &Spec,
+        graph: &Graph,
+        results: &Results,
+        coordinator: &Coordinator,
+        monitor: &mut dyn Monitor,
+    ) -> Result<(Record, Plan), Problems> {
+        let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
+        let mut record = verify::open_record(results, coordinator, &mut tell)?;
+        record.experiment(spec, graph)?;
+        for line in survey::recover(results, &mut record, coordinator)? {
+            tell(&line);
+        }
+        let make_plan = |record: &Record| {
+            Ok::<_, Problem>(plan::make(graph, &survey::known(graph, results, Some(record))?))
+        };
+        if self.selection.fresh {
+            let nodes = self.selection.named(graph)?;
+            self.selection.refuse_unfinished(graph, &make_plan(&record)?, &nodes)?;
+            survey::discard(graph, &nodes, results, &mut record, coordinator)?;
+        }
+        let plan = make_plan(&record)?;
+        for line in survey::discard_damaged(graph, &plan, results, &mut record, coordinator)? {
+            tell(&line);
+        }
+        Ok((record, plan))
     }
 }
 

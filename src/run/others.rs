@@ -140,7 +140,7 @@ impl Run<'_> {
                 let name = self.graph.nodes[index].name.clone();
                 let message = format!("in another run: {message}");
                 self.monitor.show(&Change::Failed {
-                    slot: usize::MAX,
+                    slot: None,
                     name,
                     class,
                     message,

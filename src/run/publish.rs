@@ -133,7 +133,7 @@ impl Run<'_> {
     fn unpublished(&mut self, sealed: Vec<Sealed>, problem: &Problem) -> Result<()> {
         let class = FailureClass::of(problem);
         for s in &sealed {
-            let (slot, name) = (s.slot, self.graph.nodes[s.node].name.clone());
+            let (slot, name) = (Some(s.slot), self.graph.nodes[s.node].name.clone());
             let message = problem.to_string();
             self.monitor.show(&Change::Failed { slot, name, class, message, again: false });
             self.schedule.failed(s.node.index(), false);

@@ -73,8 +73,8 @@ pub enum Change {
     },
     /// A node failed.
     Failed {
-        /// Its slot.
-        slot: usize,
+        /// Its slot, if it was one of ours.
+        slot: Option<usize>,
         /// Name of the node.
         name: String,
         /// Why.

@@ -109,7 +109,9 @@ impl Monitor for Terminal {
                 self.line(&format!("  stop  {name}  saved at {step}"));
             }
             Change::Failed { slot, name, class, message, again } => {
-                self.free(*slot, name);
+                if let Some(slot) = slot {
+                    self.free(*slot, name);
+                }
                 let next = if *again { "; it is tried again" } else { "" };
                 self.line(&format!("  FAIL  {name}  [{}] {message}{next}", class.word()));
             }

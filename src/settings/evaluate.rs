@@ -1,6 +1,7 @@
 //! Settings of evaluate nodes: one measure each.
 
-use super::table::{Reference, choice, kinds, table};
+use super::table::{choice, kinds, table};
+use super::values::Reference;
 
 table! {
     /// Applies one measure to samples, beside a reference.

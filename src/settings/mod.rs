@@ -10,6 +10,7 @@ mod reader;
 mod sample;
 pub(crate) mod table;
 mod train;
+mod values;
 
 pub use dataset::{
     CamelsCmd, Cosmology, DIGIT_SIDE, Dataset, Design, Geometry, GlyphDigits, Idx, IdxSet,
@@ -19,11 +20,13 @@ pub use evaluate::{Binning, Evaluate, Measure, PowerSpectrum};
 pub use file::{DataFile, DataFolder, beside};
 pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use sample::{Ddim, DdpmSampler, Sample, Sampler, Spacing, Variance, Weights};
-pub use table::{Field, Identity, Number, Off, Reference, Setting, Shape};
+pub use table::{Field, Identity, Number, Setting, Shape};
 pub use train::{
     AdamW, Ddpm, EarlyStopping, Length, Loss, Model, Objective, Optimizer, Padding, Schedule,
     Standardisation, Train, Unet, Validation,
 };
+
+pub use values::{Off, Reference};
 
 use crate::problem::Problems;
 use serde_json::Value;

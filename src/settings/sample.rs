@@ -1,6 +1,7 @@
 //! Settings of sample nodes.
 
-use super::table::{Off, Reference, choice, kinds, table};
+use super::table::{choice, kinds, table};
+use super::values::{Off, Reference};
 
 table! {
     /// Draws samples from a trained network.

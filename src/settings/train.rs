@@ -1,7 +1,8 @@
 //! Settings of train nodes.
 
 use super::reader::{Found, Reader};
-use super::table::{Off, Reference, choice, kinds, table};
+use super::table::{choice, kinds, table};
+use super::values::{Off, Reference};
 use crate::problem::Problem;
 
 table! {

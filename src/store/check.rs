@@ -80,6 +80,18 @@ pub fn check(folder: &Path) -> Vec<Damage> {
     file.artefacts.par_iter().filter(there).filter_map(compare).collect()
 }
 
+/// The steps of the checkpoints in a trajectory's folder, ascending: names such as
+/// `checkpoint-000001000.safetensors`.
+pub fn checkpoint_steps(folder: &Path) -> Vec<u64> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let step =
+        |name: &str| name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok();
+    let mut steps: Vec<u64> =
+        entries.filter_map(|entry| step(entry.ok()?.file_name().to_str()?)).collect();
+    steps.sort_unstable();
+    steps
+}
+
 /// The damage of a trajectory's checkpoints, and their size.
 pub fn check_trajectory(folder: &Path) -> (Vec<Damage>, u64) {
     let mut damage = vec![];

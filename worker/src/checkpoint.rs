@@ -5,7 +5,7 @@ use crate::net::Tensors;
 use crate::weights;
 use ablate::job::Arithmetic;
 use ablate::problem::{Problem, Result};
-use ablate::store::write_aside;
+use ablate::store::{checkpoint_steps, write_aside};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
@@ -70,7 +70,7 @@ impl Checkpoint {
         at_most: u64,
         note: &mut dyn FnMut(String),
     ) -> Result<Option<Self>> {
-        for step in steps(folder)?.into_iter().rev().filter(|step| *step <= at_most) {
+        for step in checkpoint_steps(folder).into_iter().rev().filter(|step| *step <= at_most) {
             match Self::read(&file(folder, step)) {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
                 Err(problem) => {
@@ -110,20 +110,9 @@ pub fn insert(into: &mut Tensors, part: &str, tensors: impl IntoIterator<Item = 
     into.extend(tensors.into_iter().map(|(name, tensor)| (format!("{part}.{name}"), tensor)));
 }
 
-/// The steps of the checkpoints in a folder, ascending.
-fn steps(folder: &Path) -> Result<Vec<u64>> {
-    let entries = std::fs::read_dir(folder).map_err(|e| Problem::os("list", folder, &e))?;
-    let step =
-        |name: &str| name.strip_prefix("checkpoint-")?.strip_suffix(".safetensors")?.parse().ok();
-    let mut steps: Vec<u64> =
-        entries.filter_map(|entry| step(entry.ok()?.file_name().to_str()?)).collect();
-    steps.sort_unstable();
-    Ok(steps)
-}
-
 /// Removes all but the newest two checkpoints and those to keep.
 fn prune(folder: &Path) -> Result<()> {
-    let passing: Vec<u64> = steps(folder)?
+    let passing: Vec<u64> = checkpoint_steps(folder)
         .into_iter()
         .filter(|step| !file(folder, *step).with_extension("kept").exists())
         .collect();
