@@ -41,9 +41,10 @@ lint: libtorch
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-bench: build
+bench: build python
 	$(CARGO) build --release --examples
 	python3 benches/overhead.py
+	.venv/bin/python benches/particle_mesh.py
 	benches/training.sh
 
 # Programs into PREFIX/bin, libtorch into PREFIX/lib/ablate, where the worker looks for it.
