@@ -51,7 +51,7 @@ pub enum Reason {
     Gone,
     /// Its folder is damaged.
     Damaged(Vec<Damage>),
-    /// Its artefacts were removed by `ablate clean`, and a node that runs needs them.
+    /// Its artefacts were removed by `ablate clean`, and a node that runs, or a figure, needs them.
     Cleaned,
 }
 
@@ -122,10 +122,15 @@ fn reason(node: &Node, known: &Known) -> Reason {
     }
 }
 
-/// Makes cleaned nodes run that a node to run reads from, and in turn what those read from.
+/// Makes cleaned nodes run that a figure shows or a node to run reads from, and in turn what those read from.
 fn need_cleaned(graph: &Graph, known: &Known, reasons: &mut BTreeMap<NodeIndex, Reason>) {
     if known.cleaned.is_empty() {
         return;
+    }
+    for index in &graph.pictured {
+        if known.cleaned.contains(&graph.nodes[*index].folder()) {
+            reasons.insert(*index, Reason::Cleaned);
+        }
     }
     let mut left: Vec<NodeIndex> =
         reasons.iter().filter(|(_, reason)| reason.runs()).map(|(index, _)| *index).collect();

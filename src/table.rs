@@ -139,6 +139,11 @@ impl Table {
         self.rows.iter().any(|row| row.cells[column].deviation().is_some_and(|spread| spread > 0.0))
     }
 
+    /// Whether no cell has a value.
+    pub fn is_empty(&self) -> bool {
+        self.rows.iter().flat_map(|row| &row.cells).all(|cell| cell.values.is_empty())
+    }
+
     /// The row with the best mean of a column.
     fn best(&self, column: usize) -> Option<usize> {
         let sign = match self.columns[column].better {

@@ -66,7 +66,11 @@ impl Clean {
             .fold((0, 0.0), |(size, cost), item| (size + item.bytes, cost + item.seconds));
         for item in &items {
             let part = if item.what == What::Artefacts { "nodes" } else { "work" };
-            let took = duration(span(item.seconds));
+            // Without its history nobody knows.
+            let took = match item.seconds {
+                0.0 => "unknown time".to_owned(),
+                seconds => duration(span(seconds)),
+            };
             print(&format!(
                 "{part}/{}  {}  {}, {took} to make again",
                 item.folder,

@@ -129,7 +129,7 @@ fn compare_identities(a: &Side, b: &Side) {
         print("identity: the same but for the inputs");
         return;
     }
-    print(&format!("identity: {} of it differ", plural(own.len(), "line")));
+    print(&format!("identity: {} with a difference", plural(own.len(), "line")));
     for change in own {
         let word = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
         let (old, new) = (word(&change.old), word(&change.new));

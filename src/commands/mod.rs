@@ -32,6 +32,7 @@ use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::spec::Spec;
 use crate::store::Results;
+use crate::words;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use petgraph::graph::NodeIndex;
 use std::io::Write;
@@ -169,9 +170,16 @@ impl Place {
         self.results.clone().unwrap_or_else(|| Results::default_root(spec))
     }
 
-    /// The results folder without a spec.
+    /// The results folder without a spec: here, else in the nearest folder above that has one.
     fn alone(&self) -> PathBuf {
-        self.results.clone().unwrap_or_else(|| PathBuf::from("results"))
+        let here = std::env::current_dir().unwrap_or_default();
+        let mut above = here.ancestors().map(|folder| folder.join("results"));
+        let found = || above.find(|results| results.join("nodes").is_dir());
+        let near = self.results.clone().or_else(found);
+        near.map_or_else(
+            || PathBuf::from("results"),
+            |path| path.strip_prefix(&here).map(Path::to_owned).unwrap_or(path),
+        )
     }
 }
 
@@ -230,18 +238,39 @@ fn spec_of(node: &str, given: Option<&Path>, place: &Place) -> Result<PathBuf, P
         .map(|(_, file)| PathBuf::from(file))
         .filter(|f| f.exists())
         .collect();
-    let has =
-        |file: &&PathBuf| Graph::read(file).is_ok_and(|(_, graph)| !graph.find(node).is_empty());
-    match files.iter().find(has) {
-        Some(file) => Ok(file.clone()),
-        None => {
-            let problem = Problem::new(format!(
-                "no experiment in {} has a node `{node}`",
-                place.alone().display()
-            ));
-            Err(problem.help("name the spec: --spec experiments/….yaml").into())
-        }
+    let graphs: Vec<(PathBuf, Graph)> = files
+        .into_iter()
+        .filter_map(|file| Some((file.clone(), Graph::read(&file).ok()?.1)))
+        .collect();
+    let having: Vec<&(PathBuf, Graph)> =
+        graphs.iter().filter(|(_, graph)| !graph.find(node).is_empty()).collect();
+    // The same node in several specs is no question; different ones are.
+    let folders = |graph: &Graph| -> Vec<String> {
+        graph.find(node).into_iter().map(|index| graph.nodes[index].folder()).collect()
+    };
+    if let [(file, graph), others @ ..] = having.as_slice() {
+        let other = others.iter().find(|(_, other)| folders(other) != folders(graph));
+        return match other {
+            None => Ok(file.clone()),
+            Some((other, _)) => {
+                let (file, other) = (file.display(), other.display());
+                let problem =
+                    Problem::new(format!("`{node}` is one thing in {file}, another in {other}"));
+                Err(problem.help(format!("say which: --spec {other}")).into())
+            }
+        };
     }
+    let names: Vec<&str> = graphs
+        .iter()
+        .flat_map(|(_, graph)| graph.nodes.node_weights())
+        .flat_map(|node| [node.name.as_str(), node.declared.as_str()])
+        .collect();
+    let place = place.alone();
+    let problem = Problem::new(format!("no experiment in {} has a node `{node}`", place.display()));
+    Err(match words::nearest(node, names) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")).into(),
+        None => problem.help("name the spec: --spec experiments/….yaml").into(),
+    })
 }
 
 /// Keys are told by their first digits.

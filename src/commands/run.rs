@@ -31,8 +31,8 @@ pub(super) struct RunCommand {
     /// The spec, a YAML file.
     spec: PathBuf,
     /// Run at most this many nodes at once.
-    #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
     /// Run one node at a time, what its worker says going to the terminal.
     #[arg(long, conflicts_with = "jobs")]
     foreground: bool,
@@ -63,9 +63,10 @@ impl RunCommand {
         if outcome.counts.failed > 0 {
             let (failed, blocked) = (outcome.counts.failed, outcome.counts.blocked);
             say(&format!(
-                "{} failed, {} blocked behind; `ablate why NODE` tells more",
+                "{} failed, {} blocked behind; `ablate why NODE --spec {}` tells more",
                 plural(failed, "node"),
-                blocked
+                blocked,
+                self.spec.display()
             ));
         }
         Ok(outcome.exit_code())
@@ -92,7 +93,7 @@ impl RunCommand {
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
         let mut pool = Pool::new(find_worker(), results, &coordinator.id, slots(), sender);
-        let mut limit = self.jobs.unwrap_or(usize::MAX).clamp(1, pool.len());
+        let mut limit = self.jobs.map_or(usize::MAX, |n| n as usize).clamp(1, pool.len());
         if self.foreground {
             pool.to_foreground();
             limit = 1;

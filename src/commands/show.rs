@@ -57,7 +57,7 @@ fn show(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
             print("metrics");
         }
         for (name, metric) in metrics {
-            print(&format!("  {name} = {} {}", metric.value, metric.unit));
+            print(format!("  {name} = {} {}", metric.value, metric.unit).trim_end());
         }
     }
     if let Ok(file) = crate::store::read_node(&folder) {

@@ -2,10 +2,11 @@
 
 use super::{Done, Place, print};
 use crate::coordinator;
-use crate::job::Event;
+use crate::job::{Event, Job};
+use crate::problem::Problem;
 use crate::record::Record;
 use crate::store::Results;
-use crate::words;
+use crate::words::{self, plural};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -23,8 +24,19 @@ impl Status {
     pub(super) fn run(&self, place: &Place) -> Done {
         let root = self.spec.as_ref().map_or_else(|| place.alone(), |spec| place.of(spec));
         let Some(record) = Record::open_to_read(&root.join("ablate.sqlite"))? else {
-            print(&format!("{}: no experiment has run here yet", root.display()));
-            return Ok(0);
+            let made = Results { root: root.clone() }.finished().unwrap_or_default();
+            if made.is_empty() {
+                print(&format!("{}: no experiment has run here yet", root.display()));
+                return Ok(0);
+            }
+            let problem = Problem::system(format!(
+                "{} holds {}, but no database",
+                root.display(),
+                plural(made.len(), "finished node")
+            ));
+            return Err(problem
+                .help("`ablate rebuild` makes it anew, and so does `ablate run`")
+                .into());
         };
         let statement = "SELECT p.experiment, n.kind, count(DISTINCT p.node), count(DISTINCT n.key)
              FROM points p LEFT JOIN nodes n ON n.key = p.node GROUP BY p.experiment, n.kind";
@@ -40,7 +52,16 @@ impl Status {
                 .filter(|row| !row[1].is_empty())
                 .map(|row| format!("{} {}", row[1], row[3]))
                 .collect();
-            print(&format!("{experiment}: {}/{} finished ({})", sum(3), sum(2), kinds.join(", ")));
+            let kinds =
+                if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+            print(&format!("{experiment}: {}/{} finished{kinds}", sum(3), sum(2)));
+            for (name, class) in record.failed_nodes(&experiment)? {
+                print(&format!("  failed: {name} [{class}]"));
+            }
+        }
+        let damaged = record.noted_damage()?;
+        if !damaged.is_empty() {
+            print(&format!("damaged: {}; the next `ablate run` mends them", damaged.join(", ")));
         }
         show_running(&root, &record)?;
         Ok(0)
@@ -63,11 +84,9 @@ fn show_running(root: &Path, record: &Record) -> Result<(), crate::problem::Prob
         });
         let Some((step, total, loss)) = step else { continue };
         let loss = loss.map_or(String::new(), |loss| format!(", loss {loss:.4}"));
-        print(&format!(
-            "running {folder}: {}/{}{loss}",
-            words::grouped(step),
-            words::grouped(total)
-        ));
+        let job = Job::read(&results.work(&folder).join("job.json"));
+        let name = job.map_or_else(|_| folder.clone(), |job| format!("{} ({folder})", job.name));
+        print(&format!("running {name}: {}/{}{loss}", words::grouped(step), words::grouped(total)));
         running += 1;
     }
     if running == 0 {

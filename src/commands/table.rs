@@ -25,7 +25,9 @@ pub(super) struct Table {
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Form {
     Terminal,
+    #[value(alias = "tex")]
     Latex,
+    #[value(alias = "md")]
     Markdown,
     Csv,
 }

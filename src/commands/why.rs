@@ -3,6 +3,7 @@
 use super::{Done, Opened, Place, print, short, spec_of};
 use crate::plan::{self, Reason};
 use crate::problem::Problem;
+use crate::record::Attempt;
 use petgraph::graph::NodeIndex;
 use std::path::PathBuf;
 
@@ -40,26 +41,30 @@ fn explain(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
         print(&format!("{} is skipped: it is finished, in nodes/{}", node.name, node.folder()));
         return Ok(());
     }
-    print(&format!("{} will run: {}", node.name, reason.sentence()));
-    let waits: Vec<String> = opened
-        .graph
-        .inputs(index)
-        .filter(|input| opened.plan.reasons[input].runs())
-        .map(|input| opened.graph.nodes[input].name.clone())
-        .collect();
-    if !waits.is_empty() {
-        print(&format!("  it waits for {}", waits.join(", ")));
+    let failure = |index: NodeIndex| -> Result<Option<Attempt>, Problem> {
+        let Some(record) = &opened.record else { return Ok(None) };
+        let last = record.attempts(&opened.graph.nodes[index].key)?.pop();
+        Ok(last.filter(|attempt| attempt.outcome == "failed"))
+    };
+    if let Some(last) = failure(index)? {
+        let (class, message) = (last.class.unwrap_or_default(), last.message.unwrap_or_default());
+        print(&format!("{} failed, and the next run tries it again", node.name));
+        print(&format!("  attempt {} failed [{class}]: {message}", last.attempt));
+        print(&format!("  `ablate log {}` shows what the worker said", node.key.short()));
+    } else {
+        print(&format!("{} will run: {}", node.name, reason.sentence()));
+    }
+    for input in opened.graph.inputs(index).filter(|input| opened.plan.reasons[input].runs()) {
+        let name = &opened.graph.nodes[input].name;
+        match failure(input)? {
+            Some(last) => print(&format!(
+                "  it is blocked: {name} failed [{}]",
+                last.class.unwrap_or_default()
+            )),
+            None => print(&format!("  it waits for {name}")),
+        }
     }
     let Some(record) = &opened.record else { return Ok(()) };
-    if let Some(last) = record.attempts(&node.key)?.last().filter(|a| a.outcome == "failed") {
-        let class = last.class.as_deref().unwrap_or("failed");
-        print(&format!(
-            "  attempt {} failed [{class}]: {}",
-            last.attempt,
-            last.message.as_deref().unwrap_or("")
-        ));
-        print(&format!("  `ablate log {}` shows what the worker said", node.key.short()));
-    }
     if matches!(reason, Reason::New | Reason::Continues { .. }) {
         let finished = record.identities(node.kind())?;
         let Some((name, changes)) = plan::nearest(&node.identity(), &finished) else {

@@ -101,7 +101,7 @@ fn of_kind(spec: &Spec, name: &str, kind: Kind) -> Result<()> {
     match spec.node(name) {
         Some(node) => {
             let problem = Problem::new(format!("`{name}` is a {} node", node.kind.word()));
-            Err(problem.help(format!("a {} node belongs here", kind.word())))
+            Err(problem.help(format!("the node must be of kind {}", kind.word())))
         }
         None => Err(unknown(&format!("{} node", kind.word()), name, &known)),
     }

@@ -12,6 +12,7 @@ use crate::record::Record;
 use crate::spec::Spec;
 use crate::store::{Results, write_aside};
 use crate::table::Table;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,14 @@ impl Drawn {
         }
         if !self.tables.is_empty() {
             out += "\ntables\n";
-            out.extend(self.tables.iter().map(|(_, _, path)| shown(path)));
+            let line = |(_, table, path): &(String, Table, PathBuf)| match table.is_empty() {
+                true => format!(
+                    "  {} is not written: it has no numbers yet\n",
+                    relative(path).display()
+                ),
+                false => shown(path),
+            };
+            out.extend(self.tables.iter().map(line));
         }
         out
     }
@@ -89,8 +97,13 @@ pub fn tables(
     let mut out = vec![];
     for (name, asked) in chosen(&spec.tables, only, "table")? {
         let table = collect::table(spec, graph, record, asked)?;
-        make(&folder)?;
         let path = folder.join(format!("{name}.tex"));
+        // Without a single number, what an earlier run wrote is worth more.
+        if table.is_empty() {
+            out.push((name.clone(), table, path));
+            continue;
+        }
+        make(&folder)?;
         for (ending, text) in
             [("tex", table.latex()), ("md", table.markdown()), ("csv", table.csv())]
         {
@@ -153,13 +166,20 @@ fn chosen<'o, T>(
 fn link(spec: &Spec, graph: &Graph, results: &Results) -> Result<()> {
     let folder = results.experiment(&spec.name).join("runs");
     make(&folder)?;
+    let names: BTreeSet<String> =
+        graph.nodes.node_weights().map(|node| link_name(&node.name)).collect();
+    let old = fs::read_dir(&folder).map_err(|e| Problem::os("list", &folder, &e))?.flatten();
+    for link in old.filter(|entry| !names.contains(&*entry.file_name().to_string_lossy())) {
+        // What is no link of ours stays.
+        if link.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            let _ = fs::remove_file(link.path());
+        }
+    }
     for node in graph.nodes.node_weights() {
         if !results.node(&node.folder()).exists() {
             continue;
         }
-        let name: String =
-            node.name.chars().map(|c| if c == '/' { '_' } else { c }).take(200).collect();
-        let path = folder.join(name);
+        let path = folder.join(link_name(&node.name));
         let target = Path::new("../../nodes").join(node.folder());
         if fs::read_link(&path).is_ok_and(|known| known == target) {
             continue;
@@ -168,4 +188,9 @@ fn link(spec: &Spec, graph: &Graph, results: &Results) -> Result<()> {
         std::os::unix::fs::symlink(&target, &path).map_err(|e| Problem::os("link", &path, &e))?;
     }
     Ok(())
+}
+
+/// A readable name as the name of a file.
+fn link_name(name: &str) -> String {
+    name.chars().map(|c| if c == '/' { '_' } else { c }).take(200).collect()
 }

@@ -229,7 +229,7 @@ impl Source<'_> {
             columns: vec![],
             bar_label: look.label(),
             limits: None,
-            colours: ColourMap::Magma,
+            colours: if look.units == "bytes" { ColourMap::Grey } else { ColourMap::Magma },
             width: width(asked.width.as_ref())?,
         })))
     }
@@ -263,7 +263,10 @@ impl Look {
 
     fn label(&self) -> String {
         match (self.log10, self.units.as_str()) {
-            (true, _) => r"$\log_{10}(\Sigma/\langle\Sigma\rangle)$".to_owned(),
+            (true, units) if units.contains("Msun") => {
+                r"$\log_{10}(\Sigma/\langle\Sigma\rangle)$".to_owned()
+            }
+            (true, _) => r"$\log_{10}(x/\langle x\rangle)$".to_owned(),
             (false, "" | "bytes") => "value".to_owned(),
             (false, units) => units.replace('$', ""),
         }

@@ -190,8 +190,8 @@ pub(super) fn check_train(
             [geometry.height, geometry.width].into_iter().find(|side| !side.is_multiple_of(factor))
     {
         let sentence = format!(
-            "a U-Net of {} levels halves the side {halvings} times, and {side} is not divisible by {factor}",
-            unet.multipliers.len(),
+            "a U-Net of {} divides the side by {factor}, and {side} is not divisible by that",
+            crate::words::plural(unet.multipliers.len(), "level"),
         );
         reader.wrong_key(
             found,

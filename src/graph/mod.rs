@@ -9,7 +9,7 @@ use crate::external::{self, External};
 use crate::key::{self, Inputs, Key};
 use crate::problem::{Problem, Problems};
 use crate::settings::{Dataset, Found, Kind, Reader, Reference, Settings, Step};
-use crate::spec::Spec;
+use crate::spec::{FigureSpec, Spec};
 use crate::words;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -66,6 +66,8 @@ pub struct Graph {
     pub at: Vec<BTreeMap<String, NodeIndex>>,
     /// For each point and declared name, whether it is the same work as in the spec as written (seed aside).
     pub baseline: Vec<BTreeSet<String>>,
+    /// The nodes whose artefacts a figure shows, so that they are needed even when nothing else reads them.
+    pub pictured: BTreeSet<NodeIndex>,
     /// How many nodes there would be if no two points shared any, by kind.
     pub unshared: BTreeMap<Kind, usize>,
 }
@@ -202,6 +204,12 @@ impl<'s> Builder<'s> {
                 baseline.insert(name);
             }
         }
+        let figures = self.spec.figures.iter().map(|(_, figure)| figure);
+        let grids = figures.filter(|figure| {
+            matches!(figure, FigureSpec::Grid(_))
+                && figure.sweep().map_or("", String::as_str) == point.sweep
+        });
+        self.graph.pictured.extend(grids.filter_map(|figure| at.get(figure.target())));
         self.graph.points.push(point);
         self.graph.at.push(at);
         self.graph.baseline.push(baseline);

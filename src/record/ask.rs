@@ -142,6 +142,18 @@ impl Record {
         self.select(statement, [experiment], |row| row.get(0))
     }
 
+    /// The nodes of an experiment that are not finished and whose last attempt failed: declared name and class.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn failed_nodes(&self, experiment: &str) -> Result<Vec<(String, String)>> {
+        let statement = "SELECT DISTINCT p.declared, coalesce(a.class, '') FROM points p
+             JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE node = p.node)
+             WHERE p.experiment = ?1 AND a.outcome = 'failed'
+             AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.key = p.node) ORDER BY 1";
+        self.select(statement, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     /// The experiments, with their files.
     ///
     /// # Errors

@@ -138,9 +138,9 @@ impl Record {
             .map_err(|e| unreadable(path, &e))?;
         connection.busy_timeout(Duration::from_secs(30)).map_err(sql)?;
         let record = Self { connection, path: path.to_owned(), file: identity_of(path) };
-        let version = record
-            .version()
-            .map_err(|p| p.help("delete it: `ablate run` rebuilds it from nodes/"))?;
+        let version = record.version().map_err(|p| {
+            p.help("`ablate rebuild` makes it anew from nodes/, and so does `ablate run`")
+        })?;
         if version > SCHEMA {
             return Err(newer(path, version));
         }
@@ -324,8 +324,9 @@ fn newer(path: &Path, version: i64) -> Problem {
 }
 
 fn unreadable(path: &Path, error: &rusqlite::Error) -> Problem {
-    Problem::system(format!("cannot open the database {}: {error}", path.display()))
-        .help("if it is damaged, delete it: `ablate run` rebuilds it from nodes/")
+    Problem::system(format!("cannot open the database {}: {error}", path.display())).help(
+        "if it is damaged, `ablate rebuild` makes it anew from nodes/, and so does `ablate run`",
+    )
 }
 
 fn insert_node(on: &Connection, node: &Finished<'_>) -> rusqlite::Result<()> {

@@ -17,7 +17,8 @@ impl Setting for u64 {
             _ => None,
         };
         value.or_else(|| {
-            let problem = Problem::new(format!("`{}` is not a whole number", found.shown()));
+            let problem =
+                Problem::new(format!("`{}` is not a whole number of at least 0", found.shown()));
             reader.wrong(found, problem.help("write it as 2000, 2k or 1e5"))
         })
     }

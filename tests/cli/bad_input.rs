@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 fn check(bench: &Bench) -> Said {
     let begun = Instant::now();
     let said = bench.with_little_memory(&["check", "spec.yaml"], 600_000);
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "it hangs");
     said
 }
 

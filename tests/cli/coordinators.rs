@@ -95,7 +95,7 @@ fn status_tells_what_others_do() {
     let mut child = bench.start(&["run", "spec.yaml"], "slow net 200");
     std::thread::sleep(Duration::from_millis(400));
     let status = bench.ablate(&["status"]).expect(0);
-    assert!(status.out.contains("running train-"), "{}", status.out);
+    assert!(status.out.contains("running net[schedule="), "{}", status.out);
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -236,6 +236,13 @@ pub fn input<'j>(job: &'j Job, role: &str) -> Result<&'j ablate::job::Input> {
 /// The event of a failure, told in one line.
 fn failure(class: FailureClass, message: &str) -> Event {
     // The stack of libtorch's C++ follows the first lines.
-    let told = message.lines().take(4).map(str::trim).collect::<Vec<_>>().join(" / ");
+    let mut told = String::new();
+    for line in message.lines().take(4).map(str::trim) {
+        told += &match (line.strip_prefix("help: "), told.is_empty()) {
+            (Some(help), _) => format!(" ({help})"),
+            (None, true) => line.to_owned(),
+            (None, false) => format!(" / {line}"),
+        };
+    }
     Event::Failed { class, message: told }
 }

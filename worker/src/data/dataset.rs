@@ -75,6 +75,10 @@ pub(super) fn named(split: Split) -> [(&'static str, usize); 3] {
 impl Made {
     fn publish(self, context: &Context<'_>, start: Instant) -> Result<()> {
         let work = &context.job.work;
+        if self.seen.deviation() == 0.0 {
+            let problem = Problem::new("all values of the train split are equal");
+            return Err(problem.help("there is nothing to learn from them: check the file"));
+        }
         let Item { channels, height, width } = self.item;
         let mut digests = BTreeMap::new();
         for (split, _) in named(self.split) {

@@ -299,7 +299,7 @@ fn values_that_no_network_may_see_fail_the_node_and_name_their_place() {
 #[test]
 fn parameters_that_do_not_fit_their_array_fail_the_node_with_the_line() {
     for (text, what) in [
-        ("1 2\n3 4\n", "p.txt has 2 lines / help: 20 items or 20 groups need as many"),
+        ("1 2\n3 4\n", "p.txt has 2 lines (20 items or 20 groups need as many)"),
         ("1 2\n3 x\n", "p.txt:2: `x` is not a finite number"),
         ("", "p.txt:1: there are no numbers"),
     ] {

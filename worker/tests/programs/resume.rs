@@ -224,7 +224,8 @@ fn every_real_file_of_a_finished_node_is_looked_at() {
 
 #[test]
 fn a_checkpoint_damaged_behind_the_back_of_verify_is_named_by_the_training() {
-    let project = Project::new(SPEC);
+    // Long enough that the kill comes in the middle of it.
+    let project = Project::new(&SPEC.replace("steps: 60", "steps: 300"));
     kill_when(&project, || in_work(&project, ".safetensors").len() >= 3);
     let all = in_work(&project, ".safetensors");
     let folder = all[all.len() - 1].parent().unwrap();
@@ -236,14 +237,21 @@ fn a_checkpoint_damaged_behind_the_back_of_verify_is_named_by_the_training() {
 
 #[test]
 fn half_drawn_samples_that_are_damaged_are_drawn_again() {
-    let project = Project::new(SPEC);
-    kill_when(&project, || !in_work(&project, "progress.json").is_empty());
-    let progress = in_work(&project, "progress.json").remove(0);
-    // A kill may have come before the first item.
+    // Fifty batches, so that the kill comes long before the last.
+    let spec = SPEC.replace("count: 10", "count: 200");
+    assert_ne!(spec, SPEC);
+    let project = Project::new(&spec);
+    let drawing = || {
+        let mut all = in_work(&project, "progress.json");
+        all.retain(|path| path.to_string_lossy().contains("/sample-"));
+        all
+    };
+    kill_when(&project, || !drawing().is_empty());
+    let progress = drawing().remove(0);
     flip_a_byte(&progress.with_file_name("samples.npy"));
     let said = finish(&project);
     assert!(said.contains("samples of an earlier attempt are damaged"), "{said}");
-    let undisturbed = Project::new(SPEC);
+    let undisturbed = Project::new(&spec);
     finish(&undisturbed);
     assert_eq!(digests(&undisturbed), digests(&project));
 }
