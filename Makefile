@@ -32,7 +32,8 @@ python: .venv/.ready
 # Each fuzz target for a minute; needs `cargo install cargo-fuzz`. `make test` runs all of them briefly.
 fuzz: libtorch
 	for target in spec npy event idx safetensors; do \
-	    RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60 || exit 1; done
+	    LD_LIBRARY_PATH=$(CURDIR)/libtorch/lib RUSTC_BOOTSTRAP=1 \
+	    cargo fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 test-golden: libtorch
 	$(CARGO) test --package ablate-worker --test golden_diffusion --test golden_cosmology -- --nocapture --test-threads=1
