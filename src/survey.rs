@@ -177,6 +177,7 @@ pub fn discard_damaged(
         {
             results.discard(&folder)?;
             record.forget(&[node.key.hex()])?;
+            record.forget_damage(&format!("nodes/{folder}"))?;
             said.push(format!("{} is {}; it is made again", node.name, reason.sentence()));
         }
     }
@@ -203,8 +204,12 @@ fn mend_trajectories(
                 said.push(format!("{path}/{} {}; it is removed", damage.path, damage.what));
             }
             record.forget_damage(&path)?;
-        } else if part == "nodes" && store::check(&results.node(folder)).is_empty() {
-            record.forget_damage(&path)?;
+        } else if part == "nodes" {
+            // A folder that is gone is a node to make, no damage any more.
+            let node = results.node(folder);
+            if !node.exists() || store::check(&node).is_empty() {
+                record.forget_damage(&path)?;
+            }
         }
     }
     Ok(said)

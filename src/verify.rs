@@ -35,6 +35,18 @@ const CHUNK: usize = 200;
 /// # Errors
 /// If folders cannot be listed.
 pub fn everything(results: &Results) -> Result<Findings> {
+    let (whole, mut findings) = folders(results)?;
+    findings.database = database(results, &whole, &mut findings.damage);
+    if findings.database.is_some() && !coordinator::living(results).is_empty() {
+        // A run renames folders before it writes their rows: look again.
+        std::thread::sleep(Duration::from_secs(2));
+        findings.database = database(results, &whole, &mut findings.damage);
+    }
+    Ok(findings)
+}
+
+/// Looks at every folder: those of whole nodes, and what was found.
+fn folders(results: &Results) -> Result<(BTreeSet<String>, Findings)> {
     let folders = results.finished()?;
     let mut findings = Findings { nodes: folders.len(), ..Findings::default() };
     let looked: Vec<(String, Vec<Damage>, u64)> = folders
@@ -66,13 +78,7 @@ pub fn everything(results: &Results) -> Result<Findings> {
         .into_iter()
         .filter(|folder| !findings.damage.contains_key(&format!("nodes/{folder}")))
         .collect();
-    findings.database = database(results, &whole, &mut findings.damage);
-    if findings.database.is_some() && !coordinator::living(results).is_empty() {
-        // A run renames folders before it writes their rows: look again.
-        std::thread::sleep(Duration::from_secs(2));
-        findings.database = database(results, &whole, &mut findings.damage);
-    }
-    Ok(findings)
+    Ok((whole, findings))
 }
 
 /// What is wrong with the database; recorded nodes without a folder go into `damage`.
@@ -123,10 +129,7 @@ impl Findings {
         if let Some(why) = &self.database {
             return files::write_aside(&results.distrusted(), why.as_bytes());
         }
-        match Record::open_to_read(&results.database())? {
-            Some(_) => Record::open(&results.database())?.note_damage(&self.damage),
-            None => Ok(()),
-        }
+        Record::open(&results.database())?.note_damage(&self.damage)
     }
 }
 
@@ -185,9 +188,11 @@ pub fn rebuild(results: &Results, coordinator: &Coordinator) -> Result<(Record, 
     let (taken, added) = {
         let mut record = Record::open(&new)?;
         let taken = if path.exists() { record.take_history(&path)? } else { 0 };
-        let folders = results.finished()?;
-        let all: Vec<&String> = folders.iter().collect();
-        (taken, survey::add_rows(results, &mut record, &all)?)
+        // Only whole folders give rows: what harmed the file may have harmed them, too.
+        let (whole, findings) = folders(results)?;
+        record.note_damage(&findings.damage)?;
+        let whole: Vec<&String> = whole.iter().collect();
+        (taken, survey::add_rows(results, &mut record, &whole)?)
     };
     let fail = |e: std::io::Error| Problem::os("replace", &path, &e);
     let before = path.with_extension("sqlite.before");

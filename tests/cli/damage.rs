@@ -59,6 +59,8 @@ fn harm_files_of(kind: &str, files: &[&str]) {
             let mended = bench.ablate(&["run", "spec.yaml"]).expect(0);
             assert_eq!((mended.started(), &mended.out), (1, &first.out), "{shown}: {}", mended.err);
             assert!(mended.err.contains("it is made again"), "{shown}: {}", mended.err);
+            let status = bench.ablate(&["status", "spec.yaml"]).expect(0);
+            assert!(!status.out.contains("damaged"), "{shown}: {}", status.out);
             let again = bench.ablate(&["verify"]).expect(0);
             assert!(again.out.contains("all is as it was written"), "{shown}: {}", again.out);
         }
@@ -178,6 +180,25 @@ fn a_damaged_database_is_named_and_its_history_kept_where_it_can_be_read() {
     fs::write(&database, b"this is no database, whatever its name says").unwrap();
     let said = bench.ablate(&["run", "spec.yaml"]).expect(0);
     assert!(said.err.contains("it is made anew from nodes/"), "{}", said.err);
+}
+
+#[test]
+fn folders_and_the_database_damaged_at_once_are_both_mended() {
+    let (bench, first) = finished();
+    // Nothing that the next run makes would read this folder.
+    let measured = node(&bench, "evaluate").join("metrics.json");
+    let text = fs::read_to_string(&measured).unwrap();
+    let digit = text.rfind(|c: char| c.is_ascii_digit()).unwrap();
+    let other = if text.as_bytes()[digit] == b'1' { "2" } else { "1" };
+    fs::write(&measured, format!("{}{other}{}", &text[..digit], &text[digit + 1..])).unwrap();
+    fs::write(bench.path("results/ablate.sqlite"), vec![7; 9000]).unwrap();
+    let verify = bench.ablate(&["verify"]).expect(1);
+    assert!(verify.out.contains("2 places damaged"), "{}", verify.out);
+    let said = bench.ablate(&["run", "spec.yaml"]).expect(0);
+    assert_eq!((said.started(), &said.out), (1, &first.out), "{}", said.err);
+    bench.ablate(&["verify"]).expect(0);
+    let status = bench.ablate(&["status", "spec.yaml"]).expect(0);
+    assert!(!status.out.contains("damaged"), "{}", status.out);
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn an_interrupted_merge_is_cleared_away_and_an_interrupted_attempt_replaced() {
     let (there, here) = two();
     here.ablate_with(&["run", "spec.yaml"], "fail net").expect(1);
     assert!(names(&here.path("results/work")).iter().any(|name| name.starts_with("train-")));
-    let left = here.path("results/work/merging-1-1/train-000000000000");
+    let left = here.path("results").join("work").join("merging-1-1/train-000000000000");
     std::fs::create_dir_all(&left).unwrap();
     std::fs::write(left.join("artefact.txt"), b"half").unwrap();
     let said = merge(&here, &there, &[]).expect(0);
