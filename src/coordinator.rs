@@ -2,8 +2,9 @@
 //! long as it lives, so a lock that can be taken means that its owner is gone; nobody types `unlock`.
 //! Also the wishes of coordinators that wait for a slot. Nothing here knows nodes or the database.
 
+use crate::files::write_aside;
 use crate::problem::{Problem, Result};
-use crate::store::{Results, write_aside};
+use crate::store::Results;
 use std::fs::{self, File};
 use std::path::PathBuf;
 

@@ -5,6 +5,7 @@ mod others;
 mod publish;
 
 use crate::coordinator::Coordinator;
+use crate::files;
 use crate::graph::{Graph, Node};
 use crate::job::{Arithmetic, Event, FailureClass, Input, Job, Metrics, SeriesFile};
 use crate::plan::{self, Plan};
@@ -14,7 +15,7 @@ use crate::record::Record;
 use crate::schedule::{Schedule, State, Task};
 use crate::screen::{Change, Counts, Monitor};
 use crate::settings::{Length, Settings};
-use crate::store::{self, NodeFile, Results};
+use crate::store::{NodeFile, Results};
 use petgraph::graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -297,7 +298,7 @@ impl<'r> Run<'r> {
                 .map_err(|e| Problem::os("make the folder", &work, &e))?;
             let job = self.job(node, index, slot, attempt)?;
             let text = serde_json::to_string_pretty(&job).expect("a job is plain data") + "\n";
-            store::write_aside(&path, text.as_bytes())?;
+            files::write_aside(&path, text.as_bytes())?;
             let events = work.join("events.jsonl");
             let opened = OpenOptions::new().create(true).append(true).open(&events);
             opened.map_err(|e| Problem::os("open", &events, &e))

@@ -9,7 +9,7 @@ mod check;
 
 pub use check::{Damage, check, check_trajectory, checkpoint_steps};
 
-pub use crate::files::write_aside;
+use crate::files::write_aside;
 use crate::job::Arithmetic;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;

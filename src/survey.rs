@@ -2,7 +2,7 @@
 //! between two steps of publishing.
 
 use crate::coordinator::{self, Coordinator};
-pub use crate::files::read_json;
+use crate::files::read_json;
 use crate::graph::Graph;
 use crate::job::{Metrics, SeriesFile};
 use crate::plan::{Known, Plan, Reason, trajectory_folder};

@@ -2,10 +2,10 @@
 
 use super::{Done, Opened, Place, print};
 use crate::figure::{Dag, DagArrow, DagBox, DagState, Metadata};
+use crate::files::write_aside;
 use crate::problem::{Problem, Result};
 use crate::record::Record;
 use crate::settings::Kind;
-use crate::store::write_aside;
 use crate::words::{grouped, plural};
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;

@@ -1,8 +1,8 @@
 //! `ablate init`: a small project to start from. What is there already is never overwritten.
 
 use super::{Done, print, schema};
+use crate::files::write_aside;
 use crate::problem::{Problem, Problems};
-use crate::store::write_aside;
 use std::fs;
 use std::path::{Path, PathBuf};
 

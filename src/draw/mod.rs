@@ -6,11 +6,12 @@ mod pictures;
 
 pub use collect::check;
 
+use crate::files::write_aside;
 use crate::graph::Graph;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::spec::Spec;
-use crate::store::{Results, write_aside};
+use crate::store::Results;
 use crate::table::Table;
 use std::collections::BTreeSet;
 use std::fs;

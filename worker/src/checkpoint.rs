@@ -3,9 +3,10 @@
 
 use crate::net::Tensors;
 use crate::weights;
+use ablate::files::write_aside;
 use ablate::job::Arithmetic;
 use ablate::problem::{Problem, Result};
-use ablate::store::{checkpoint_steps, write_aside};
+use ablate::store::checkpoint_steps;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tch::Tensor;

@@ -1,7 +1,7 @@
 //! Files written so that a reader sees all of them or nothing.
 
+use ablate::files::write_aside;
 use ablate::problem::{Problem, Result};
-use ablate::store::write_aside;
 use serde::Serialize;
 use std::path::Path;
 

@@ -3,8 +3,8 @@
 
 use crate::data::manifest::Manifest;
 use crate::measure::power_spectrum::percentile;
+use ablate::files::write_aside;
 use ablate::problem::{Problem, Result};
-use ablate::store::write_aside;
 use std::path::Path;
 
 /// Samples along one row, and rows, at most.

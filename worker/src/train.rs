@@ -51,7 +51,7 @@ pub fn run(context: &Context<'_>, settings: &Train) -> Result<End> {
         context.checkpoint(session.step());
     } else {
         // A length reached before is kept from now on, whoever asked for it first.
-        ablate::store::write_aside(&folder.join(format!("checkpoint-{first:09}.kept")), b"")?;
+        ablate::files::write_aside(&folder.join(format!("checkpoint-{first:09}.kept")), b"")?;
     }
     let steps = session.step() - first;
     publish::publish(context, &mut session, &manifest, start.elapsed(), steps)?;

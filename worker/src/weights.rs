@@ -3,8 +3,8 @@
 //! allocates no more than the file holds.
 
 use crate::net::Tensors;
+use ablate::files::write_aside;
 use ablate::problem::{Problem, Result};
-use ablate::store::write_aside;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};

@@ -159,18 +159,8 @@ impl Cut<'_> {
         }
         let bytes = std::fs::metadata(&self.file.path).map_or(0, |meta| meta.len());
         let source = Source { bytes, blake3: self.file.blake3.clone().unwrap_or_default() };
-        Ok(Some(Made {
-            item,
-            box_mpc_h: None,
-            units: String::new(),
-            transform: self.transform,
-            split,
-            seen,
-            parameters: vec![],
-            classes: None,
-            source: Some(source),
-            metrics: vec![],
-        }))
+        let made = Made::new(item, self.transform, split, seen);
+        Ok(Some(Made { source: Some(source), ..made }))
     }
 
     /// Statistics of one item.

@@ -73,6 +73,22 @@ pub(super) fn named(split: Split) -> [(&'static str, usize); 3] {
 }
 
 impl Made {
+    /// A dataset without what only some kinds have.
+    pub(super) fn new(item: Item, transform: Transform, split: Split, seen: Statistics) -> Self {
+        Self {
+            item,
+            box_mpc_h: None,
+            units: String::new(),
+            transform,
+            split,
+            seen,
+            parameters: vec![],
+            classes: None,
+            source: None,
+            metrics: vec![],
+        }
+    }
+
     fn publish(self, context: &Context<'_>, start: Instant) -> Result<()> {
         let work = &context.job.work;
         if self.seen.deviation() == 0.0 {

@@ -2,6 +2,7 @@
 //! order. What is written survives an interruption, and the rest is made as if there had been none.
 
 use super::dataset::{Item, Made, counted, named};
+use super::images::padded;
 use super::log_normal::{LogNormal, Slab, map_seed};
 use super::manifest::{Manifest, Parameter};
 use super::particle_mesh::{Geometry, Simulation};
@@ -158,22 +159,6 @@ impl Recipe<'_> {
         }
         Ok(seen)
     }
-
-    /// The dataset without what only some kinds have.
-    fn made(&self, seen: Statistics) -> Made {
-        Made {
-            item: self.item,
-            box_mpc_h: None,
-            units: String::new(),
-            transform: self.transform,
-            split: self.split,
-            seen,
-            parameters: vec![],
-            classes: None,
-            source: None,
-            metrics: vec![],
-        }
-    }
 }
 
 fn square(side: usize) -> Item {
@@ -203,7 +188,7 @@ pub(super) fn log_normal(
         box_mpc_h: Some(fields.box_mpc_h),
         units: SURFACE_DENSITY.to_owned(),
         metrics: vec![("clipped_power", generator.clipped)],
-        ..recipe.made(seen)
+        ..Made::new(item, transform, split, seen)
     }))
 }
 
@@ -276,7 +261,7 @@ pub(super) fn particle_mesh(
         box_mpc_h: Some(fields.box_mpc_h),
         units: SURFACE_DENSITY.to_owned(),
         parameters: named.map(parameter).collect(),
-        ..recipe.made(seen)
+        ..Made::new(item, transform, split, seen)
     }))
 }
 
@@ -292,7 +277,7 @@ pub(super) fn glyphs(
     let pad = settings.pad as usize;
     let make = |i: usize| {
         let (image, _) = glyphs::digit(settings.seed, i as u64);
-        padded(&image, DIGIT_SIDE as usize, pad)
+        padded(&image, DIGIT_SIDE as usize, pad).into_iter().map(f32::from).collect()
     };
     let (item, transform) = (square(DIGIT_SIDE as usize + 2 * pad), settings.transform);
     let recipe = Recipe { split, item, transform, group: 1, chunk: CHUNK, make: &make };
@@ -304,18 +289,9 @@ pub(super) fn glyphs(
         npy::write_i64(&context.job.work.join(format!("{name}.labels.npy")), &[count], &labels)?;
         first += count;
     }
-    Ok(Some(Made { classes: Some(10), units: "bytes".to_owned(), ..recipe.made(seen) }))
-}
-
-/// An image of bytes, `side` pixels in a row, with `pad` pixels of zeros at each edge.
-fn padded(image: &[u8], side: usize, pad: usize) -> Vec<f32> {
-    let (rows, width) = (image.len() / side, side + 2 * pad);
-    let mut out = vec![0.0; (rows + 2 * pad) * width];
-    for (r, row) in image.chunks_exact(side).enumerate() {
-        let from = (r + pad) * width + pad;
-        for (to, x) in out[from..from + side].iter_mut().zip(row) {
-            *to = f32::from(*x);
-        }
-    }
-    out
+    Ok(Some(Made {
+        classes: Some(10),
+        units: "bytes".to_owned(),
+        ..Made::new(item, transform, split, seen)
+    }))
 }

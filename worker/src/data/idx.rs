@@ -36,6 +36,7 @@ pub struct Bytes {
 pub fn images(path: &Path) -> Result<Images> {
     let Bytes { shape, data } = open(path)?;
     match shape[..] {
+        [_, 0, _] | [_, _, 0] => Err(wrong(path, "holds images without pixels")),
         [count, rows, columns] => Ok(Images { count, rows, columns, pixels: data }),
         _ => Err(wrong(path, "holds labels, images are read here")
             .help("name a file such as train-images-idx3-ubyte.gz")),
@@ -275,6 +276,10 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(labels(&path).unwrap(), [7, 8, 9]);
             assert!(images(&path).unwrap_err().sentence.contains("holds labels"));
+        }
+        for shape in [[5, 0, 3], [5, 3, 0]] {
+            std::fs::write(&path, file(0x803, &shape, &[])).unwrap();
+            assert!(images(&path).unwrap_err().sentence.ends_with("holds images without pixels"));
         }
     }
 

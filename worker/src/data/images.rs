@@ -11,6 +11,7 @@ use ablate::external::cache_folder;
 use ablate::npy;
 use ablate::problem::{Problem, Result};
 use ablate::settings::{DIGIT_SIDE, Idx, IdxSet, Split};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,11 @@ pub(super) fn idx(context: &Context<'_>, settings: &Idx) -> Result<Option<Made>>
             "validation" => (&train, &train_labels, first),
             _ => (&test, &test_labels, 0),
         };
-        let pixels = padded(images, from..from + count, pad);
+        let size = images.rows * images.columns;
+        let pixels: Vec<u8> = images.pixels[from * size..(from + count) * size]
+            .par_chunks_exact(size)
+            .flat_map_iter(|image| padded(image, images.columns, pad))
+            .collect();
         if name == "train" {
             pixels.iter().for_each(|x| seen.add(counted(settings.transform, f64::from(*x))));
         }
@@ -61,16 +66,9 @@ pub(super) fn idx(context: &Context<'_>, settings: &Idx) -> Result<Option<Made>>
     }
     let most = train_labels.iter().chain(&test_labels).max().copied().unwrap_or(0);
     Ok(Some(Made {
-        item,
-        box_mpc_h: None,
         units: "bytes".to_owned(),
-        transform: settings.transform,
-        split,
-        seen,
-        parameters: vec![],
         classes: Some(usize::from(most) + 1),
-        source: None,
-        metrics: vec![],
+        ..Made::new(item, settings.transform, split, seen)
     }))
 }
 
@@ -177,17 +175,13 @@ fn check_sum(path: &Path, file: &Published) -> Result<()> {
     Err(Problem::new(sentence).help("remove it: it is fetched again"))
 }
 
-/// Some images with `pad` pixels of zeros at each edge.
-fn padded(images: &Images, which: std::ops::Range<usize>, pad: usize) -> Vec<u8> {
-    let (rows, columns) = (images.rows, images.columns);
-    let (height, width) = (rows + 2 * pad, columns + 2 * pad);
-    let mut out = vec![0; which.len() * height * width];
-    for (k, i) in which.enumerate() {
-        for r in 0..rows {
-            let from = (i * rows + r) * columns;
-            let to = (k * height + r + pad) * width + pad;
-            out[to..to + columns].copy_from_slice(&images.pixels[from..from + columns]);
-        }
+/// An image of bytes, `side` pixels in a row, with `pad` pixels of zeros at each edge.
+pub(super) fn padded(image: &[u8], side: usize, pad: usize) -> Vec<u8> {
+    let (rows, width) = (image.len() / side, side + 2 * pad);
+    let mut out = vec![0; (rows + 2 * pad) * width];
+    for (r, row) in image.chunks_exact(side).enumerate() {
+        let from = (r + pad) * width + pad;
+        out[from..from + side].copy_from_slice(row);
     }
     out
 }
