@@ -1,8 +1,8 @@
 //! Settings and the keys of inputs → a node's [`Key`]. One function, [`identity`], lists what
 //! enters; the hash and the explanation both read that list, so they cannot disagree.
 
-use crate::settings::{Kind, Settings};
-use serde_json::{Map, Value, json};
+use crate::settings::Settings;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -13,17 +13,30 @@ pub struct Key([u8; 32]);
 impl Key {
     /// The key of an identity.
     pub fn of(identity: &Value) -> Self {
-        Self(*blake3::hash(canonical(identity).as_bytes()).as_bytes())
+        Self::of_text(&canonical(identity))
+    }
+
+    /// The key of an identity in canonical JSON.
+    pub fn of_text(identity: &str) -> Self {
+        Self(*blake3::hash(identity.as_bytes()).as_bytes())
     }
 
     /// All 64 hex digits.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut text = String::with_capacity(64);
+        self.push_hex(&mut text);
+        text
     }
 
     /// The first 12 hex digits, as in folder names.
     pub fn short(&self) -> String {
-        self.hex()[..12].to_owned()
+        let mut text = String::with_capacity(12);
+        push_digits(&self.0[..6], &mut text);
+        text
+    }
+
+    fn push_hex(&self, text: &mut String) {
+        push_digits(&self.0, text);
     }
 
     /// Reads what [`Key::hex`] wrote.
@@ -39,36 +52,130 @@ impl Key {
     }
 }
 
+fn push_digits(bytes: &[u8], text: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)] as char);
+        text.push(DIGITS[usize::from(byte & 15)] as char);
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.short())
     }
 }
 
-/// The inputs of a node by role: the key of the node there, and the port that is read.
-pub type Inputs = BTreeMap<&'static str, (Key, String)>;
-
-/// All that a key is made of: kind, revision of the kind, semantic settings, inputs.
-pub fn identity(settings: &Settings, inputs: &Inputs) -> Value {
-    build(settings.kind().word(), settings.kind(), strip_empty(settings.semantic()), inputs)
+/// What a node reads in one role.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Input {
+    /// The role, such as `data`.
+    pub role: &'static str,
+    /// The node there.
+    pub key: Key,
+    /// The port that is read.
+    pub port: &'static str,
 }
 
-/// The identity of a training's trajectory: that of the train node without its length.
-pub fn trajectory(settings: &Settings, inputs: &Inputs) -> Option<Value> {
+/// The inputs of a node, sorted by role; a role that collects has several.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inputs(Vec<Input>);
+
+impl Inputs {
+    /// Sorts inputs; those of one role by key, so that the order of points does not matter.
+    pub fn new(mut inputs: Vec<Input>) -> Self {
+        inputs.sort();
+        inputs.dedup();
+        Self(inputs)
+    }
+
+    /// The input with a role, the first of several.
+    pub fn get(&self, role: &str) -> Option<&Input> {
+        self.0.iter().find(|input| input.role == role)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Input> {
+        self.0.iter()
+    }
+
+    /// All of them, each with a name of its own: its role, and where a role has several a number too.
+    pub fn named(&self) -> Vec<(String, &Input)> {
+        self.by_role()
+            .flat_map(|inputs| {
+                inputs.iter().enumerate().map(|(i, input)| match inputs.len() {
+                    1 => (input.role.to_owned(), input),
+                    _ => (format!("{}.{i}", input.role), input),
+                })
+            })
+            .collect()
+    }
+
+    fn by_role(&self) -> impl Iterator<Item = &[Input]> {
+        self.0.chunk_by(|a, b| a.role == b.role)
+    }
+}
+
+/// All that a key is made of, as canonical JSON: kind, revision of the kind, semantic settings (as
+/// [`settings_text`] writes them) and inputs. The one writer of identities: what people are shown is
+/// this text, read again.
+pub fn identity_text(word: &str, revision: u32, settings: &str, inputs: &Inputs) -> String {
+    let mut text = String::with_capacity(settings.len() + 128 * (1 + inputs.0.len()));
+    text.push_str("{\"inputs\":{");
+    for (i, inputs) in inputs.by_role().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        text.push('"');
+        text.push_str(inputs[0].role);
+        text.push_str("\":");
+        let several = inputs.len() > 1;
+        text.push_str(if several { "[" } else { "" });
+        for (j, input) in inputs.iter().enumerate() {
+            if j > 0 {
+                text.push(',');
+            }
+            text.push_str("{\"key\":\"");
+            input.key.push_hex(&mut text);
+            text.push_str("\",\"port\":\"");
+            text.push_str(input.port);
+            text.push_str("\"}");
+        }
+        text.push_str(if several { "]" } else { "" });
+    }
+    text.push_str("},\"kind\":\"");
+    text.push_str(word);
+    text.push_str("\",\"revision\":");
+    text.push_str(&revision.to_string());
+    text.push_str(",\"settings\":");
+    text.push_str(settings);
+    text.push('}');
+    text
+}
+
+/// The semantic settings as they enter a key.
+pub fn settings_text(settings: &Settings) -> String {
+    canonical(&strip_empty(settings.semantic()))
+}
+
+/// The settings of a training without its length, as they enter the key of its trajectory.
+pub fn trajectory_text(settings: &Settings) -> Option<String> {
     let Settings::Train(_) = settings else { return None };
     let mut semantic = strip_empty(settings.semantic());
     for length in ["steps", "epochs"] {
         semantic.as_object_mut().map(|map| map.remove(length));
     }
-    Some(build("trajectory", Kind::Train, semantic, inputs))
+    Some(canonical(&semantic))
 }
 
-fn build(word: &str, kind: Kind, settings: Value, inputs: &Inputs) -> Value {
-    let inputs: Map<String, Value> = inputs
-        .iter()
-        .map(|(role, (key, port))| ((*role).to_owned(), json!({ "key": key.hex(), "port": port })))
-        .collect();
-    json!({ "kind": word, "revision": kind.revision(), "settings": settings, "inputs": inputs })
+/// The word that stands for the kind in the identity of a trajectory.
+pub const TRAJECTORY: &str = "trajectory";
+
+/// All that a key is made of, for people and for comparison.
+pub fn identity(settings: &Settings, inputs: &Inputs) -> Value {
+    let (kind, text) = (settings.kind(), settings_text(settings));
+    let text = identity_text(kind.word(), kind.revision(), &text, inputs);
+    serde_json::from_str(&text).expect("canonical JSON is JSON")
 }
 
 /// Leaves out nulls: absent settings, and references, which the inputs stand for.
@@ -86,21 +193,58 @@ fn strip_empty(value: Value) -> Value {
 
 /// JSON with sorted keys and one way to write each number.
 pub fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    push_canonical(value, &mut text);
+    text
+}
+
+fn push_canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(map) => {
-            let sorted: BTreeMap<&String, &Value> = map.iter().collect();
-            let inner: Vec<String> =
-                sorted.iter().map(|(k, v)| format!("{}:{}", json!(k), canonical(v))).collect();
-            format!("{{{}}}", inner.join(","))
+            let mut sorted: Vec<(&String, &Value)> = map.iter().collect();
+            sorted.sort_unstable_by_key(|(key, _)| *key);
+            text.push('{');
+            for (i, (key, inner)) in sorted.into_iter().enumerate() {
+                if i > 0 {
+                    text.push(',');
+                }
+                push_string(key, text);
+                text.push(':');
+                push_canonical(inner, text);
+            }
+            text.push('}');
         }
         Value::Array(items) => {
-            format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(","))
+            text.push('[');
+            for (i, inner) in items.iter().enumerate() {
+                if i > 0 {
+                    text.push(',');
+                }
+                push_canonical(inner, text);
+            }
+            text.push(']');
         }
         Value::Number(n) => match n.as_f64() {
-            Some(f) if n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15 => format!("{}", f as i64),
-            _ => n.to_string(),
+            Some(f) if n.is_f64() && f.fract() == 0.0 && f.abs() < 9e15 => {
+                text.push_str(&(f as i64).to_string());
+            }
+            _ => text.push_str(&n.to_string()),
         },
-        other => other.to_string(),
+        Value::String(inner) => push_string(inner, text),
+        Value::Bool(true) => text.push_str("true"),
+        Value::Bool(false) => text.push_str("false"),
+        Value::Null => text.push_str("null"),
+    }
+}
+
+fn push_string(inner: &str, text: &mut String) {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\' || byte == b' ';
+    if inner.bytes().all(plain) {
+        text.push('"');
+        text.push_str(inner);
+        text.push('"');
+    } else {
+        text.push_str(&json!(inner).to_string());
     }
 }
 
@@ -159,6 +303,7 @@ pub fn changes(old: &Value, new: &Value) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Kind;
 
     fn train(extra: Value) -> Settings {
         let mut body = json!({ "data": "maps", "steps": 2000 });
@@ -167,7 +312,7 @@ mod tests {
     }
 
     fn key(settings: &Settings) -> Key {
-        Key::of(&identity(settings, &Inputs::new()))
+        Key::of(&identity(settings, &Inputs::default()))
     }
 
     #[test]
@@ -203,14 +348,14 @@ mod tests {
             )
             .unwrap()
         };
-        let identity = identity(&read(json!({ "clip": "off" })), &Inputs::new());
+        let identity = identity(&read(json!({ "clip": "off" })), &Inputs::default());
         assert!(!canonical(&identity).contains("clip"), "{identity}");
         assert_ne!(key(&read(json!({ "clip": 1.0 }))), key(&read(json!({}))));
     }
 
     #[test]
     fn the_trajectory_forgets_the_length() {
-        let of = |settings: &Settings| Key::of(&trajectory(settings, &Inputs::new()).unwrap());
+        let of = |settings: &Settings| trajectory_text(settings).unwrap();
         assert_eq!(of(&train(json!({}))), of(&train(json!({ "steps": 5 }))));
         assert_ne!(of(&train(json!({}))), of(&train(json!({ "seed": 5 }))));
     }
@@ -218,7 +363,7 @@ mod tests {
     #[test]
     fn changes_name_the_field_with_both_values() {
         let (a, b) = (train(json!({})), train(json!({ "seed": 3 })));
-        let found = changes(&identity(&a, &Inputs::new()), &identity(&b, &Inputs::new()));
+        let found = changes(&identity(&a, &Inputs::default()), &identity(&b, &Inputs::default()));
         let want =
             Change { path: "settings.seed".into(), old: Some("0".into()), new: Some("3".into()) };
         assert_eq!(found, [want]);

@@ -13,6 +13,8 @@ pub mod npy;
 
 pub mod settings;
 
+pub mod condition;
+
 pub mod external;
 
 pub mod job;

@@ -87,21 +87,22 @@ impl Reason {
 /// What will happen to each node.
 #[derive(Debug)]
 pub struct Plan {
-    /// The reason, for each node.
-    pub reasons: BTreeMap<NodeIndex, Reason>,
+    /// The reason, for each node in its order.
+    reasons: Vec<Reason>,
     /// Seconds expected, for each node that runs and has history.
-    pub seconds: BTreeMap<NodeIndex, f64>,
+    seconds: Vec<Option<f64>>,
 }
 
 /// Decides for every node of a graph.
 pub fn make(graph: &Graph, known: &Known) -> Plan {
-    let mut reasons: BTreeMap<NodeIndex, Reason> =
-        graph.indices().map(|index| (index, reason(&graph.nodes[index], known))).collect();
+    let mut reasons: Vec<Reason> =
+        graph.indices().map(|index| reason(&graph.nodes[index], known)).collect();
     need_cleaned(graph, known, &mut reasons);
-    let runs = reasons.iter().filter(|(_, reason)| reason.runs());
-    let seconds = runs
-        .filter_map(|(index, reason)| Some((*index, estimate(graph, *index, reason, known)?)))
-        .collect();
+    let seconds = graph.indices().zip(&reasons).map(|(index, reason)| match reason.runs() {
+        true => estimate(graph, index, reason, known),
+        false => None,
+    });
+    let seconds = seconds.collect();
     Plan { reasons, seconds }
 }
 
@@ -123,22 +124,22 @@ fn reason(node: &Node, known: &Known) -> Reason {
 }
 
 /// Makes cleaned nodes run that a figure shows or a node to run reads from, and in turn what those read from.
-fn need_cleaned(graph: &Graph, known: &Known, reasons: &mut BTreeMap<NodeIndex, Reason>) {
+fn need_cleaned(graph: &Graph, known: &Known, reasons: &mut [Reason]) {
     if known.cleaned.is_empty() {
         return;
     }
     for index in &graph.pictured {
         if known.cleaned.contains(&graph.nodes[*index].folder()) {
-            reasons.insert(*index, Reason::Cleaned);
+            reasons[index.index()] = Reason::Cleaned;
         }
     }
     let mut left: Vec<NodeIndex> =
-        reasons.iter().filter(|(_, reason)| reason.runs()).map(|(index, _)| *index).collect();
+        graph.indices().filter(|index| reasons[index.index()].runs()).collect();
     while let Some(index) = left.pop() {
         for input in graph.inputs(index) {
             let cleaned = known.cleaned.contains(&graph.nodes[input].folder());
-            if cleaned && reasons[&input] == Reason::Finished {
-                reasons.insert(input, Reason::Cleaned);
+            if cleaned && reasons[input.index()] == Reason::Finished {
+                reasons[input.index()] = Reason::Cleaned;
                 left.push(input);
             }
         }
@@ -148,7 +149,7 @@ fn need_cleaned(graph: &Graph, known: &Known, reasons: &mut BTreeMap<NodeIndex, 
 /// The step of the newest checkpoint that a train node can start from.
 fn start(node: &Node, known: &Known) -> Option<u64> {
     let kept = known.checkpoints.get(&trajectory_folder(node)?)?;
-    match &node.settings {
+    match &*node.settings {
         Settings::Train(train) => match train.length() {
             Length::Steps(length) => kept.iter().copied().filter(|step| *step <= length).max(),
             Length::Epochs(_) => kept.iter().copied().max(),
@@ -192,7 +193,7 @@ pub fn work(settings: &Settings, data: Option<&Settings>) -> u64 {
 fn estimate(graph: &Graph, index: NodeIndex, reason: &Reason, known: &Known) -> Option<f64> {
     let node = &graph.nodes[index];
     let (seconds, units) = known.rates.get(&node.kind()).filter(|(_, units)| *units > 0)?;
-    let data = graph.input(index, "data").map(|input| &graph.nodes[input].settings);
+    let data = graph.input(index, "data").map(|input| &*graph.nodes[input].settings);
     let whole = work(&node.settings, data);
     let done = match reason {
         Reason::Interrupted { step: Some(step) } | Reason::Continues { step } => *step,
@@ -202,41 +203,45 @@ fn estimate(graph: &Graph, index: NodeIndex, reason: &Reason, known: &Known) -> 
 }
 
 impl Plan {
+    /// Why a node runs, or does not.
+    pub fn reason(&self, index: NodeIndex) -> &Reason {
+        &self.reasons[index.index()]
+    }
+
+    /// Every node with its reason.
+    pub fn reasons(&self) -> impl Iterator<Item = (NodeIndex, &Reason)> {
+        self.reasons.iter().enumerate().map(|(i, reason)| (NodeIndex::new(i), reason))
+    }
+
     /// The nodes that run.
     pub fn to_run(&self) -> impl Iterator<Item = NodeIndex> {
-        self.reasons.iter().filter(|(_, reason)| reason.runs()).map(|(index, _)| *index)
+        self.reasons().filter(|(_, reason)| reason.runs()).map(|(index, _)| index)
     }
 
     /// Expected time on this many slots: work shared evenly, but never less than the longest path.
     pub fn expected(&self, graph: &Graph, slots: usize) -> Option<Duration> {
         let all: Vec<NodeIndex> = self.to_run().collect();
-        if all.iter().any(|index| !self.seconds.contains_key(index)) {
+        if all.iter().any(|index| self.seconds[index.index()].is_none()) {
             return None;
         }
-        let total: f64 = self.seconds.values().sum();
-        let longest = all
-            .iter()
-            .map(|index| self.path_seconds(graph, *index, &mut BTreeMap::new()))
-            .fold(0.0, f64::max);
+        let total: f64 = self.seconds.iter().flatten().sum();
+        let longest = self.path_seconds(graph).into_iter().fold(0.0, f64::max);
         Some(words::span((total / slots.max(1) as f64).max(longest)))
     }
 
-    /// Expected seconds from the start of a node to the end of the longest path behind it.
-    pub fn path_seconds(
-        &self,
-        graph: &Graph,
-        from: NodeIndex,
-        seen: &mut BTreeMap<NodeIndex, f64>,
-    ) -> f64 {
-        if let Some(known) = seen.get(&from) {
-            return *known;
+    /// For every node, expected seconds from its start to the end of the longest path behind it.
+    pub fn path_seconds(&self, graph: &Graph) -> Vec<f64> {
+        let mut seconds = vec![0.0; self.reasons.len()];
+        // Inputs were added before their users.
+        for index in graph.indices().rev() {
+            let behind = graph.users(index).map(|user| seconds[user.index()]).fold(0.0, f64::max);
+            let own = match self.reason(index).runs() {
+                true => self.seconds[index.index()].unwrap_or(1.0),
+                false => 0.0,
+            };
+            seconds[index.index()] = own + behind;
         }
-        let own = self.seconds.get(&from).copied().unwrap_or(1.0);
-        let users: Vec<NodeIndex> = graph.users(from).collect();
-        let behind =
-            users.into_iter().map(|user| self.path_seconds(graph, user, seen)).fold(0.0, f64::max);
-        seen.insert(from, own + behind);
-        own + behind
+        seconds
     }
 
     /// The summary lines of `ablate plan`.
@@ -244,10 +249,9 @@ impl Plan {
         let mut lines = vec![];
         for kind in Kind::ALL {
             let of_kind: Vec<&Reason> = self
-                .reasons
-                .iter()
-                .filter(|(i, _)| graph.nodes[**i].kind() == kind)
-                .map(|(_, r)| r)
+                .reasons()
+                .filter(|(index, _)| graph.nodes[*index].kind() == kind)
+                .map(|(_, reason)| reason)
                 .collect();
             if of_kind.is_empty() {
                 continue;

@@ -162,10 +162,9 @@ impl<'r> Run<'r> {
             futile: BTreeMap::new(),
             sealed: vec![],
             suspects: plan
-                .reasons
-                .iter()
+                .reasons()
                 .filter(|(_, reason)| matches!(reason, plan::Reason::Damaged(_)))
-                .map(|(index, _)| *index)
+                .map(|(index, _)| index)
                 .collect(),
             interrupts: 0,
             broken: None,
@@ -318,15 +317,15 @@ impl<'r> Run<'r> {
             std::fs::create_dir_all(folder)
                 .map_err(|e| Problem::os("make the folder", folder, &e))?;
         }
-        let input = |(role, (_, port)): (&&str, &(crate::key::Key, String))| {
-            let from = self.graph.input(index, role).expect("every input has its edge");
+        let input = |(role, input): (String, &crate::key::Input)| {
+            let from = self.graph.input_with(index, &input.key).expect("every input has its edge");
             let from = &self.graph.nodes[from];
             let folder = self.results.node(&from.folder());
-            let source = match &from.settings {
+            let source = match &*from.settings {
                 Settings::Dataset(dataset) => dataset.array().map(|file| file.path.clone()),
                 _ => None,
             };
-            ((*role).to_owned(), Input { folder, port: port.clone(), source })
+            (role, Input { folder, port: input.port.to_owned(), source })
         };
         Ok(Job {
             name: node.name.clone(),
@@ -334,7 +333,7 @@ impl<'r> Run<'r> {
             kind: node.kind(),
             attempt,
             settings: node.settings.full(),
-            inputs: node.inputs.iter().map(input).collect(),
+            inputs: node.inputs.named().into_iter().map(input).collect(),
             work: self.results.work(&node.folder()),
             trajectory,
             checkpoint_seconds: node.checkpoint_seconds.unwrap_or(CHECKPOINT_SECONDS),
@@ -501,18 +500,18 @@ fn tasks(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Vec<Task> 
             *sharing.entry(key).or_default() += 1;
         }
     }
-    let groups: Vec<crate::key::Key> =
-        sharing.iter().filter(|(_, n)| **n > 1).map(|(key, _)| *key).collect();
-    let mut paths = BTreeMap::new();
+    let groups: BTreeMap<crate::key::Key, usize> =
+        sharing.iter().filter(|(_, n)| **n > 1).zip(0..).map(|((key, _), i)| (*key, i)).collect();
+    let paths = plan.path_seconds(graph);
     let task = |index: NodeIndex| {
         let node = &graph.nodes[index];
-        let group = node.trajectory.and_then(|key| groups.iter().position(|other| *other == key));
+        let group = node.trajectory.and_then(|key| groups.get(&key).copied());
         Task {
             inputs: graph.inputs(index).map(NodeIndex::index).collect(),
-            path_seconds: plan.path_seconds(graph, index, &mut paths),
+            path_seconds: paths[index.index()],
             seed: node.seed,
             group: group.map(|group| (group, length(&node.settings))),
-            state: match plan.reasons[&index].runs() {
+            state: match plan.reason(index).runs() {
                 true if wanted.contains(&index) => State::Waiting,
                 true => State::Left,
                 false => State::Done,

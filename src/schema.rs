@@ -39,6 +39,10 @@ pub fn spec() -> Value {
             "tables",
             named("The tables, by name.", value(&TableSpec::shape(), None, Within::Outputs)),
         ),
+        (
+            "profiles",
+            named("What `--profile NAME` puts above the spec.", json!({ "type": "object" })),
+        ),
     ];
     let mut schema = closed(parts.map(|(name, part)| (name.to_owned(), part)));
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -58,13 +62,32 @@ pub fn spec() -> Value {
             "pattern": r"^\$.+$",
             "description": "The value of a variable.",
         },
-        "reference": {
-            "type": "string",
-            "pattern": r"^[^.\s]+(\.[^.\s]+)*$",
-            "description": "`node` or `node.port`.",
-        },
+        "reference": reference(),
+        "points": points(),
+        "values": axis_values(),
     });
     schema
+}
+
+/// What a node reads.
+fn reference() -> Value {
+    let name = json!({ "type": "string", "pattern": r"^[^.\s]+(\.[^.\s]+)*$" });
+    let parts = [
+        ("node", name.clone()),
+        ("at", named("Axes that have other values there.", json!({}))),
+        (
+            "over",
+            described(
+                "Reads the nodes over these axes at once, or over `all`.",
+                json!({ "type": ["string", "array"] }),
+            ),
+        ),
+    ];
+    let map = closed(parts.map(|(name, part)| (name.to_owned(), part)));
+    described(
+        "`node` or `node.port`, or a map that pins or collects.",
+        json!({ "anyOf": [name, map] }),
+    )
 }
 
 /// A declared node: one kind and how it runs.
@@ -105,16 +128,18 @@ fn evaluate(fields: Vec<Field>) -> Value {
     nullable(closed(parts))
 }
 
-/// A sweep: one operator, and seeds.
+/// The operators of a sweep.
+const OPERATORS: [&str; 5] = ["product", "zip", "one_at_a_time", "points", "union"];
+
+/// A sweep: one operator, filters, a baseline, and seeds.
 fn sweep() -> Value {
-    let values = json!({ "type": "array", "minItems": 1, "uniqueItems": true });
     let count = number(&json!({ "type": "integer" }), Some((1.0, 1e6)), COUNT);
     let seed = number(&json!({ "type": "integer" }), Some((0.0, 9e15)), COUNT);
     let list = json!({ "type": "array", "items": seed, "minItems": 1, "uniqueItems": true });
-    let variation = named("The settings that it changes; a list makes a point of each.", json!({}));
-    let parts = [
-        ("product", named("Every combination of the values of all axes.", values)),
-        ("one_at_a_time", named("The baseline, and each variation alone.", variation)),
+    let word = json!({ "type": "string", "minLength": 1 });
+    let words = json!({ "type": "array", "items": word, "minItems": 1 });
+    let beside = [
+        ("baseline", named("What the baseline has that the spec as written has not.", json!({}))),
         (
             "seeds",
             described(
@@ -122,9 +147,63 @@ fn sweep() -> Value {
                 json!({ "anyOf": [count, list] }),
             ),
         ),
+        (
+            "over",
+            described(
+                "The variables that seeds replace, `seed` by default.",
+                json!({ "anyOf": [word, words] }),
+            ),
+        ),
     ];
-    let parts = parts.map(|(name, part)| (name.to_owned(), part));
-    at_most_one(closed(parts), ["product", "one_at_a_time"])
+    let beside = beside.map(|(name, part)| (name.to_owned(), part));
+    at_most_one(closed(operators().into_iter().chain(beside)), OPERATORS)
+}
+
+/// A set of points within another.
+fn points() -> Value {
+    at_most_one(closed(operators()), OPERATORS)
+}
+
+/// The operators, and what filters their points.
+fn operators() -> Vec<(String, Value)> {
+    let inner = json!({ "anyOf": [{ "$ref": "#/$defs/points" }, { "type": "object" }] });
+    let list = json!({ "type": "array", "items": inner, "minItems": 1 });
+    let axes = named("Axes, each with its values.", json!({ "$ref": "#/$defs/values" }));
+    let parts = json!({ "anyOf": [axes, list] });
+    let file = closed([
+        ("file".to_owned(), json!({ "type": "string", "minLength": 1 })),
+        ("columns".to_owned(), json!({ "type": ["array", "object"] })),
+    ]);
+    let point = json!({ "type": "object", "minProperties": 1 });
+    let rows = json!({ "type": "array", "items": point, "minItems": 1 });
+    let rows = json!({ "anyOf": [rows, { "type": "string", "minLength": 1 }, file] });
+    let one = json!({ "anyOf": [
+        { "type": "string", "minLength": 1 },
+        { "type": "object", "minProperties": 1 },
+    ] });
+    let condition = json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] });
+    let variation =
+        named("The baseline, and each variation alone: changes, or an axis.", json!({}));
+    [
+        ("product", described("Every combination of the values of all axes.", parts.clone())),
+        (
+            "zip",
+            described("The first values together, the second ones together, and so on.", parts),
+        ),
+        ("one_at_a_time", variation),
+        ("points", described("Points as listed, here or in a CSV or JSON file.", rows)),
+        ("union", described("The points of all of these.", list)),
+        ("where", described("Keeps the points where this holds.", condition.clone())),
+        ("exclude", described("Leaves out the points where this holds.", condition)),
+    ]
+    .map(|(name, part)| (name.to_owned(), part))
+    .to_vec()
+}
+
+/// The values of an axis: a list, or a map of labels, cases or a range.
+fn axis_values() -> Value {
+    let list = json!({ "type": "array", "minItems": 1, "uniqueItems": true });
+    json!({ "anyOf": [list, { "type": "object", "minProperties": 1 }] })
 }
 
 /// One setting of a map: its value, sentence and default.

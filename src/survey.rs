@@ -168,8 +168,8 @@ pub fn discard_damaged(
     coordinator: &Coordinator,
 ) -> Result<Vec<String>> {
     let mut said = vec![];
-    for (index, reason) in &plan.reasons {
-        let (Reason::Damaged(_), node) = (reason, &graph.nodes[*index]) else { continue };
+    for (index, reason) in plan.reasons() {
+        let (Reason::Damaged(_), node) = (reason, &graph.nodes[index]) else { continue };
         // By the time it is claimed, another run may have repaired it.
         let folder = node.folder();
         if claim(results, record, coordinator, &folder)?

@@ -1,5 +1,6 @@
 //! `ablate verify SPEC --again NODE`: makes a finished node once more, aside, and compares the bytes.
 
+use super::asking::Asking;
 use super::run::listen_for_signals;
 use super::{Done, Opened, Place, print, slots};
 use crate::coordinator::{self, Coordinator};
@@ -21,7 +22,7 @@ use std::sync::mpsc::channel;
 
 /// Makes the nodes that names stand for again and compares them.
 pub(super) fn verify(spec: &Path, names: &[String], place: &Place) -> Done {
-    let opened = Opened::read(spec, place)?;
+    let opened = Opened::read(spec, &Asking::default(), place)?;
     let mut nodes = BTreeSet::new();
     for name in names {
         nodes.extend(opened.find(name)?);

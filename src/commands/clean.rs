@@ -6,12 +6,12 @@ use crate::coordinator::{self, Coordinator};
 use crate::graph::Graph;
 use crate::plan::trajectory_folder;
 use crate::problem::{Problem, Result};
-use crate::record::Record;
+use crate::record::{Experiment, Record};
 use crate::store::{self, Results, is_large};
 use crate::survey;
 use crate::words::{bytes, duration, plural, span};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Arguments of `ablate clean`.
 #[derive(Debug, clap::Args)]
@@ -155,10 +155,12 @@ impl Wanted {
             let problem = Problem::new("this database knows no experiment, so everything would go");
             return Err(problem.help("`ablate run` the specs whose results shall stay"));
         }
-        for (name, file) in experiments {
-            let file = PathBuf::from(file);
+        for Experiment { name, file, asked, .. } in experiments {
             // Of a relative path nobody knows where it was meant.
-            let read = if file.is_absolute() { Graph::read(&file).ok() } else { None };
+            let read = match file.is_absolute() {
+                true => Graph::read_with(&file, &asked).ok(),
+                false => None,
+            };
             match read {
                 Some((_, graph)) => {
                     print(&format!("kept: what {} refers to", file.display()));

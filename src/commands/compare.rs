@@ -1,16 +1,17 @@
 //! `ablate compare`: what two nodes are made of and what came out, side by side.
 
+use super::asking::Asking;
 use super::{Done, Opened, Place, print, short, spec_of};
 use crate::job::Arithmetic;
 use crate::job::{Metric, Metrics, Series, SeriesFile};
-use crate::key::{self, Change};
+use crate::key::{self, Change, Input};
 use crate::problem::{Problem, Problems, Result};
 use crate::store::{self, NodeFile};
 use crate::survey;
 use crate::words::{plural, significant};
 use petgraph::graph::NodeIndex;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `ablate compare`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,7 @@ pub(super) struct Compare {
 /// One of the two, with what is known of it.
 struct Side {
     opened: Opened,
+    asking: Asking,
     index: NodeIndex,
     /// Its `node.json`, metrics and series, if it is finished.
     finished: Option<(NodeFile, Metrics, SeriesFile)>,
@@ -40,15 +42,19 @@ struct Side {
 
 impl Compare {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let a = Side::read(&self.a, self.spec.as_deref(), place)?;
-        let given = self.spec_b.as_deref().or(self.spec.as_deref());
-        let b = match given {
+        let given = |spec: &Option<PathBuf>| Some((spec.clone()?, Asking::default()));
+        let a = Side::read(&self.a, given(&self.spec), place)?;
+        let b = match given(&self.spec_b).or(given(&self.spec)) {
             Some(spec) => Side::read(&self.b, Some(spec), place)?,
             // The spec of the first, unless only another one knows the name.
-            None => match Side::read(&self.b, Some(&a.opened.spec.file), place) {
+            None => match Side::read(
+                &self.b,
+                Some((a.opened.spec.file.clone(), a.asking.clone())),
+                place,
+            ) {
                 Ok(b) => b,
                 Err(problems) => match spec_of(&self.b, None, place) {
-                    Ok(spec) => Side::read(&self.b, Some(&spec), place)?,
+                    Ok(spec) => Side::read(&self.b, Some(spec), place)?,
                     Err(_) => return Err(problems),
                 },
             },
@@ -70,9 +76,9 @@ impl Compare {
 }
 
 impl Side {
-    fn read(name: &str, spec: Option<&Path>, place: &Place) -> Result<Self, Problems> {
-        let spec = spec_of(name, spec, place)?;
-        let opened = Opened::read(&spec, place)?;
+    fn read(name: &str, given: Option<(PathBuf, Asking)>, place: &Place) -> Result<Self, Problems> {
+        let (spec, asking) = spec_of(name, given, place)?;
+        let opened = Opened::read(&spec, &asking, place)?;
         let index = only(&opened, name)?;
         let folder = opened.results.wherever(&opened.graph.nodes[index].folder());
         let finished = match folder.join("node.json").exists() {
@@ -82,7 +88,7 @@ impl Side {
             }
             false => None,
         };
-        Ok(Self { opened, index, finished })
+        Ok(Self { opened, asking, index, finished })
     }
 
     fn node(&self) -> &crate::graph::Node {
@@ -96,10 +102,11 @@ impl Side {
 
     /// The name, port and short key of the input with a role.
     fn input(&self, role: &str) -> Option<(String, String)> {
-        let (key, port) = self.node().inputs.get(role)?;
-        let from = self.opened.graph.input(self.index, role)?;
+        let named = self.node().inputs.named();
+        let (_, input) = named.iter().find(|(name, _)| name == role)?;
+        let from = self.opened.graph.input_with(self.index, &input.key)?;
         let name = &self.opened.graph.nodes[from].name;
-        Some((format!("{name}.{port}"), key.short()))
+        Some((format!("{name}.{}", input.port), input.key.short()))
     }
 }
 
@@ -138,8 +145,8 @@ fn compare_identities(a: &Side, b: &Side) {
 }
 
 fn compare_inputs(a: &Side, b: &Side) {
-    let roles: BTreeSet<&str> =
-        a.node().inputs.keys().chain(b.node().inputs.keys()).copied().collect();
+    let (of_a, of_b) = (a.node().inputs.named(), b.node().inputs.named());
+    let roles: BTreeSet<&str> = of_a.iter().chain(&of_b).map(|(role, _)| role.as_str()).collect();
     if roles.is_empty() {
         return;
     }
@@ -149,7 +156,10 @@ fn compare_inputs(a: &Side, b: &Side) {
         None => "nothing".to_owned(),
     };
     for role in roles {
-        let same = a.node().inputs.get(role) == b.node().inputs.get(role);
+        let of = |inputs: &[(String, &Input)]| {
+            inputs.iter().find(|(name, _)| name == role).map(|(_, input)| (*input).clone())
+        };
+        let same = of(&of_a) == of(&of_b);
         let (of_a, of_b) = (told(a.input(role)), told(b.input(role)));
         print(&match same {
             true => format!("  {role}: the same, {of_a}"),

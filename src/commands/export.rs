@@ -80,7 +80,7 @@ impl Export {
 /// The name under which a spec was recorded.
 fn recorded(record: &Record, spec: &Path) -> Result<String> {
     let name = spec.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if record.experiments()?.iter().any(|(known, _)| *known == name) {
+    if record.experiments()?.iter().any(|known| known.name == name) {
         return Ok(name);
     }
     let problem = Problem::new(format!("{} has not run in this results folder", spec.display()));

@@ -1,5 +1,6 @@
 //! `ablate figure`: draws the figures of a spec from what is finished.
 
+use super::asking::Asking;
 use super::{Done, Opened, Place, print};
 use std::path::PathBuf;
 
@@ -15,13 +16,15 @@ Example:
 pub(super) struct Figure {
     /// The spec, a YAML file.
     spec: PathBuf,
+    #[command(flatten)]
+    asking: Asking,
     /// Only this figure.
     name: Option<String>,
 }
 
 impl Figure {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let (opened, record) = Opened::to_draw(&self.spec, place)?;
+        let (opened, record) = Opened::to_draw(&self.spec, &self.asking, place)?;
         let drawn = crate::draw::figures(
             &opened.spec,
             &opened.graph,

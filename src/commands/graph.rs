@@ -1,5 +1,6 @@
 //! `ablate graph`: the graph of a spec as a picture, folded by declared name, with how far each is.
 
+use super::asking::Asking;
 use super::{Done, Opened, Place, print};
 use crate::figure::{Dag, DagArrow, DagBox, DagState, Metadata};
 use crate::files::write_aside;
@@ -20,6 +21,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct GraphCommand {
     /// The spec, a YAML file.
     spec: PathBuf,
+    #[command(flatten)]
+    asking: Asking,
     /// The file: .svg, .png or .pdf, or `-` for SVG on standard output [default: graph.svg in the experiment's folder].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -33,7 +36,7 @@ const MOST: usize = 200;
 
 impl GraphCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let opened = Opened::read(&self.spec, place)?;
+        let opened = Opened::read(&self.spec, &self.asking, place)?;
         let failed = match &opened.record {
             Some(record) => failed(record)?,
             None => BTreeSet::new(),
@@ -134,7 +137,7 @@ fn folded(opened: &Opened, failed: &BTreeSet<String>) -> Dag {
         let node = &graph.nodes[index];
         let tally = tallies.entry(&node.declared).or_default();
         tally.all += 1;
-        let runs = opened.plan.reasons[&index].runs();
+        let runs = opened.plan.reason(index).runs();
         tally.finished += usize::from(!runs);
         tally.failed += usize::from(runs && failed.contains(&node.key.hex()));
         for axis in axes(&node.name) {
@@ -150,7 +153,7 @@ fn folded(opened: &Opened, failed: &BTreeSet<String>) -> Dag {
         .nodes
         .edge_references()
         .filter_map(|edge| {
-            let of = |index: NodeIndex| place.get(graph.nodes[index].declared.as_str()).copied();
+            let of = |index: NodeIndex| place.get(graph.nodes[index].declared.as_ref()).copied();
             Some((of(edge.source())?, of(edge.target())?, *edge.weight()))
         })
         .collect();
@@ -199,17 +202,17 @@ fn unfolded(opened: &Opened, failed: &BTreeSet<String>) -> Result<Dag> {
     }
     let one = |index: NodeIndex| {
         let node = &graph.nodes[index];
-        let runs = opened.plan.reasons[&index].runs();
+        let runs = opened.plan.reason(index).runs();
         let tally = Tally {
             finished: usize::from(!runs),
             failed: usize::from(runs && failed.contains(&node.key.hex())),
             all: 1,
             axes: vec![],
         };
-        let label = node.name.strip_prefix(&node.declared).unwrap_or_default();
+        let label = node.name.strip_prefix(&*node.declared).unwrap_or_default();
         let label = label.trim_start_matches('[').trim_end_matches(']').replace(',', ", ");
         DagBox {
-            name: node.declared.clone(),
+            name: node.declared.to_string(),
             count: String::new(),
             captions: vec![if label.is_empty() { node.kind().word().to_owned() } else { label }],
             family: family(node.kind()),

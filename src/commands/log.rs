@@ -1,8 +1,8 @@
 //! `ablate log`: what a node's worker said, and how its attempts ended.
 
+use super::asking::OfSpec;
 use super::follow::follow;
 use super::{Done, Opened, Place, print, spec_of};
-use std::path::PathBuf;
 
 /// Arguments of `ablate log`.
 #[derive(Debug, clap::Args)]
@@ -12,9 +12,8 @@ use std::path::PathBuf;
 pub(super) struct Log {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
-    #[arg(long)]
-    spec: Option<PathBuf>,
+    #[command(flatten)]
+    of: OfSpec,
     /// Show the events too.
     #[arg(long)]
     events: bool,
@@ -25,8 +24,8 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let spec = spec_of(&self.node, self.spec.as_deref(), place)?;
-        let opened = Opened::read(&spec, place)?;
+        let (spec, asking) = spec_of(&self.node, self.of.given(), place)?;
+        let opened = Opened::read(&spec, &asking, place)?;
         let found = opened.find(&self.node)?;
         if self.follow {
             return Ok(u8::from(!follow(&opened, &found)?));

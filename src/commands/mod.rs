@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each a short path through the modules above.
 
 mod again;
+mod asking;
 mod check;
 mod clean;
 mod compare;
@@ -25,14 +26,15 @@ mod table;
 mod verify;
 mod why;
 
-use crate::graph::Graph;
+use crate::graph::{Asked, Graph};
 use crate::plan::Plan;
 use crate::pool;
 use crate::problem::{Problem, Problems, Result};
-use crate::record::Record;
+use crate::record::{Experiment, Record};
 use crate::spec::Spec;
 use crate::store::Results;
 use crate::words;
+use asking::Asking;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use petgraph::graph::NodeIndex;
 use std::io::Write;
@@ -193,10 +195,9 @@ struct Opened {
 }
 
 impl Opened {
-    fn read(spec: &Path, place: &Place) -> Result<Self, Problems> {
-        let (spec, graph) = Graph::read(spec)?;
-        let root = place.of(&spec.file);
-        let results = Results::open(&root)?;
+    fn read(spec: &Path, asking: &Asking, place: &Place) -> Result<Self, Problems> {
+        let (_, spec, graph) = read_spec(spec, asking, place)?;
+        let results = Results::open(&place.of(&spec.file))?;
         let record = Record::open_to_read(&results.database())?;
         let known = crate::survey::known(&graph, &results, record.as_ref())?;
         let plan = crate::plan::make(&graph, &known);
@@ -204,8 +205,8 @@ impl Opened {
     }
 
     /// A spec whose outputs are to be drawn: they are checked, and something is finished.
-    fn to_draw(spec: &Path, place: &Place) -> Result<(Self, Record), Problems> {
-        let mut opened = Self::read(spec, place)?;
+    fn to_draw(spec: &Path, asking: &Asking, place: &Place) -> Result<(Self, Record), Problems> {
+        let mut opened = Self::read(spec, asking, place)?;
         crate::draw::check(&opened.spec, &opened.graph)?;
         match opened.record.take() {
             Some(record) => Ok((opened, record)),
@@ -225,34 +226,54 @@ impl Opened {
     }
 }
 
+/// A spec with the graph of what is asked for, and of the seeds that earlier runs added. What its author
+/// should know is said.
+fn read_spec(
+    file: &Path,
+    asking: &Asking,
+    place: &Place,
+) -> Result<(Asked, Spec, Graph), Problems> {
+    // A damaged database is told, or mended, by whoever needs it.
+    let record = Record::open_to_read(&place.of(file).join("ablate.sqlite")).ok().flatten();
+    let experiments = record.and_then(|record| record.experiments().ok()).unwrap_or_default();
+    let name = Spec::name_of(file, asking.profile.as_deref());
+    let recorded = experiments.into_iter().find(|known| known.name == name);
+    let asked =
+        asking.asked(recorded.map(|known| known.asked.choice.more_seeds).unwrap_or_default())?;
+    let (spec, graph) = Graph::read_with(file, &asked)?;
+    graph.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
+    Ok((asked, spec, graph))
+}
+
 /// The spec that a node's name belongs to: the one given, else the one whose graph has that name.
-fn spec_of(node: &str, given: Option<&Path>, place: &Place) -> Result<PathBuf, Problems> {
-    if let Some(spec) = given {
-        return Ok(spec.to_owned());
+fn spec_of(
+    node: &str,
+    given: Option<(PathBuf, Asking)>,
+    place: &Place,
+) -> Result<(PathBuf, Asking), Problems> {
+    if let Some(given) = given {
+        return Ok(given);
     }
     let database = place.alone().join("ablate.sqlite");
     let record = Record::open_to_read(&database)?;
     let experiments = record.map(|record| record.experiments()).transpose()?.unwrap_or_default();
-    let files: Vec<PathBuf> = experiments
-        .into_iter()
-        .map(|(_, file)| PathBuf::from(file))
-        .filter(|f| f.exists())
-        .collect();
-    let graphs: Vec<(PathBuf, Graph)> = files
-        .into_iter()
-        .filter_map(|file| Some((file.clone(), Graph::read(&file).ok()?.1)))
-        .collect();
-    let having: Vec<&(PathBuf, Graph)> =
-        graphs.iter().filter(|(_, graph)| !graph.find(node).is_empty()).collect();
+    let read = |known: Experiment| {
+        let (_, graph) = Graph::read_with(&known.file, &known.asked).ok()?;
+        Some((known.file, Asking::of(known.asked.profile), graph))
+    };
+    let graphs: Vec<(PathBuf, Asking, Graph)> =
+        experiments.into_iter().filter(|known| known.file.exists()).filter_map(read).collect();
+    let having: Vec<&(PathBuf, Asking, Graph)> =
+        graphs.iter().filter(|(.., graph)| !graph.find(node).is_empty()).collect();
     // The same node in several specs is no question; different ones are.
     let folders = |graph: &Graph| -> Vec<String> {
         graph.find(node).into_iter().map(|index| graph.nodes[index].folder()).collect()
     };
-    if let [(file, graph), others @ ..] = having.as_slice() {
-        let other = others.iter().find(|(_, other)| folders(other) != folders(graph));
+    if let [(file, asking, graph), others @ ..] = having.as_slice() {
+        let other = others.iter().find(|(.., other)| folders(other) != folders(graph));
         return match other {
-            None => Ok(file.clone()),
-            Some((other, _)) => {
+            None => Ok((file.clone(), asking.clone())),
+            Some((other, ..)) => {
                 let (file, other) = (file.display(), other.display());
                 let problem =
                     Problem::new(format!("`{node}` is one thing in {file}, another in {other}"));
@@ -262,8 +283,8 @@ fn spec_of(node: &str, given: Option<&Path>, place: &Place) -> Result<PathBuf, P
     }
     let names: Vec<&str> = graphs
         .iter()
-        .flat_map(|(_, graph)| graph.nodes.node_weights())
-        .flat_map(|node| [node.name.as_str(), node.declared.as_str()])
+        .flat_map(|(.., graph)| graph.nodes.node_weights())
+        .flat_map(|node| [node.name.as_str(), node.declared.as_ref()])
         .collect();
     let place = place.alone();
     let problem = Problem::new(format!("no experiment in {} has a node `{node}`", place.display()));

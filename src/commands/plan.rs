@@ -1,5 +1,6 @@
 //! `ablate plan`: what would run, why, what sharing saves, and how long it may take.
 
+use super::asking::Asking;
 use super::{Done, Opened, Place, print, slots};
 use crate::words::{self, plural};
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ Examples:
 pub(super) struct PlanCommand {
     /// The spec, a YAML file.
     spec: PathBuf,
+    #[command(flatten)]
+    asking: Asking,
     /// List every node, the finished ones too.
     #[arg(long)]
     all: bool,
@@ -27,7 +30,7 @@ const LISTED: usize = 40;
 
 impl PlanCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let opened = Opened::read(&self.spec, place)?;
+        let opened = Opened::read(&self.spec, &self.asking, place)?;
         if self.resolved {
             for (path, value, origin) in crate::spec::resolved(&opened.spec.merged) {
                 print(&format!("{path}: {value}    # {origin}"));
@@ -64,10 +67,10 @@ impl PlanCommand {
 
     fn list(&self, opened: &Opened) {
         let listed: Vec<_> =
-            opened.plan.reasons.iter().filter(|(_, reason)| self.all || reason.runs()).collect();
+            opened.plan.reasons().filter(|(_, reason)| self.all || reason.runs()).collect();
         let limit = if self.all { usize::MAX } else { LISTED };
         for (index, reason) in listed.iter().take(limit) {
-            let node = &opened.graph.nodes[**index];
+            let node = &opened.graph.nodes[*index];
             print(&format!(
                 "{:<9} {}  {}  {}",
                 node.kind().word(),

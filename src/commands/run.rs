@@ -1,9 +1,10 @@
 //! `ablate run`: runs what is missing, draws the figures and tables, and shows the answer.
 
+use super::asking::Asking;
 use super::selection::Selection;
-use super::{Done, Place, print, say, slots};
+use super::{Done, Place, print, read_spec, say, slots};
 use crate::coordinator::Coordinator;
-use crate::graph::Graph;
+use crate::graph::{Asked, Graph};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool, find_worker};
 use crate::problem::{Problem, Problems};
@@ -37,21 +38,23 @@ pub(super) struct RunCommand {
     #[arg(long, conflicts_with = "jobs")]
     foreground: bool,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     selection: Selection,
 }
 
 impl RunCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let (spec, graph) = Graph::read(&self.spec)?;
+        let (asked, spec, graph) = read_spec(&self.spec, &self.asking, place)?;
         crate::draw::check(&spec, &graph)?;
         let results = Results::open(&place.of(&spec.file))?;
         let mut monitor = monitor();
-        let mut executed = self.execute(&spec, &graph, &results, monitor.as_mut());
+        let mut executed = self.execute(&asked, &spec, &graph, &results, monitor.as_mut());
         if let Err(problems) = &executed
             && let Some(damaged) = problems.0.iter().find(|problem| says_damaged(problem))
         {
             crate::files::write_aside(&results.distrusted(), damaged.sentence.as_bytes())?;
-            executed = self.execute(&spec, &graph, &results, monitor.as_mut());
+            executed = self.execute(&asked, &spec, &graph, &results, monitor.as_mut());
         }
         let (outcome, record) = executed?;
         if outcome.stopped {
@@ -74,6 +77,7 @@ impl RunCommand {
 
     fn execute(
         &self,
+        asked: &Asked,
         spec: &Spec,
         graph: &Graph,
         results: &Results,
@@ -81,7 +85,8 @@ impl RunCommand {
     ) -> Result<(Outcome, Record), Problems> {
         let begun = Instant::now();
         let coordinator = Coordinator::enter(results)?;
-        let (mut record, plan) = self.prepare(spec, graph, results, &coordinator, monitor)?;
+        let (mut record, plan) =
+            self.prepare(asked, spec, graph, results, &coordinator, monitor)?;
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let wanted = self.selection.wanted(graph, &plan)?;
         let (to_run, finished) = (wanted.len(), graph.nodes.node_count() - plan.to_run().count());
@@ -121,6 +126,7 @@ impl RunCommand {
     /// Mends what is to be mended, and plans what is to be run.
     fn prepare(
         &self,
+        asked: &Asked,
         spec: &Spec,
         graph: &Graph,
         results: &Results,
@@ -129,7 +135,7 @@ impl RunCommand {
     ) -> Result<(Record, Plan), Problems> {
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let mut record = verify::open_record(results, coordinator, &mut tell)?;
-        record.experiment(spec, graph)?;
+        record.experiment(spec, asked, graph)?;
         for line in survey::recover(results, &mut record, coordinator)? {
             tell(&line);
         }

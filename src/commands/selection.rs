@@ -32,7 +32,10 @@ impl Selection {
     /// # Errors
     /// If a name stands for no node, or an input of `--only` is not finished.
     pub(super) fn wanted(&self, graph: &Graph, plan: &Plan) -> Result<BTreeSet<NodeIndex>> {
-        let missing: BTreeSet<NodeIndex> = plan.to_run().collect();
+        let mut missing: BTreeSet<NodeIndex> = plan.to_run().collect();
+        if let Some(chosen) = graph.chosen() {
+            missing = missing.intersection(&chosen).copied().collect();
+        }
         if !self.only.is_empty() {
             let wanted: BTreeSet<NodeIndex> =
                 self.named(graph)?.intersection(&missing).copied().collect();
@@ -60,7 +63,7 @@ impl Selection {
             wanted.iter().flat_map(|index| graph.inputs(*index)).collect();
         let names: Vec<&str> = inputs
             .iter()
-            .filter(|input| !wanted.contains(input) && plan.reasons[input].runs())
+            .filter(|input| !wanted.contains(input) && plan.reason(**input).runs())
             .map(|input| graph.nodes[*input].name.as_str())
             .collect();
         let Some(first) = names.first() else { return Ok(()) };
@@ -89,7 +92,7 @@ pub(super) fn unknown(graph: &Graph, name: &str) -> Problem {
     let names: Vec<&str> = graph
         .nodes
         .node_weights()
-        .flat_map(|node| [node.name.as_str(), node.declared.as_str()])
+        .flat_map(|node| [node.name.as_str(), node.declared.as_ref()])
         .collect();
     let nodes = plural(graph.nodes.node_count(), "node");
     let problem = Problem::new(format!("none of the {nodes} is called `{name}`"));

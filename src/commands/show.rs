@@ -1,11 +1,11 @@
 //! `ablate show`: everything about a node.
 
+use super::asking::OfSpec;
 use super::{Done, Opened, Place, print, spec_of};
 use crate::key::explain;
 use crate::problem::Problem;
 use crate::words;
 use petgraph::graph::NodeIndex;
-use std::path::PathBuf;
 
 /// Arguments of `ablate show`.
 #[derive(Debug, clap::Args)]
@@ -14,15 +14,14 @@ use std::path::PathBuf;
 pub(super) struct Show {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
-    #[arg(long)]
-    spec: Option<PathBuf>,
+    #[command(flatten)]
+    of: OfSpec,
 }
 
 impl Show {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let spec = spec_of(&self.node, self.spec.as_deref(), place)?;
-        let opened = Opened::read(&spec, place)?;
+        let (spec, asking) = spec_of(&self.node, self.of.given(), place)?;
+        let opened = Opened::read(&spec, &asking, place)?;
         for index in opened.find(&self.node)? {
             show(&opened, index)?;
         }
@@ -36,15 +35,15 @@ fn show(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
         "{}\nkey     {}\nstate   {}",
         node.name,
         node.key.hex(),
-        opened.plan.reasons[&index].sentence()
+        opened.plan.reason(index).sentence()
     ));
-    for (role, (key, port)) in &node.inputs {
+    for (role, input) in node.inputs.named() {
         let from = opened
             .graph
-            .input(index, role)
+            .input_with(index, &input.key)
             .map(|i| opened.graph.nodes[i].name.as_str())
             .unwrap_or_default();
-        print(&format!("input   {role} = {from}.{port} ({})", key.short()));
+        print(&format!("input   {role} = {from}.{} ({})", input.port, input.key.short()));
     }
     print("settings (defaults included)");
     for (path, value) in explain(&node.settings.full()) {

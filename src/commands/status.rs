@@ -41,7 +41,7 @@ impl Status {
         let statement = "SELECT p.experiment, n.kind, count(DISTINCT p.node), count(DISTINCT n.key)
              FROM points p LEFT JOIN nodes n ON n.key = p.node GROUP BY p.experiment, n.kind";
         let (_, rows) = record.query(statement)?;
-        for (experiment, _) in record.experiments()? {
+        for experiment in record.experiments()?.into_iter().map(|known| known.name) {
             let of = |row: &&Vec<String>| row[0] == experiment;
             let sum = |column: usize| -> u64 {
                 rows.iter().filter(of).filter_map(|row| row[column].parse::<u64>().ok()).sum()

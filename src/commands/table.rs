@@ -1,5 +1,6 @@
 //! `ablate table`: writes the tables of a spec from what is finished, and shows them.
 
+use super::asking::Asking;
 use super::{Done, Opened, Place, print};
 use std::path::PathBuf;
 
@@ -14,6 +15,8 @@ Example:
 pub(super) struct Table {
     /// The spec, a YAML file.
     spec: PathBuf,
+    #[command(flatten)]
+    asking: Asking,
     /// Only this table.
     name: Option<String>,
     /// The form to print; all are written.
@@ -34,7 +37,7 @@ enum Form {
 
 impl Table {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let (opened, record) = Opened::to_draw(&self.spec, place)?;
+        let (opened, record) = Opened::to_draw(&self.spec, &self.asking, place)?;
         let drawn = crate::draw::tables(
             &opened.spec,
             &opened.graph,

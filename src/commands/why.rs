@@ -1,11 +1,11 @@
 //! `ablate why`: why a node will run, is skipped, waits, or failed, from the code that decides.
 
+use super::asking::OfSpec;
 use super::{Done, Opened, Place, print, short, spec_of};
 use crate::plan::{self, Reason};
 use crate::problem::Problem;
 use crate::record::Attempt;
 use petgraph::graph::NodeIndex;
-use std::path::PathBuf;
 
 /// Arguments of `ablate why`.
 #[derive(Debug, clap::Args)]
@@ -15,9 +15,8 @@ use std::path::PathBuf;
 pub(super) struct Why {
     /// A node: its name, its readable name, or its key.
     node: String,
-    /// The spec it belongs to: needed if that never ran here, or if several have such a name.
-    #[arg(long)]
-    spec: Option<PathBuf>,
+    #[command(flatten)]
+    of: OfSpec,
 }
 
 /// Differences shown against the nearest finished node.
@@ -25,8 +24,8 @@ const SHOWN: usize = 12;
 
 impl Why {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let spec = spec_of(&self.node, self.spec.as_deref(), place)?;
-        let opened = Opened::read(&spec, place)?;
+        let (spec, asking) = spec_of(&self.node, self.of.given(), place)?;
+        let opened = Opened::read(&spec, &asking, place)?;
         for index in opened.find(&self.node)? {
             explain(&opened, index)?;
         }
@@ -36,7 +35,7 @@ impl Why {
 
 fn explain(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
     let node = &opened.graph.nodes[index];
-    let reason = &opened.plan.reasons[&index];
+    let reason = opened.plan.reason(index);
     if *reason == Reason::Finished {
         print(&format!("{} is skipped: it is finished, in nodes/{}", node.name, node.folder()));
         return Ok(());
@@ -54,7 +53,7 @@ fn explain(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
     } else {
         print(&format!("{} will run: {}", node.name, reason.sentence()));
     }
-    for input in opened.graph.inputs(index).filter(|input| opened.plan.reasons[input].runs()) {
+    for input in opened.graph.inputs(index).filter(|input| opened.plan.reason(*input).runs()) {
         let name = &opened.graph.nodes[input].name;
         match failure(input)? {
             Some(last) => print(&format!(

@@ -6,7 +6,7 @@ use crate::graph::{Graph, Node};
 use crate::job::Better;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
-use crate::settings::{Found, Kind, Reader, Settings, Step, keys};
+use crate::settings::{Found, Kind, Reader, Step, keys};
 use crate::spec::{Spec, TableSpec, Versus};
 use crate::table::{Cell, Column, Row, Table};
 use crate::words;
@@ -117,8 +117,8 @@ fn metric(spec: &Spec, graph: &Graph, name: &str) -> Result<()> {
             .help(format!("write node.metric, with a node of {}", words::alternatives(&known))));
     };
     let settings =
-        graph.nodes.node_weights().find(|n| n.declared == node.name).map(|n| &n.settings);
-    let known = settings.map(Settings::metrics).unwrap_or_default();
+        graph.nodes.node_weights().find(|n| *n.declared == *node.name).map(|n| &n.settings);
+    let known = settings.map(|settings| settings.metrics()).unwrap_or_default();
     if known.is_empty() || known.contains(&metric) {
         Ok(())
     } else {
@@ -129,15 +129,15 @@ fn metric(spec: &Spec, graph: &Graph, name: &str) -> Result<()> {
 /// The points of a sweep, with their places in the graph.
 pub(super) fn points<'g>(graph: &'g Graph, sweep: Option<&String>) -> Vec<(usize, &'g Point)> {
     let name = sweep.map_or("", String::as_str);
-    graph.points.iter().enumerate().filter(|(_, point)| point.sweep == name).collect()
+    graph.points.iter().enumerate().filter(|(_, point)| *point.sweep == *name).collect()
 }
 
 /// The axes of points, seed aside, in the order of the spec.
 pub(super) fn axes(points: &[(usize, &Point)]) -> Vec<String> {
     let mut axes: Vec<String> = vec![];
-    for (axis, _) in points.iter().flat_map(|(_, point)| point.setting()) {
-        if !axes.contains(&axis) {
-            axes.push(axis);
+    for coordinate in points.iter().flat_map(|(_, point)| point.setting()) {
+        if !axes.contains(&coordinate.axis) {
+            axes.push(coordinate.axis.clone());
         }
     }
     axes
@@ -165,7 +165,7 @@ pub(super) fn group<'p>(points: &[Placed<'p>], by: &[String]) -> Vec<Group<'p>> 
 
 /// The node of a declaration at a point.
 pub(super) fn node_at(graph: &Graph, point: usize, declared: &str) -> Option<NodeIndex> {
-    graph.at[point].get(declared).copied()
+    graph.at(point, declared)
 }
 
 /// The nodes of a declaration at some points, each once.
@@ -202,7 +202,7 @@ pub(super) fn table(
         for (row, (_, members)) in rows.iter_mut().zip(&groups) {
             let cell = cell(graph, record, members, &node.name, metric, &mut column, &mut sources)?;
             row.cells.push(cell);
-            row.baseline &= members.iter().all(|(i, _)| graph.baseline[*i].contains(&node.name));
+            row.baseline &= members.iter().all(|(i, _)| graph.is_baseline(*i, &node.name));
         }
         columns.push(column);
     }

@@ -1,12 +1,13 @@
 //! The body of a node at a point: the changes of the point made, variables filled in, and the way
 //! from each value back to where it stands in the spec.
 
-use crate::expand::{Point, Target};
+use crate::expand::{Change, Target};
 use crate::problem::Problem;
 use crate::settings::{Found, Reader, Step};
 use crate::spec::{Declaration, Spec};
 use crate::words;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Where parts of a body that were put in from elsewhere stand in the spec.
 pub(super) type Moved = Vec<(Vec<Step>, Vec<Step>)>;
@@ -15,13 +16,12 @@ pub(super) type Moved = Vec<(Vec<Step>, Vec<Step>)>;
 pub(super) fn at(
     spec: &Spec,
     node: &Declaration,
-    point: &Point,
+    changes: &[Arc<Change>],
     reader: &mut Reader,
 ) -> (Value, Moved) {
     let mut body = node.body.clone();
     let mut moved = node.moved.clone();
-    let mut paths: Vec<_> = point
-        .changes
+    let mut paths: Vec<_> = changes
         .iter()
         .filter_map(|change| match &change.target {
             Target::Setting(name, path) if *name == node.name || *name == node.written => {
@@ -36,7 +36,7 @@ pub(super) fn at(
         set(&mut body, path, change.value.clone());
         moved.push((crate::settings::keys(path), change.path.clone()));
     }
-    fill(spec, node, point, &mut body, &mut vec![], &mut moved, reader);
+    fill(spec, node, changes, &mut body, &mut vec![], &mut moved, reader);
     (body, moved)
 }
 
@@ -61,7 +61,7 @@ fn set(body: &mut Value, path: &[String], value: Value) {
 fn fill(
     spec: &Spec,
     node: &Declaration,
-    point: &Point,
+    changes: &[Arc<Change>],
     value: &mut Value,
     at: &mut Vec<Step>,
     moved: &mut Moved,
@@ -71,21 +71,21 @@ fn fill(
         Value::Object(map) => {
             for (key, inner) in map {
                 at.push(Step::Key(key.clone()));
-                fill(spec, node, point, inner, at, moved, reader);
+                fill(spec, node, changes, inner, at, moved, reader);
                 at.pop();
             }
         }
         Value::Array(items) => {
             for (i, inner) in items.iter_mut().enumerate() {
                 at.push(Step::Item(i));
-                fill(spec, node, point, inner, at, moved, reader);
+                fill(spec, node, changes, inner, at, moved, reader);
                 at.pop();
             }
         }
         Value::String(text) => {
             let Some(name) = text.strip_prefix('$').map(str::to_owned) else { return };
-            let changed =
-                point.changes.iter().find(|change| change.target == Target::Var(name.clone()));
+            let is = |change: &&Arc<Change>| matches!(&change.target, Target::Var(n) if *n == name);
+            let changed = changes.iter().find(is);
             match (changed, spec.vars.get(&name)) {
                 (Some(change), _) => {
                     *value = change.value.clone();

@@ -1,65 +1,71 @@
-//! What a node may read from: which declarations lie upstream, which port a role takes, and the
-//! limits and defaults that an input sets for the settings of its users.
+//! What a node may read from: which port a role takes, and the limits and defaults that an input sets
+//! for the settings of its users.
 
 use crate::problem::Problem;
-use crate::settings::{Found, Kind, Reader, Reference, Sampler, Weights};
-use crate::spec::{Declaration, Spec};
+use crate::settings::{Found, Kind, Reader, Reference, Sampler, Settings, Weights};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
-/// For each declaration, those it may read from, directly or not, itself included.
-pub(super) fn upstream(spec: &Spec) -> Vec<BTreeSet<usize>> {
-    // Any word in a reference field of a body, a variable or a sweep may name a node, so that axes
-    // over references count too.
-    let index_of = |word: &str| {
-        let name = word.split('.').next().unwrap_or_default();
-        let exact = spec.nodes.iter().position(|node| node.name == word);
-        exact.or_else(|| spec.nodes.iter().position(|node| node.name == name))
-    };
-    let direct = |node: &Declaration| {
-        let mut found = BTreeSet::new();
-        for role in ["data", "from", "samples", "reference"] {
-            let Some(Value::String(word)) = node.body.get(role) else { continue };
-            match word.strip_prefix('$') {
-                Some(var) => {
-                    let swept = spec.sweeps.iter().flat_map(|sweep| values_of(sweep, var));
-                    let all = swept.chain(spec.vars.get(var).cloned());
-                    found.extend(all.filter_map(|v| index_of(v.as_str()?)));
-                }
-                None => found.extend(index_of(word)),
-            }
-            let path = format!("{}.{role}", node.written);
-            let swept = spec.sweeps.iter().flat_map(|sweep| values_of(sweep, &path));
-            found.extend(swept.filter_map(|v| index_of(v.as_str()?)));
-        }
-        found
-    };
-    let direct: Vec<BTreeSet<usize>> = spec.nodes.iter().map(direct).collect();
-    (0..spec.nodes.len())
-        .map(|start| {
-            let mut seen = BTreeSet::from([start]);
-            let mut left = vec![start];
-            while let Some(index) = left.pop() {
-                left.extend(direct[index].iter().filter(|next| seen.insert(**next)));
-            }
-            seen
-        })
-        .collect()
+/// What of an input bears on the settings of its users.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Facts {
+    /// A dataset: height and width of its items, and whether it keeps none for validation.
+    Data {
+        /// Height and width, if they are known.
+        sides: Option<[u64; 2]>,
+        /// Whether nothing is kept for validation.
+        unvalidated: bool,
+    },
+    /// A training.
+    Train {
+        /// Whether it keeps a moving average.
+        ema: bool,
+        /// Whether it validates.
+        validates: bool,
+        /// Its noise levels.
+        timesteps: u64,
+    },
+    /// Nothing.
+    Other,
 }
 
-/// The values that a sweep gives a variable or path.
-fn values_of(sweep: &crate::spec::Sweep, name: &str) -> Vec<Value> {
-    use crate::spec::Operator;
-    let axes: Vec<&crate::spec::Axis> = match &sweep.operator {
-        Operator::Product(axes) => axes.iter().collect(),
-        Operator::OneAtATime(variations) => variations.iter().flat_map(|v| &v.axes).collect(),
-    };
-    let values = axes.into_iter().filter(|axis| axis.name == name).flat_map(|axis| &axis.values);
-    values.map(|placed| placed.value.clone()).collect()
+impl Facts {
+    /// The facts of an input.
+    pub(super) fn of(settings: &Settings) -> Self {
+        match settings {
+            Settings::Dataset(data) => Self::Data {
+                sides: data.geometry().map(|geometry| [geometry.height, geometry.width]),
+                unvalidated: data.split().is_some_and(|split| split.validation == 0),
+            },
+            Settings::Train(train) => {
+                let crate::settings::Objective::Ddpm(ddpm) = &train.objective;
+                Self::Train {
+                    ema: train.ema.on().is_some(),
+                    validates: train.validation.on().is_some(),
+                    timesteps: ddpm.timesteps,
+                }
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Settles what depends on inputs: the default weights, and limits that inputs set.
+pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Reader) {
+    for facts in facts {
+        match (&mut *settings, facts) {
+            (Settings::Sample(sample), Facts::Train { ema, validates, timesteps }) => {
+                settle_sample(sample, (*ema, *validates), *timesteps, reader);
+            }
+            (Settings::Train(train), Facts::Data { sides, unvalidated }) => {
+                check_train(train, *sides, *unvalidated, reader);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The port that a role reads, of a node of this kind.
-pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<String, Problem> {
+pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'static str, Problem> {
     let wanted: &[Kind] = match role {
         "data" | "reference" => &[Kind::Dataset],
         "from" => &[Kind::Train],
@@ -71,9 +77,9 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<Stri
         return Err(problem.help(format!("`{role}` takes a {} node", words.join(" or "))));
     }
     match (kind, role, reference.port.as_deref()) {
-        (Kind::Dataset, _, Some(port @ ("train" | "validation" | "test"))) => Ok(port.to_owned()),
-        (Kind::Dataset, "data", None) => Ok("train".to_owned()),
-        (Kind::Dataset, "reference", None) => Ok("test".to_owned()),
+        (Kind::Dataset, _, Some("train")) | (Kind::Dataset, "data", None) => Ok("train"),
+        (Kind::Dataset, _, Some("validation")) => Ok("validation"),
+        (Kind::Dataset, _, Some("test")) | (Kind::Dataset, "reference", None) => Ok("test"),
         (Kind::Dataset, _, None) => {
             Err(Problem::new(format!("which split of `{}`?", reference.node))
                 .help(format!("write {0}.train, {0}.validation or {0}.test", reference.node)))
@@ -82,7 +88,7 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<Stri
             Err(Problem::new(format!("a dataset has no port `{port}`"))
                 .help("its ports are train, validation and test"))
         }
-        (_, _, None) => Ok("out".to_owned()),
+        (_, _, None) => Ok("out"),
         (_, _, Some(port)) => {
             Err(Problem::new(format!("a {} node has no port `{port}`", kind.word()))
                 .help(format!("write `{}` alone", reference.node)))
@@ -91,13 +97,13 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<Stri
 }
 
 /// The weights that a sample node takes by default, and the limits that its training sets.
-pub(super) fn settle_sample(
+fn settle_sample(
     sample: &mut crate::settings::Sample,
-    train: &crate::settings::Train,
-    found: &Found<'_>,
+    (ema, validates): (bool, bool),
+    timesteps: u64,
     reader: &mut Reader,
 ) {
-    let (ema, validates) = (train.ema.on().is_some(), train.validation.on().is_some());
+    let found = &Found::root(&Value::Null);
     let missing = match sample.weights {
         Some(Weights::Ema | Weights::BestEma) if !ema => {
             Some("the training keeps no moving average (`ema: off`)")
@@ -119,19 +125,16 @@ pub(super) fn settle_sample(
         (true, false) => Weights::Ema,
         _ => Weights::Last,
     });
-    let crate::settings::Objective::Ddpm(ddpm) = &train.objective;
     let asked = match &sample.sampler {
         Sampler::Ddim(ddim) => Some(ddim.steps),
         Sampler::Ddpm(ancestral) => ancestral.steps,
     };
     let path = crate::settings::keys(&["sampler", sample.sampler.word(), "steps"]);
-    if let Some(steps) = asked.filter(|steps| *steps > ddpm.timesteps) {
-        let problem = Problem::new(format!(
-            "{steps} sampler steps, but the training has {} times",
-            ddpm.timesteps
-        ));
+    if let Some(steps) = asked.filter(|steps| *steps > timesteps) {
+        let problem =
+            Problem::new(format!("{steps} sampler steps, but the training has {timesteps} times"));
         let at = Found { value: found.value, path };
-        reader.wrong::<()>(&at, problem.help(format!("at most {} steps", ddpm.timesteps)));
+        reader.wrong::<()>(&at, problem.help(format!("at most {timesteps} steps")));
     }
 }
 
@@ -176,19 +179,17 @@ pub(super) fn check_dataset(
 }
 
 /// Limits that the data set for a training.
-pub(super) fn check_train(
+fn check_train(
     train: &crate::settings::Train,
-    data: &crate::settings::Dataset,
-    found: &Found<'_>,
+    sides: Option<[u64; 2]>,
+    unvalidated: bool,
     reader: &mut Reader,
 ) {
+    let found = &Found::root(&Value::Null);
     let crate::settings::Model::Unet(unet) = &train.model;
     let halvings = unet.multipliers.len().saturating_sub(1) as u32;
     let factor = 2_u64.pow(halvings);
-    if let Some(geometry) = data.geometry()
-        && let Some(side) =
-            [geometry.height, geometry.width].into_iter().find(|side| !side.is_multiple_of(factor))
-    {
+    if let Some(side) = sides.into_iter().flatten().find(|side| !side.is_multiple_of(factor)) {
         let sentence = format!(
             "a U-Net of {} divides the side by {factor}, and {side} is not divisible by that",
             crate::words::plural(unet.multipliers.len(), "level"),
@@ -199,7 +200,7 @@ pub(super) fn check_train(
             Problem::new(sentence).help("take fewer `multipliers`, or data of another side"),
         );
     }
-    if train.validation.on().is_some() && data.split().is_some_and(|split| split.validation == 0) {
+    if train.validation.on().is_some() && unvalidated {
         let problem = Problem::new("the dataset keeps nothing for validation");
         reader.wrong_key(
             found,

@@ -1,12 +1,28 @@
 //! Rows → numbers: every question that other modules ask of the database.
 
 use super::{Attempt, Record};
+use crate::expand::Choice;
+use crate::graph::Asked;
 use crate::job::{Better, Metric, Metrics, Series};
 use crate::key::Key;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use rusqlite::params;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// An experiment as it last ran.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// Its name.
+    pub name: String,
+    /// Its spec.
+    pub file: PathBuf,
+    /// What of the spec was asked for: the profile, and all seeds that ever were.
+    pub asked: Asked,
+    /// A digest of its points.
+    pub(super) digest: String,
+}
 
 impl Record {
     /// The attempts at a node, the first one first.
@@ -154,13 +170,26 @@ impl Record {
         self.select(statement, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    /// The experiments, with their files.
+    /// The experiments that ran here.
     ///
     /// # Errors
     /// If the database refuses.
-    pub fn experiments(&self) -> Result<Vec<(String, String)>> {
-        self.select("SELECT name, file FROM experiments ORDER BY name", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+    pub fn experiments(&self) -> Result<Vec<Experiment>> {
+        // A database of before this version is still read.
+        let newer = if self.version()? < 3 { "'', '[]', ''" } else { "profile, seeds, digest" };
+        let statement = format!("SELECT name, file, {newer} FROM experiments ORDER BY name");
+        self.select(&statement, [], |row| {
+            let profile: String = row.get(2)?;
+            let choice = Choice {
+                more_seeds: serde_json::from_str(&row.get::<_, String>(3)?).unwrap_or_default(),
+                ..Choice::default()
+            };
+            Ok(Experiment {
+                name: row.get(0)?,
+                file: PathBuf::from(row.get::<_, String>(1)?),
+                asked: Asked { profile: Some(profile).filter(|p| !p.is_empty()), choice },
+                digest: row.get(4)?,
+            })
         })
     }
 

@@ -6,11 +6,12 @@ mod claims;
 mod export;
 mod whole;
 
+pub use ask::Experiment;
 pub use claims::{Claim, Holder};
 pub use export::{Rows, Sheet};
 pub use whole::says_damaged;
 
-use crate::graph::Graph;
+use crate::graph::{Asked, Graph};
 use crate::job::{Better, Metrics, SeriesFile};
 use crate::key::canonical;
 use crate::problem::{Problem, Result};
@@ -24,14 +25,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The version of the schema, kept in `user_version`.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// What brings a database of each older version one version further.
-const MIGRATIONS: [(i64, &str); 1] = [(
+const MIGRATIONS: [(i64, &str); 2] = [
+    (
     1,
     "CREATE TABLE claims (name TEXT PRIMARY KEY, coordinator TEXT NOT NULL, slot TEXT NOT NULL) STRICT;
      CREATE TABLE damage (folder TEXT NOT NULL, path TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY (folder, path)) STRICT;",
-)];
+    ),
+    (
+        2,
+        "ALTER TABLE experiments ADD COLUMN profile TEXT NOT NULL DEFAULT '';
+         ALTER TABLE experiments ADD COLUMN seeds TEXT NOT NULL DEFAULT '[]';
+         ALTER TABLE experiments ADD COLUMN digest TEXT NOT NULL DEFAULT '';",
+    ),
+];
 
 /// The open database.
 #[derive(Debug)]
@@ -98,7 +107,7 @@ impl Record {
         connection.busy_timeout(Duration::from_secs(30)).map_err(sql)?;
         let setup =
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
-        connection.execute_batch(setup).map_err(|e| unreadable(path, &e))?;
+        patiently(|| connection.execute_batch(setup)).map_err(|e| unreadable(path, &e))?;
         let mut record = Self { connection, path: path.to_owned(), file: identity_of(path) };
         record.migrate(path)?;
         Ok(record)
@@ -163,32 +172,51 @@ impl Record {
         Err(Problem::system(sentence).help("run again: it is rebuilt from nodes/"))
     }
 
-    /// Replaces the points of an experiment by those of its graph.
+    /// Replaces the points of an experiment by those of its graph, if they differ.
     ///
     /// # Errors
     /// If the database refuses, or another spec has that name.
-    pub fn experiment(&mut self, spec: &Spec, graph: &Graph) -> Result<()> {
-        let known = self.experiments()?.into_iter().find(|(name, _)| *name == spec.name);
-        if let Some((name, file)) = known
-            && Path::new(&file).exists()
-            && Path::new(&file).canonicalize().ok() != spec.file.canonicalize().ok()
+    pub fn experiment(&mut self, spec: &Spec, asked: &Asked, graph: &Graph) -> Result<()> {
+        let known = self.experiments()?.into_iter().find(|known| known.name == spec.name);
+        if let Some(known) = &known
+            && known.file.exists()
+            && known.file.canonicalize().ok() != spec.file.canonicalize().ok()
         {
+            let (name, file) = (&known.name, known.file.display());
             let what = format!("another spec called `{name}` has results here: {file}");
             return Err(
                 Problem::new(what).help("rename one of them, or take another --results DIR")
             );
         }
-        self.write_experiment(spec, graph).map_err(sql)
+        let digest = digest_of(spec, asked, graph);
+        if known.is_some_and(|known| known.digest == digest) {
+            return Ok(());
+        }
+        self.write_experiment(spec, asked, graph, &digest).map_err(sql)
     }
 
-    fn write_experiment(&mut self, spec: &Spec, graph: &Graph) -> rusqlite::Result<()> {
+    fn write_experiment(
+        &mut self,
+        spec: &Spec,
+        asked: &Asked,
+        graph: &Graph,
+        digest: &str,
+    ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         let merged = canonical(&spec.merged.value);
         // Absolute, so that it means the same wherever it is read.
         let file = spec.file.canonicalize().unwrap_or_else(|_| spec.file.clone());
         transaction.execute(
-            "INSERT OR REPLACE INTO experiments VALUES (?1, ?2, ?3, ?4)",
-            params![spec.name, file.display().to_string(), spec.question, merged],
+            "INSERT OR REPLACE INTO experiments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                spec.name,
+                file.display().to_string(),
+                spec.question,
+                merged,
+                asked.profile.as_deref().unwrap_or_default(),
+                serde_json::json!(asked.choice.all_seeds(&[])).to_string(),
+                digest
+            ],
         )?;
         for table in ["points", "coordinates"] {
             transaction
@@ -200,27 +228,22 @@ impl Record {
             let mut axis_row = transaction
                 .prepare("INSERT OR REPLACE INTO coordinates VALUES (?1, ?2, ?3, ?4)")?;
             for (i, point) in graph.points.iter().enumerate() {
-                for (declared, node) in &graph.at[i] {
-                    let key = graph.nodes[*node].key.hex();
-                    let baseline = graph.baseline[i].contains(declared);
+                for (declared, node, baseline) in graph.nodes_at(i) {
+                    let key = graph.nodes[node].key.hex();
                     let seed = point.seed.map(|s| s as i64);
                     point_row.execute(params![
                         spec.name,
                         i as i64,
-                        point.sweep,
+                        &*point.sweep,
                         seed,
                         declared,
                         key,
                         baseline
                     ])?;
                 }
-                for (axis, value) in &point.coordinates {
-                    axis_row.execute(params![
-                        spec.name,
-                        i as i64,
-                        axis,
-                        crate::expand::show(value)
-                    ])?;
+                for coordinate in &point.coordinates {
+                    let value = crate::expand::show(&coordinate.value);
+                    axis_row.execute(params![spec.name, i as i64, coordinate.axis, value])?;
                 }
             }
         }
@@ -310,6 +333,49 @@ impl Record {
             .map(|_| ())
             .map_err(sql)
     }
+}
+
+/// A digest of all that [`Record::experiment`] writes.
+fn digest_of(spec: &Spec, asked: &Asked, graph: &Graph) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    add(env!("CARGO_PKG_VERSION"));
+    add(&spec.file.display().to_string());
+    add(&canonical(&spec.merged.value));
+    add(&format!("{:?}", asked.choice.all_seeds(&[])));
+    for (i, point) in graph.points.iter().enumerate() {
+        add(&point.sweep);
+        for (declared, node, baseline) in graph.nodes_at(i) {
+            add(declared);
+            add(graph.nodes[node].key.hex().as_str());
+            add(if baseline { "baseline" } else { "" });
+        }
+        for coordinate in &point.coordinates {
+            add(&coordinate.axis);
+            add(&crate::expand::show(&coordinate.value));
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Does it again while another program holds the lock: turning a new database to write-ahead logging
+/// does not wait by itself.
+fn patiently(act: impl Fn() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    const TRIES: u32 = 600;
+    for _ in 0..TRIES {
+        match act() {
+            Err(rusqlite::Error::SqliteFailure(e, _))
+                if e.code == rusqlite::ErrorCode::DatabaseBusy =>
+            {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+    act()
 }
 
 /// Device and inode of a file.

@@ -4,7 +4,10 @@ CREATE TABLE experiments (
     name     TEXT PRIMARY KEY,
     file     TEXT NOT NULL,
     question TEXT NOT NULL,
-    spec     TEXT NOT NULL
+    spec     TEXT NOT NULL,
+    profile  TEXT NOT NULL DEFAULT '',
+    seeds    TEXT NOT NULL DEFAULT '[]',
+    digest   TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 CREATE TABLE nodes (

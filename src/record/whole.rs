@@ -90,13 +90,12 @@ impl Record {
 
 /// Copies the rows of a table, as far as they can be read.
 fn copy_rows(from: &Connection, to: &Connection, table: &str) -> rusqlite::Result<usize> {
-    let columns = to.prepare(&format!("SELECT * FROM {table}"))?.column_count();
+    // An older database lacks columns that have defaults.
     let Ok(mut read) = from.prepare(&format!("SELECT * FROM {table}")) else { return Ok(0) };
-    if read.column_count() != columns {
-        return Ok(0);
-    }
-    let marks = vec!["?"; columns].join(", ");
-    let mut write = to.prepare(&format!("INSERT OR REPLACE INTO {table} VALUES ({marks})"))?;
+    let names: Vec<String> = read.column_names().map(str::to_owned).collect();
+    let (columns, marks) = (names.len(), vec!["?"; names.len()].join(", "));
+    let insert = format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({marks})", names.join(", "));
+    let Ok(mut write) = to.prepare(&insert) else { return Ok(0) };
     let Ok(mut rows) = read.query([]) else { return Ok(0) };
     let mut taken = 0;
     while let Ok(Some(row)) = rows.next() {

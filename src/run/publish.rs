@@ -93,12 +93,12 @@ impl Run<'_> {
 
     fn input_files(&self, index: NodeIndex) -> BTreeMap<String, InputFile> {
         let node = &self.graph.nodes[index];
-        let file = |(role, (key, port)): (&&str, &(crate::key::Key, String))| {
-            let from = self.graph.input(index, role).expect("every input has its edge");
+        let file = |(role, input): (String, &crate::key::Input)| {
+            let from = self.graph.input_with(index, &input.key).expect("every input has its edge");
             let folder = self.graph.nodes[from].folder();
-            ((*role).to_owned(), InputFile { key: key.hex(), folder, port: port.clone() })
+            (role, InputFile { key: input.key.hex(), folder, port: input.port.to_owned() })
         };
-        node.inputs.iter().map(file).collect()
+        node.inputs.named().into_iter().map(file).collect()
     }
 
     /// Publishes everything sealed so far with one sync, then its rows, then lets its users start.

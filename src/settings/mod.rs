@@ -26,7 +26,7 @@ pub use train::{
     Standardisation, Train, Unet, Validation,
 };
 
-pub use values::{Off, Reference};
+pub use values::{Off, Over, Reference};
 
 use crate::problem::Problems;
 use serde_json::Value;

@@ -180,13 +180,37 @@ impl<T: Setting> Setting for Off<T> {
     }
 }
 
-/// `node` or `node.port`, as written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What a node reads, as written: `node` or `node.port`, or a map that pins or collects.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
     /// The node's name in the spec.
     pub node: String,
     /// The port, if one was written.
     pub port: Option<String>,
+    /// Axes that have other values there than at the point.
+    pub at: Vec<(String, Value)>,
+    /// The axes over which all nodes are read at once.
+    pub over: Option<Over>,
+}
+
+/// What is collected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Over {
+    /// Every axis of the sweep, seeds included.
+    All,
+    /// These axes.
+    Axes(Vec<String>),
+}
+
+impl Reference {
+    /// Reads `node` or `node.port`.
+    fn plain(text: &str) -> Self {
+        let (node, port) = match text.split_once('.') {
+            Some((node, port)) => (node, Some(port.to_owned())),
+            None => (text, None),
+        };
+        Self { node: node.to_owned(), port, at: vec![], over: None }
+    }
 }
 
 impl fmt::Display for Reference {
@@ -200,20 +224,53 @@ impl fmt::Display for Reference {
 
 impl Setting for Reference {
     fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
-        let Value::String(text) = found.value else {
+        if let Value::String(text) = found.value {
+            return Some(Self::plain(text));
+        }
+        if !found.value.is_object() {
             let problem = Problem::new(format!("`{}` is not the name of a node", found.shown()));
             return reader.wrong(found, problem);
+        }
+        super::table::refuse_unknown(found, &["node", "at", "over"], reader);
+        let Some(node) = found.key("node") else {
+            let problem = Problem::new("`node` is missing");
+            return reader.wrong(found, problem.help("for example { node: net, at: { seed: 0 } }"));
         };
-        Some(match text.split_once('.') {
-            Some((node, port)) => Self { node: node.to_owned(), port: Some(port.to_owned()) },
-            None => Self { node: text.clone(), port: None },
-        })
+        let mut reference = Self::plain(&String::read(&node, reader)?);
+        if let Some(at) = found.key("at") {
+            let Some(map) = at.value.as_object().filter(|map| !map.is_empty()) else {
+                let problem = Problem::new("`at` is not a map of axes and values");
+                return reader.wrong(&at, problem.help("for example { schedule: linear }"));
+            };
+            reference.at = map.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        }
+        if let Some(over) = found.key("over") {
+            reference.over = Some(match over.value {
+                Value::String(word) if word == "all" => Over::All,
+                Value::String(word) => Over::Axes(vec![word.clone()]),
+                _ => Over::Axes(Vec::read(&over, reader)?),
+            });
+            if !reference.at.is_empty() {
+                let problem = Problem::new("both `at` and `over` are given");
+                return reader.wrong(&over, problem.help("pin an axis or collect over it"));
+            }
+        }
+        Some(reference)
     }
     fn write(&self, identity: Identity) -> Value {
-        match identity {
-            Identity::Full => json!(self.to_string()),
-            Identity::Semantic => Value::Null,
+        if identity == Identity::Semantic {
+            return Value::Null;
         }
+        let mut map = serde_json::Map::from_iter([("node".to_owned(), json!(self.to_string()))]);
+        if !self.at.is_empty() {
+            map.insert("at".to_owned(), Value::Object(self.at.iter().cloned().collect()));
+        }
+        match &self.over {
+            Some(Over::All) => map.insert("over".to_owned(), json!("all")),
+            Some(Over::Axes(axes)) => map.insert("over".to_owned(), json!(axes)),
+            None => None,
+        };
+        if map.len() == 1 { json!(self.to_string()) } else { Value::Object(map) }
     }
     fn shape() -> Shape {
         Shape::Reference

@@ -23,9 +23,9 @@ pub struct Merged {
 const DEEPEST: usize = 32;
 
 impl Merged {
-    /// Reads a file and every fragment that it uses. What is wrong with a fragment is noted, and the
-    /// rest read on; `None` if there is nothing to go on with.
-    pub fn read(file: &Path, problems: &mut Problems) -> Option<Self> {
+    /// Reads a file, every fragment that it uses, and every file of points; with a profile, that is put
+    /// above the rest. What is wrong with a fragment is noted, and the rest read on; `None` if there is nothing to go on with.
+    pub fn read(file: &Path, profile: Option<&str>, problems: &mut Problems) -> Option<Self> {
         let document = problems.keep(Document::read(file))?;
         let value = document.parse(problems)?;
         let mut merged = Self {
@@ -35,7 +35,142 @@ impl Merged {
         };
         let trail = vec![file.canonicalize().unwrap_or_else(|_| file.to_owned())];
         merged.value = merged.settle(value, &[], 0, &[], &trail, problems);
+        merged.overlay(profile, problems);
+        merged.read_points(problems);
         Some(merged)
+    }
+
+    /// Takes the profiles out, and puts the chosen one above everything else.
+    fn overlay(&mut self, profile: Option<&str>, problems: &mut Problems) {
+        let Value::Object(map) = &mut self.value else { return };
+        let profiles = map.shift_remove("profiles").unwrap_or_else(|| Value::Object(Map::new()));
+        let at = |name: &str| vec![Step::Key("profiles".into()), Step::Name(name.to_owned())];
+        let Value::Object(profiles) = profiles else {
+            let problem = Problem::new("`profiles` is not a map of profiles");
+            problems.0.push(self.at(&[Step::Key("profiles".into())], problem));
+            return;
+        };
+        for (name, profile) in profiles.iter().filter(|(_, profile)| !profile.is_object()) {
+            let problem = Problem::new(format!("the profile `{name}` is not a map"));
+            let help = "for example { nodes: { net: { train: { steps: 200 } } } }";
+            let shown = if profile.is_null() { "nothing" } else { "something else" };
+            problems
+                .0
+                .push(self.at(&at(name), problem.help(format!("{shown} stands there; {help}"))));
+        }
+        let Some(name) = profile else { return };
+        let Some(chosen) = profiles.get(name) else {
+            let problem = Problem::new(format!("there is no profile `{name}`"));
+            let known: Vec<&str> = profiles.keys().map(String::as_str).collect();
+            problems.0.push(match known.is_empty() {
+                true => problem.help("the spec has no `profiles:`"),
+                false => problem.help(super::axis::did_you_mean(name, &known)),
+            });
+            return;
+        };
+        let value = std::mem::take(&mut self.value);
+        let own = crate::settings::keys(&["profiles", name]);
+        self.value = self.merge(value, chosen.clone(), &[], 0, &own);
+    }
+
+    /// Reads the files in which sweeps list their points.
+    fn read_points(&mut self, problems: &mut Problems) {
+        let Some(mut sweeps) = self.value.get_mut("sweeps").map(std::mem::take) else { return };
+        let mut path = vec![Step::Key("sweeps".to_owned())];
+        self.read_points_below(&mut sweeps, &mut path, problems);
+        self.value["sweeps"] = sweeps;
+    }
+
+    fn read_points_below(
+        &mut self,
+        value: &mut Value,
+        path: &mut Vec<Step>,
+        problems: &mut Problems,
+    ) {
+        match value {
+            Value::Object(map) => {
+                for (key, inner) in map {
+                    path.push(Step::Key(key.clone()));
+                    match key.as_str() {
+                        "points" if !inner.is_array() => {
+                            *inner = self.points_file(inner, path, problems);
+                        }
+                        _ => self.read_points_below(inner, path, problems),
+                    }
+                    path.pop();
+                }
+            }
+            Value::Array(items) => {
+                for (i, inner) in items.iter_mut().enumerate() {
+                    path.push(Step::Item(i));
+                    self.read_points_below(inner, path, problems);
+                    path.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The points in the file that `asked` names, itself if it names none.
+    fn points_file(&mut self, asked: &Value, path: &[Step], problems: &mut Problems) -> Value {
+        let name = match asked {
+            Value::String(name) => name,
+            Value::Object(map) if map.keys().all(|key| key == "file" || key == "columns") => {
+                match map.get("file") {
+                    Some(Value::String(name)) => name,
+                    _ => return asked.clone(),
+                }
+            }
+            _ => return asked.clone(),
+        };
+        let columns = match asked.get("columns") {
+            None => None,
+            Some(Value::Array(names)) if names.iter().all(Value::is_string) => {
+                let names = names.iter().filter_map(Value::as_str);
+                Some(names.map(|name| (name.to_owned(), name.to_owned())).collect::<Vec<_>>())
+            }
+            Some(Value::Object(map)) if map.values().all(Value::is_string) => {
+                let pair = |(axis, column): (&String, &Value)| {
+                    Some((axis.clone(), column.as_str()?.to_owned()))
+                };
+                Some(map.iter().filter_map(pair).collect())
+            }
+            Some(_) => {
+                let problem = Problem::new("`columns` is neither a list nor a map of columns");
+                let problem = problem.help("for example [rate, width] or { rate: lr }");
+                problems.0.push(self.at(&with(path, &Step::Key("columns".into())), problem));
+                return Value::Array(vec![]);
+            }
+        };
+        let place = self.place(path);
+        let folder = place.as_ref().and_then(|p| p.file.parent()).unwrap_or(Path::new(""));
+        let read = Document::read(&tidy(&folder.join(name)));
+        let document = match read {
+            Ok(document) => document,
+            Err(problem) if problem.place.is_none() => {
+                problems.0.push(self.at(path, problem));
+                return Value::Null;
+            }
+            Err(problem) => {
+                problems.0.push(problem);
+                return Value::Null;
+            }
+        };
+        let Some(mut rows) = super::rows::read(&document, problems) else { return Value::Null };
+        if let Some(columns) = columns {
+            rows = super::rows::select(&document, &rows, &columns, problems);
+        }
+        self.documents.push(document);
+        self.origins.insert(path.to_vec(), (self.documents.len() - 1, vec![]));
+        rows
+    }
+
+    /// A problem with the place of a path.
+    fn at(&self, path: &[Step], problem: Problem) -> Problem {
+        match self.place(path) {
+            Some(place) => problem.at(place),
+            None => problem,
+        }
     }
 
     /// The place of a path of the merged value.
@@ -44,6 +179,11 @@ impl Merged {
             .rev()
             .find_map(|n| self.origins.get(&as_keys(&path[..n])).map(|origin| (n, origin)))?;
         let full: Vec<Step> = below.iter().chain(&path[n..]).cloned().collect();
+        // What a profile brings may itself have come from a fragment.
+        if full != path && full.first() == Some(&Step::Key("profiles".to_owned())) && *document == 0
+        {
+            return self.place(&full);
+        }
         self.documents[*document].place(&full)
     }
 
@@ -282,14 +422,96 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(files: &[(&str, &str)]) -> Result<Merged, Problems> {
+    fn read_with(files: &[(&str, &str)], profile: Option<&str>) -> Result<Merged, Problems> {
         let mut problems = Problems::default();
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let merged = Merged::read(&folder.path().join(files[0].0), &mut problems);
+        let merged = Merged::read(&folder.path().join(files[0].0), profile, &mut problems);
         problems.or(merged.unwrap())
+    }
+
+    fn read(files: &[(&str, &str)]) -> Result<Merged, Problems> {
+        read_with(files, None)
+    }
+
+    #[test]
+    fn a_profile_lies_above_everything_and_its_values_know_their_lines() {
+        let files = [
+            (
+                "a.yaml",
+                "nodes: { net: { train: { steps: 5, batch: 4 } } }\nprofiles:\n  small:\n    nodes: { net: { train: { use: b.yaml, steps: 1 } } }\n",
+            ),
+            ("b.yaml", "ema: off\n"),
+        ];
+        let merged = read_with(&files, Some("small")).unwrap();
+        assert_eq!(
+            merged.value["nodes"]["net"]["train"],
+            json!({"steps": 1, "batch": 4, "ema": "off"})
+        );
+        let origin = |word: &str| {
+            let path: Vec<Step> =
+                ["nodes", "net", "train", word].map(|k| Step::Key(k.to_owned())).to_vec();
+            merged.origin(&path).unwrap()
+        };
+        assert!(origin("steps").ends_with("a.yaml:4"), "{}", origin("steps"));
+        assert!(origin("batch").ends_with("a.yaml:1"), "{}", origin("batch"));
+        assert!(origin("ema").ends_with("b.yaml:1"), "{}", origin("ema"));
+        let plain = read(&files).unwrap();
+        assert_eq!(plain.value["nodes"]["net"]["train"]["steps"], 5);
+        let unknown = read_with(&files, Some("smal")).unwrap_err().to_string();
+        assert!(unknown.contains("did you mean `small`?"), "{unknown}");
+    }
+
+    #[test]
+    fn points_come_from_a_table_or_a_list_with_their_lines() {
+        let files = [
+            (
+                "a.yaml",
+                "sweeps: { s: { points: p.csv }, j: { points: { file: p.json, columns: { lr: rate } } } }\n",
+            ),
+            ("p.csv", "lr, schedule\n1e-3, linear\n\"2e-3\", cosine\n"),
+            ("p.json", "[{\"rate\": 0.1, \"score\": 3},\n {\"rate\": 0.2, \"score\": 4}]\n"),
+        ];
+        let merged = read(&files).unwrap();
+        let points = &merged.value["sweeps"]["s"]["points"];
+        assert_eq!(
+            *points,
+            json!([{"lr": 1e-3, "schedule": "linear"}, {"lr": 2e-3, "schedule": "cosine"}])
+        );
+        let path = |sweep: &str, row| {
+            let mut path = crate::settings::keys(&["sweeps", sweep, "points"]);
+            path.extend([
+                Step::Item(row),
+                Step::Key(if sweep == "s" { "schedule" } else { "rate" }.into()),
+            ]);
+            path
+        };
+        let place = merged.place(&path("s", 1)).unwrap();
+        assert_eq!((place.line, place.column, place.width), (3, 9, 6));
+        assert!(place.file.ends_with("p.csv"));
+        assert_eq!(merged.value["sweeps"]["j"]["points"], json!([{"lr": 0.1}, {"lr": 0.2}]));
+        assert!(merged.origin(&path("j", 1)).unwrap().ends_with("p.json:2"));
+    }
+
+    #[test]
+    fn a_table_that_is_none_is_told_with_its_line() {
+        for (table, columns, line, piece) in [
+            ("lr,schedule\n1e-3\n", "", 2, "1 cells, where the first line names 2"),
+            ("lr,lr\n1,2\n", "", 1, "two columns are called `lr`"),
+            ("lr,\n1,2\n", "", 1, "a column has no name"),
+            ("lr\n", "", 1, "lists no points"),
+            ("lr\n1\n", ", columns: [rate]", 2, "there is no column `rate`"),
+        ] {
+            let spec = format!("sweeps: {{ s: {{ points: {{ file: p.csv{columns} }} }} }}\n");
+            let problems = read(&[("a.yaml", &spec), ("p.csv", table)]).unwrap_err();
+            let place = problems.0[0].place.as_ref().unwrap();
+            assert_eq!(place.line, line, "{problems}");
+            assert!(problems.to_string().contains(piece), "{problems}");
+        }
+        let missing = read(&[("a.yaml", "sweeps: { s: { points: no.csv } }\n")]).unwrap_err();
+        assert!(missing.to_string().contains("a.yaml:1:24: cannot read"), "{missing}");
     }
 
     #[test]

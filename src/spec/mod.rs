@@ -2,16 +2,19 @@
 //! with the way from each value back to its line. Node bodies stay untyped here, since sweeps change
 //! them; [`crate::expand`] reads them as settings at every point.
 
+mod axis;
 mod merge;
 mod outputs;
+mod rows;
 mod sweep;
 mod text;
 
+pub use axis::{Axis, Placed, Values};
 pub use merge::{Merged, resolved, shape_below};
 pub use outputs::{
     CurveSpec, FigureSpec, GridSpec, Scale, SpectrumSpec, TableSpec, TrainingSpec, Versus,
 };
-pub use sweep::{Axis, Operator, Placed, Sweep, Variation};
+pub use sweep::{Expression, Filter, Operator, Part, Seeds, Sweep, Variation};
 
 use crate::problem::{Problem, Problems};
 use crate::settings::table::table;
@@ -90,27 +93,39 @@ impl Setting for Duration {
     }
 }
 
+/// The variable that `seeds` replaces unless `over` names others.
+pub const SEED: &str = "seed";
+
 /// Names of folders in results/ that are not experiments.
 const TAKEN: [&str; 3] = ["nodes", "work", "workers"];
 
 const PARTS: [&str; 6] = ["question", "vars", "nodes", "sweeps", "figures", "tables"];
 
 impl Spec {
-    /// Reads a spec and its fragments. What is wrong lands in `problems`, and the rest is read on, so
+    /// Reads a spec and its fragments, with a profile above them if one is chosen. What is wrong lands in `problems`, and the rest is read on, so
     /// that everything can be told at once; `None` if there is nothing to go on with.
-    pub fn read(file: &Path, problems: &mut Problems) -> Option<Self> {
-        let merged = Merged::read(file, problems)?;
+    pub fn read(file: &Path, profile: Option<&str>, problems: &mut Problems) -> Option<Self> {
+        let merged = Merged::read(file, profile, problems)?;
         let mut reader = Reader::default();
-        let spec = Self::from_merged(file, &merged, &mut reader);
+        let mut spec = Self::from_merged(file, &merged, &mut reader);
+        if let Some(profile) = profile {
+            // Its outputs stand beside those of the whole.
+            spec.name = Self::name_of(file, Some(profile));
+        }
         problems.0.append(&mut spec.located(reader).0);
         Some(spec)
+    }
+
+    /// The name of the experiment of a file: the file's name without its ending, and the profile's.
+    pub fn name_of(file: &Path, profile: Option<&str>) -> String {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        profile.map_or_else(|| stem.clone().into_owned(), |profile| format!("{stem}-{profile}"))
     }
 
     fn from_merged(file: &Path, merged: &Merged, reader: &mut Reader) -> Self {
         let root = Found::root(&merged.value);
         crate::settings::table::refuse_unknown(&root, &PARTS, reader);
-        let name =
-            file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let name = Self::name_of(file, None);
         if TAKEN.contains(&name.as_str()) {
             let problem = Problem::new(format!("a spec cannot be called `{name}`"));
             reader.wrong::<()>(

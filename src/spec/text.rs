@@ -125,6 +125,9 @@ impl Document {
 
     /// The place of a path, or of the longest beginning of it that exists.
     pub(super) fn place(&self, path: &[Step]) -> Option<Place> {
+        if super::rows::is_csv(self) {
+            return super::rows::place(self, path);
+        }
         (0..=path.len()).rev().find_map(|n| {
             let walk = Walk { path: &path[..n] };
             let error = walk.deserialize(serde_yaml::Deserializer::from_str(&self.text)).err()?;
@@ -134,7 +137,8 @@ impl Document {
         })
     }
 
-    fn place_at(&self, line: usize, column: usize) -> Place {
+    /// The place of a line and column, both from 1.
+    pub(super) fn place_at(&self, line: usize, column: usize) -> Place {
         let text = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
         let rest: String = text.chars().skip(column.saturating_sub(1)).collect();
         let ends = |c: char| " ,:]}#\t".contains(c);

@@ -36,6 +36,9 @@ fn project() -> Bench {
     for name in ["maps.npy", "Maps_Mcdm.npy"] {
         ablate::npy::write_f64(&data(name), &[30, 4, 4], &[1.0; 480]).unwrap();
     }
+    let points = "schedule,nfe\nlinear,10\ncosine,25\n";
+    std::fs::write(bench.path("experiments/proposed.csv"), points).unwrap();
+    std::fs::write(bench.path("experiments/trials.json"), "[{\"lr\": 1e-3}]").unwrap();
     for name in ["params.txt", "i.gz", "l.gz", "ti.gz", "tl.gz"] {
         std::fs::write(data(name), "0.3 0.8\n0.2 0.9\n").unwrap();
     }

@@ -23,3 +23,4 @@ mod python;
 mod run;
 mod schema;
 mod specs;
+mod sweeps;

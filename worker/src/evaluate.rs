@@ -4,8 +4,8 @@ use crate::data::manifest::Manifest;
 use crate::data::maps::Maps;
 use crate::files::write_json;
 use crate::measure::power_spectrum::{self as power, Estimator, Grid, Summary};
-use crate::serve::{Context, End, input};
-use ablate::job::{Better, Costs, Metric, Metrics, Series, SeriesFile};
+use crate::serve::{Context, End, inputs};
+use ablate::job::{Better, Costs, Input, Metric, Metrics, Series, SeriesFile};
 use ablate::npy;
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Evaluate, Measure, PowerSpectrum};
@@ -26,9 +26,26 @@ pub fn run(context: &Context<'_>, settings: &Evaluate) -> Result<End> {
     Ok(End::Done)
 }
 
-/// The fields behind a role, `[n, 1, side, side]`, with the manifest that describes them.
-fn fields(context: &Context<'_>, role: &str) -> Result<(Vec<f64>, Manifest)> {
-    let input = input(context.job, role)?;
+/// The spectra of all fields behind a role, those of several inputs one after another.
+fn spectra(
+    context: &Context<'_>,
+    role: &str,
+    estimator: &Estimator,
+    of: &Manifest,
+) -> Result<Vec<Vec<f64>>> {
+    let mut spectra = vec![];
+    for input in inputs(context.job, role)? {
+        let (fields, manifest) = fields(role, input)?;
+        if (manifest.side, manifest.box_mpc_h) != (of.side, of.box_mpc_h) {
+            return Err(Problem::system("samples and reference differ in side or box"));
+        }
+        spectra.append(&mut power::spectra(estimator, &fields)?);
+    }
+    Ok(spectra)
+}
+
+/// The fields of an input, `[n, 1, side, side]`, with the manifest that describes them.
+fn fields(role: &str, input: &Input) -> Result<(Vec<f64>, Manifest)> {
     let manifest = Manifest::read(&input.folder)?;
     let (shape, data) = match input.port.as_str() {
         "out" => {
@@ -51,19 +68,15 @@ fn fields(context: &Context<'_>, role: &str) -> Result<(Vec<f64>, Manifest)> {
 }
 
 fn power_spectrum(context: &Context<'_>, measure: &PowerSpectrum) -> Result<()> {
-    let (samples, ours) = fields(context, "samples")?;
-    let (reference, theirs) = fields(context, "reference")?;
+    let theirs = Manifest::read(&inputs(context.job, "reference")?[0].folder)?;
     let box_mpc_h = theirs.box_mpc_h.ok_or_else(|| {
         let problem = Problem::system("the reference has no box, so no wave numbers");
         problem.help("give the dataset its `box_mpc_h`")
     })?;
-    if (ours.side, ours.box_mpc_h) != (theirs.side, theirs.box_mpc_h) {
-        return Err(Problem::system("samples and reference differ in side or box"));
-    }
-    let estimator =
-        Estimator::new(Grid { side: ours.side, dimensions: 2, box_mpc_h }, measure.binning, 0);
-    let spectra = power::spectra(&estimator, &samples)?;
-    let truth = power::spectra(&estimator, &reference)?;
+    let grid = Grid { side: theirs.side, dimensions: 2, box_mpc_h };
+    let estimator = Estimator::new(grid, measure.binning, 0);
+    let truth = spectra(context, "reference", &estimator, &theirs)?;
+    let spectra = spectra(context, "samples", &estimator, &theirs)?;
     let (mean, known) = (power::summarise(&spectra), power::summarise(&truth));
     let (ratio, ratio_error) = power::ratio(&mean, spectra.len(), &known, truth.len());
     let deviations = power::deviations(&spectra, &truth);

@@ -4,7 +4,7 @@
 
 use crate::files::write_json;
 use crate::{data, device, evaluate, sample, train};
-use ablate::job::{Arithmetic, Costs, EXIT_STOPPED, Event, FailureClass, Job};
+use ablate::job::{Arithmetic, Costs, EXIT_STOPPED, Event, FailureClass, Input, Job};
 use ablate::problem::{Problem, Result};
 use ablate::settings::Settings;
 use std::cell::{Cell, RefCell};
@@ -229,8 +229,21 @@ pub fn run(path: &Path, stop: &AtomicBool, emit: &dyn Fn(&Event)) -> Result<End>
 ///
 /// # Errors
 /// If the job has no such input.
-pub fn input<'j>(job: &'j Job, role: &str) -> Result<&'j ablate::job::Input> {
+pub fn input<'j>(job: &'j Job, role: &str) -> Result<&'j Input> {
     job.inputs.get(role).ok_or_else(|| Problem::system(format!("the job has no input `{role}`")))
+}
+
+/// The inputs with a role: one, or those that were collected as `role.0`, `role.1`, …
+///
+/// # Errors
+/// If there is none.
+pub fn inputs<'j>(job: &'j Job, role: &str) -> Result<Vec<&'j Input>> {
+    let collected = (0..).map_while(|i| job.inputs.get(&format!("{role}.{i}")));
+    let all: Vec<&Input> = job.inputs.get(role).into_iter().chain(collected).collect();
+    if all.is_empty() {
+        return Err(Problem::system(format!("the job has no input `{role}`")));
+    }
+    Ok(all)
 }
 
 /// The event of a failure, told in one line.

@@ -1,0 +1,211 @@
+//! Which changes reach which declarations, before any settings are read: the declarations that each may
+//! read from, the targets that matter for it, and an order in which inputs come first.
+
+use super::inputs;
+use crate::expand::{self, Change, Points, Target};
+use crate::problem::Problem;
+use crate::settings::{Found, Over, Reader, Reference, Setting, Step};
+use crate::spec::{Declaration, Spec};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The fields in which a node names what it reads.
+const ROLES: [&str; 4] = ["data", "from", "samples", "reference"];
+
+/// One way in which a declaration may read from another.
+#[derive(Debug)]
+pub(super) struct Edge {
+    /// The field.
+    pub(super) role: &'static str,
+    /// What stands there.
+    pub(super) reference: Reference,
+    /// The declaration that is read.
+    pub(super) input: usize,
+    /// The changes that `at` makes.
+    pub(super) pins: Vec<Arc<Change>>,
+    /// For each target whether `over` collects it.
+    pub(super) collects: Option<Vec<bool>>,
+}
+
+/// What reaches what.
+#[derive(Debug)]
+pub(super) struct Reach {
+    /// For each declaration and target whether it changes the declaration's own settings.
+    pub(super) own: Vec<Vec<bool>>,
+    /// For each declaration and target whether it changes the declaration or anything it reads.
+    pub(super) all: Vec<Vec<bool>>,
+    /// The ways in which each declaration reads from others.
+    pub(super) edges: Vec<Vec<Edge>>,
+    /// For each declaration, those it may read from, directly or not, itself included.
+    pub(super) upstream: Vec<BTreeSet<usize>>,
+    /// The declarations, inputs first.
+    pub(super) order: Vec<usize>,
+    /// What is wrong with the `at` and `over` of a reference, by declaration and role.
+    pub(super) wrong: Vec<(usize, &'static str, Step, Problem)>,
+}
+
+impl Reach {
+    /// Finds out what reaches what.
+    ///
+    /// # Errors
+    /// If declarations read from each other in a circle.
+    pub(super) fn of(spec: &Spec, points: &mut Points) -> Result<Self, Box<(usize, Problem)>> {
+        let mut wrong = vec![];
+        let mut edges: Vec<Vec<Edge>> = vec![];
+        for (index, node) in spec.nodes.iter().enumerate() {
+            edges.push(edges_of(spec, points, (index, node), &mut wrong));
+        }
+        let order = in_order(spec, &edges)?;
+        let targets = points.targets();
+        let own: Vec<Vec<bool>> = spec
+            .nodes
+            .iter()
+            .map(|node| targets.iter().map(|target| target.reaches(node)).collect())
+            .collect();
+        let mut all: Vec<Vec<bool>> = own.clone();
+        let mut upstream: Vec<BTreeSet<usize>> =
+            (0..spec.nodes.len()).map(|index| BTreeSet::from([index])).collect();
+        for &index in &order {
+            for edge in &edges[index] {
+                for target in 0..targets.len() {
+                    let pinned = edge.pins.iter().any(|pin| pin.target_id as usize == target);
+                    let collected = edge.collects.as_ref().is_some_and(|over| over[target]);
+                    let through = all[edge.input][target] && !pinned && !collected;
+                    all[index][target] |= through;
+                }
+                let more = upstream[edge.input].clone();
+                upstream[index].extend(more);
+            }
+        }
+        for (index, edges) in edges.iter().enumerate() {
+            for edge in edges {
+                for pin in &edge.pins {
+                    if !all[edge.input][pin.target_id as usize] {
+                        let (name, node) = (&pin.label.0, &spec.nodes[edge.input].name);
+                        let problem = Problem::new(format!(
+                            "`at` pins `{name}`, which nothing of `{node}` reads"
+                        ));
+                        wrong.push((index, edge.role, Step::Key("at".to_owned()), problem));
+                    }
+                }
+            }
+        }
+        Ok(Self { own, all, edges, upstream, order, wrong })
+    }
+}
+
+/// Every way in which a declaration may read from others, at whatever point.
+fn edges_of(
+    spec: &Spec,
+    points: &mut Points,
+    (index, node): (usize, &Declaration),
+    wrong: &mut Vec<(usize, &'static str, Step, Problem)>,
+) -> Vec<Edge> {
+    let mut edges: Vec<Edge> = vec![];
+    for role in ROLES {
+        for reference in references(spec, points, node, role) {
+            let Some(input) = spec.nodes.iter().position(|other| other.name == reference.node)
+            else {
+                continue;
+            };
+            // What is of the wrong kind is told when the node is read.
+            if inputs::port(role, &reference, spec.nodes[input].kind).is_err()
+                || edges.iter().any(|edge| edge.role == role && edge.reference == reference)
+            {
+                continue;
+            }
+            let mut note = |step: Step, problem| wrong.push((index, role, step, problem));
+            let mut pins = vec![];
+            for (name, value) in &reference.at {
+                match expand::target_of(spec, name) {
+                    Ok(target) => pins.push(points.change(target, value.clone(), vec![])),
+                    Err(problem) => note(Step::Key("at".to_owned()), problem),
+                }
+            }
+            edges.push(Edge { role, input, pins, collects: None, reference });
+        }
+    }
+    // Collected targets are counted once all pins have theirs.
+    for edge in &mut edges {
+        let Some(over) = &edge.reference.over else { continue };
+        let mut collects = vec![matches!(over, Over::All); points.targets().len()];
+        if let Over::Axes(axes) = over {
+            for axis in axes {
+                match expand::targets_of(spec, axis) {
+                    Ok(targets) => {
+                        for (i, target) in points.targets().iter().enumerate() {
+                            collects[i] |= targets.contains(target);
+                        }
+                    }
+                    Err(problem) => {
+                        wrong.push((index, edge.role, Step::Key("over".to_owned()), problem));
+                    }
+                }
+            }
+        }
+        edge.collects = Some(collects);
+    }
+    edges
+}
+
+/// What may stand in a field of a declaration: as written, or put there by a variable or an axis.
+fn references(spec: &Spec, points: &Points, node: &Declaration, role: &str) -> Vec<Reference> {
+    let at_path = |target: &Target| match target {
+        Target::Setting(name, path) => {
+            (*name == node.name || *name == node.written) && *path == [role]
+        }
+        Target::Var(_) => false,
+    };
+    let var = node.body.get(role).and_then(Value::as_str).and_then(|text| text.strip_prefix('$'));
+    let is_var = |target: &Target| matches!((target, var), (Target::Var(a), Some(b)) if a == b);
+    let written = match var {
+        Some(var) => spec.vars.get(var),
+        None => node.body.get(role),
+    };
+    let swept = points.changes.iter().filter(|c| at_path(&c.target) || is_var(&c.target));
+    let values = written.into_iter().chain(swept.map(|change| &change.value));
+    values
+        .filter_map(|value| Reference::read(&Found::root(value), &mut Reader::default()))
+        .collect()
+}
+
+/// The declarations so that inputs come first.
+fn in_order(spec: &Spec, edges: &[Vec<Edge>]) -> Result<Vec<usize>, Box<(usize, Problem)>> {
+    let mut order = vec![];
+    // 0 not seen, 1 being looked at, 2 in order.
+    let mut state = vec![0_u8; edges.len()];
+    for start in 0..edges.len() {
+        let mut trail: Vec<(usize, usize)> = vec![(start, 0)];
+        while let Some((index, next)) = trail.pop() {
+            if state[index] == 2 {
+                continue;
+            }
+            state[index] = 1;
+            let Some(edge) = edges[index].get(next) else {
+                state[index] = 2;
+                order.push(index);
+                continue;
+            };
+            trail.push((index, next + 1));
+            match state[edge.input] {
+                0 => trail.push((edge.input, 0)),
+                1 => return Err(Box::new(circle(spec, &trail, edge.input))),
+                _ => {}
+            }
+        }
+    }
+    Ok(order)
+}
+
+fn circle(spec: &Spec, trail: &[(usize, usize)], back_to: usize) -> (usize, Problem) {
+    let start = trail.iter().position(|(index, _)| *index == back_to).unwrap_or(0);
+    let names: Vec<&str> = trail[start..]
+        .iter()
+        .map(|(index, _)| *index)
+        .chain([back_to])
+        .map(|index| spec.nodes[index].name.as_str())
+        .collect();
+    let sentence = format!("the nodes read from each other in a circle: {}", names.join(" → "));
+    (back_to, Problem::new(sentence).help("break the circle"))
+}
