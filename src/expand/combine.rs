@@ -35,7 +35,7 @@ impl Partial {
 enum Prepared {
     List(Vec<Partial>),
     By { axis: String, cases: Vec<(String, Prepared)>, path: Vec<Step> },
-    When { condition: Condition, values: Box<Prepared> },
+    When { condition: Condition, values: Box<Prepared>, path: Vec<Step> },
 }
 
 /// Expands the sweeps of a spec.
@@ -46,10 +46,10 @@ pub(super) struct Expander<'s, 'r> {
     pub(super) changes: Vec<Arc<Change>>,
     pub(super) notices: Vec<(Vec<Step>, Problem)>,
     words: HashMap<String, String>,
-    /// How many points each filter has left out or kept.
+    /// At how many points each filter and `when` held.
     pub(super) matched: BTreeMap<Vec<Step>, usize>,
-    /// Paths that conditions name, led to their targets.
-    pub(super) paths: HashMap<String, Option<Target>>,
+    /// Paths that conditions name, led to their targets, with the values where they are not written.
+    pub(super) paths: HashMap<String, Option<(Target, Option<Value>)>>,
     /// The targets of points that were looked at for conflicts.
     pub(super) checked: HashSet<Vec<u32>>,
     /// What was said once and need not be said at every point.
@@ -328,9 +328,9 @@ impl<'s, 'r> Expander<'s, 'r> {
                 let cases = cases.collect::<Option<Vec<_>>>()?;
                 Prepared::By { axis: other.clone(), cases, path: path.clone() }
             }
-            Values::When { condition, values, .. } => {
+            Values::When { condition, values, path } => {
                 let values = Box::new(self.prepare_values(axis, target, values)?);
-                Prepared::When { condition: condition.clone(), values }
+                Prepared::When { condition: condition.clone(), values, path: path.clone() }
             }
         })
     }
@@ -390,9 +390,10 @@ impl<'s, 'r> Expander<'s, 'r> {
     ) -> Option<&'p [Partial]> {
         match prepared {
             Prepared::List(list) => Some(list),
-            Prepared::When { condition, values } => {
-                let both = context.and(point);
-                match self.holds(condition, &both) {
+            Prepared::When { condition, values, path } => {
+                let holds = self.holds(condition, &context.and(point));
+                *self.matched.entry(path.clone()).or_default() += usize::from(holds);
+                match holds {
                     true => self.values_at(values, context, point),
                     false => None,
                 }

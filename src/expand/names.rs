@@ -18,15 +18,19 @@ impl Expander<'_, '_> {
         if let Some(coordinate) = point.coordinates.iter().rev().find(|c| c.axis == name) {
             return Some(&coordinate.value);
         }
-        let target = match self.paths.get(name) {
-            Some(target) => target.clone()?,
-            None => Target::Var(name.to_owned()),
+        let var;
+        let (target, default) = match self.paths.get(name) {
+            Some(path) => path.as_ref().map(|(target, default)| (target, default.as_ref()))?,
+            None => {
+                var = Target::Var(name.to_owned());
+                (&var, None)
+            }
         };
-        let changed = point.changes.iter().rev().find(|change| change.target == target);
-        match (changed, &target) {
+        let changed = point.changes.iter().rev().find(|change| change.target == *target);
+        match (changed, target) {
             (Some(change), _) => Some(&change.value),
             (None, Target::Var(name)) => self.spec.vars.get(name),
-            (None, target) => target.written(self.spec),
+            (None, target) => target.written(self.spec).or(default),
         }
     }
 
@@ -50,7 +54,7 @@ impl Expander<'_, '_> {
         points.into_iter().zip(kept).filter(|(_, keep)| *keep).map(|(point, _)| point).collect()
     }
 
-    /// Refuses filters of a sweep that match nothing.
+    /// Refuses filters of a sweep that match nothing, and axes that exist nowhere.
     pub(super) fn refuse_unmatched(&mut self, sweep: &Sweep) {
         let mut filters = vec![];
         collect_filters(&sweep.points, &mut filters);
@@ -64,6 +68,16 @@ impl Expander<'_, '_> {
                     false => "mend its names and values; nothing would be left",
                 };
                 self.wrong(&filter.path, problem.help(help));
+            }
+        }
+        for axis in sweep.axes() {
+            let Values::When { path, .. } = &axis.values else { continue };
+            if self.matched.get(path) == Some(&0) {
+                let problem = Problem::new(format!(
+                    "this `when` holds at no point, so the axis `{}` is nowhere",
+                    axis.name
+                ));
+                self.wrong(path, problem.help("mend its names and values, or remove the axis"));
             }
         }
     }
@@ -103,6 +117,11 @@ impl Expander<'_, '_> {
                 if !self.is_known(axis, axes) {
                     return self.unknown_name(axis, path, axes);
                 }
+                let is_axis = axes.contains_key(axis.as_str());
+                if !is_axis && self.value_of(&Partial::default(), axis).is_none() {
+                    let problem = Problem::new(format!("`{axis}` has no value in this spec"));
+                    return self.wrong(path, problem.help("name an axis of this sweep"));
+                }
                 let mut taken = axes.get(axis.as_str()).cloned().unwrap_or_default();
                 taken.extend(self.spec.vars.get(axis).map(show));
                 let takes = |case: &str| {
@@ -110,7 +129,7 @@ impl Expander<'_, '_> {
                     taken.iter().any(|word| same(&Value::from(word.as_str()), &case))
                 };
                 for (case, values) in cases {
-                    if axes.contains_key(axis.as_str()) && !takes(case) {
+                    if is_axis && !takes(case) {
                         let mut at = path.clone();
                         at.pop();
                         at.push(Step::Name(case.clone()));
@@ -151,7 +170,11 @@ impl Expander<'_, '_> {
         }
         let found = target::find(self.spec, name).ok();
         let known = found.is_some();
-        self.paths.insert(name.to_owned(), found);
+        let with_default = |target: Target| {
+            let default = target.default(self.spec);
+            (target, default)
+        };
+        self.paths.insert(name.to_owned(), found.map(with_default));
         known
     }
 
@@ -168,8 +191,19 @@ impl Expander<'_, '_> {
     }
 
     /// Refuses points in which two axes set the same, or one hides what another fills in.
-    pub(super) fn refuse_conflicts(&mut self, points: &[Point]) {
+    pub(super) fn refuse_conflicts(&mut self, sweep: &Sweep, points: &[Point]) {
         for point in points {
+            let axes = || point.coordinates.iter().map(|coordinate| &coordinate.axis);
+            if let Some((_, axis)) =
+                axes().enumerate().find(|(i, a)| axes().take(*i).any(|b| b == *a))
+            {
+                let help = match axis.as_str() {
+                    VARIANT => "make two sweeps, or one `one_at_a_time` of both",
+                    _ => "let one axis have it",
+                };
+                let problem = Problem::new(format!("two axes of a point are called `{axis}`"));
+                self.wrong(&sweep.path, problem.help(help));
+            }
             let ids: Vec<u32> = point.changes.iter().map(|change| change.target_id).collect();
             if self.checked.contains(&ids) {
                 continue;

@@ -47,6 +47,18 @@ impl Target {
         }
     }
 
+    /// The value that a setting has where it is not written, if it has one.
+    pub(super) fn default(&self, spec: &Spec) -> Option<Value> {
+        let Self::Setting(name, path) = self else { return None };
+        let node = spec.nodes.iter().find(|node| node.name == *name || node.written == *name)?;
+        let words: Vec<&str> = path.iter().map(String::as_str).collect();
+        let (last, parents) = words.split_last()?;
+        match shape_below(node.kind.shape(), parents)? {
+            Shape::Map(fields) => fields.into_iter().find(|field| field.name == *last)?.default,
+            _ => None,
+        }
+    }
+
     /// Whether everything that a variable fills in lies at or below this path, so that it hides it.
     pub(super) fn hides(&self, var: &str, spec: &Spec) -> bool {
         let Self::Setting(name, path) = self else { return false };

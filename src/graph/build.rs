@@ -134,6 +134,10 @@ impl Builder<'_> {
         let of_sweep = points.all.iter().filter(|point| *point.sweep == *sweep);
         let targets: BTreeSet<u32> =
             of_sweep.flat_map(|point| point.changes.iter().map(|c| c.target_id)).collect();
+        if targets.is_empty() {
+            // The baseline alone.
+            return all.collect();
+        }
         let named = self.named_by_outputs(sweep);
         let reached = |index: &usize| {
             named.contains(index)

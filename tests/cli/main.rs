@@ -12,6 +12,7 @@ mod docs;
 mod export;
 mod figures;
 mod follow;
+mod generated;
 mod graph;
 mod help;
 mod identity;

@@ -424,6 +424,11 @@ fn two_axes_that_set_one_path_are_refused() {
         &["two axes set `net.objective.ddpm.schedule`", "through $schedule"],
     );
     refused("{ product: { seed: [1, 2] }, seeds: 2 }", 37, &["two axes set `seed`"]);
+    refused(
+        "{ product: [{ one_at_a_time: { a: { nfe: 9 } } }, { one_at_a_time: { b: { net.batch: 4 } } }] }",
+        1,
+        &["two axes of a point are called `variant`"],
+    );
 }
 
 #[test]
@@ -545,6 +550,12 @@ fn operators_that_are_written_wrongly_are_refused() {
         &["more than 100,000 values"],
     );
     refused("{ product: { nfe: { when: nfe, value: [1] } } }", 19, &["`values` is missing"]);
+    refused(
+        "{ product: { nfe: { when: net.batch > 64, values: [1] } } }",
+        27,
+        &["this `when` holds at no point, so the axis `nfe` is nowhere"],
+    );
+    refused("{ product: { nfe: { by: net.epochs, 1: [1] } } }", 25, &["`net.epochs` has no value"]);
     refused("{ points: nowhere.csv }", 11, &["cannot read", "nowhere.csv"]);
     refused("{ over: seed }", 3, &["`over` names what `seeds` replace"]);
 }
