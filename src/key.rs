@@ -153,19 +153,18 @@ pub fn identity_text(word: &str, revision: u32, settings: &str, inputs: &Inputs)
     text
 }
 
-/// The semantic settings as they enter a key.
-pub fn settings_text(settings: &Settings) -> String {
-    canonical(&strip_empty(settings.semantic()))
-}
-
-/// The settings of a training without its length, as they enter the key of its trajectory.
-pub fn trajectory_text(settings: &Settings) -> Option<String> {
-    let Settings::Train(_) = settings else { return None };
-    let mut semantic = strip_empty(settings.semantic());
-    for length in ["steps", "epochs"] {
-        semantic.as_object_mut().map(|map| map.remove(length));
-    }
-    Some(canonical(&semantic))
+/// The semantic settings as they enter a key; and for a training those without its length, as they
+/// enter the key of its trajectory. Nulls are left out: absent settings, and references, which the
+/// inputs stand for.
+pub fn settings_text(settings: &Settings) -> (String, Option<String>) {
+    let semantic = settings.semantic();
+    let without = |names: &[&str]| {
+        let mut text = String::with_capacity(1024);
+        push_filled(&semantic, names, &mut text);
+        text
+    };
+    let trajectory = matches!(settings, Settings::Train(_)).then(|| without(&["steps", "epochs"]));
+    (without(&[]), trajectory)
 }
 
 /// The word that stands for the kind in the identity of a trajectory.
@@ -173,22 +172,9 @@ pub const TRAJECTORY: &str = "trajectory";
 
 /// All that a key is made of, for people and for comparison.
 pub fn identity(settings: &Settings, inputs: &Inputs) -> Value {
-    let (kind, text) = (settings.kind(), settings_text(settings));
+    let (kind, (text, _)) = (settings.kind(), settings_text(settings));
     let text = identity_text(kind.word(), kind.revision(), &text, inputs);
     serde_json::from_str(&text).expect("canonical JSON is JSON")
-}
-
-/// Leaves out nulls: absent settings, and references, which the inputs stand for.
-fn strip_empty(value: Value) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(
-            map.into_iter()
-                .filter(|(_, v)| !v.is_null())
-                .map(|(k, v)| (k, strip_empty(v)))
-                .collect(),
-        ),
-        other => other,
-    }
 }
 
 /// JSON with sorted keys and one way to write each number.
@@ -200,20 +186,7 @@ pub fn canonical(value: &Value) -> String {
 
 fn push_canonical(value: &Value, text: &mut String) {
     match value {
-        Value::Object(map) => {
-            let mut sorted: Vec<(&String, &Value)> = map.iter().collect();
-            sorted.sort_unstable_by_key(|(key, _)| *key);
-            text.push('{');
-            for (i, (key, inner)) in sorted.into_iter().enumerate() {
-                if i > 0 {
-                    text.push(',');
-                }
-                push_string(key, text);
-                text.push(':');
-                push_canonical(inner, text);
-            }
-            text.push('}');
-        }
+        Value::Object(map) => push_map(map.iter().collect(), text, push_canonical),
         Value::Array(items) => {
             text.push('[');
             for (i, inner) in items.iter().enumerate() {
@@ -234,6 +207,39 @@ fn push_canonical(value: &Value, text: &mut String) {
         Value::Bool(true) => text.push_str("true"),
         Value::Bool(false) => text.push_str("false"),
         Value::Null => text.push_str("null"),
+    }
+}
+
+/// Canonical JSON of a map, its members written by `push`.
+fn push_map(
+    mut members: Vec<(&String, &Value)>,
+    text: &mut String,
+    push: impl Fn(&Value, &mut String),
+) {
+    members.sort_unstable_by_key(|(key, _)| *key);
+    text.push('{');
+    for (i, (key, inner)) in members.into_iter().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        push_string(key, text);
+        text.push(':');
+        push(inner, text);
+    }
+    text.push('}');
+}
+
+/// Canonical JSON without the members that are null, nor those of the outermost map with these names.
+fn push_filled(value: &Value, without: &[&str], text: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let kept = |(key, inner): &(&String, &Value)| {
+                !inner.is_null() && !without.contains(&key.as_str())
+            };
+            let members = map.iter().filter(kept).collect();
+            push_map(members, text, |inner, text| push_filled(inner, &[], text));
+        }
+        other => push_canonical(other, text),
     }
 }
 
@@ -355,7 +361,7 @@ mod tests {
 
     #[test]
     fn the_trajectory_forgets_the_length() {
-        let of = |settings: &Settings| trajectory_text(settings).unwrap();
+        let of = |settings: &Settings| settings_text(settings).1.unwrap();
         assert_eq!(of(&train(json!({}))), of(&train(json!({ "steps": 5 }))));
         assert_ne!(of(&train(json!({}))), of(&train(json!({ "seed": 5 }))));
     }

@@ -8,20 +8,20 @@ use crate::store::Damage;
 use crate::words;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 /// What is known about a results folder.
 #[derive(Debug, Default)]
 pub struct Known {
     /// Folders in `nodes/`.
-    pub folders: BTreeSet<String>,
+    pub folders: HashSet<String>,
     /// Finished folders whose artefacts were removed by `ablate clean`.
     pub cleaned: BTreeSet<String>,
     /// Folders in `work/`.
     pub work: BTreeSet<String>,
     /// Keys that the database knows, in hex.
-    pub recorded: BTreeSet<String>,
+    pub recorded: HashSet<String>,
     /// Damage in finished folders that were looked at.
     pub damaged: BTreeMap<String, Vec<Damage>>,
     /// Steps kept of trajectories, by folder, ascending.

@@ -16,7 +16,7 @@ use crate::settings::Kind;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -153,23 +153,32 @@ impl Results {
         self.root.join(name)
     }
 
-    /// The names of the folders in `nodes/`.
+    /// What is in `nodes/`, by one listing of it.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn list(&self) -> Result<Listing> {
+        let mut listing = Listing::default();
+        for name in list(&self.root.join("nodes"))? {
+            match name.strip_suffix(CLEANED) {
+                Some(folder) if self.is_cleaned(folder) => {
+                    listing.cleaned.insert(folder.to_owned());
+                }
+                Some(_) => {}
+                None => {
+                    listing.finished.insert(name);
+                }
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The names of the folders in `nodes/`, sorted.
     ///
     /// # Errors
     /// If the folder cannot be listed.
     pub fn finished(&self) -> Result<BTreeSet<String>> {
-        let all = list(&self.root.join("nodes"))?;
-        Ok(all.into_iter().filter(|name| !name.ends_with(CLEANED)).collect())
-    }
-
-    /// The names of the folders in `nodes/` whose artefacts were removed by [`Results::clean`].
-    ///
-    /// # Errors
-    /// If the folder cannot be listed.
-    pub fn cleaned(&self) -> Result<BTreeSet<String>> {
-        let all = list(&self.root.join("nodes"))?;
-        let folders = all.iter().filter_map(|name| name.strip_suffix(CLEANED));
-        Ok(folders.filter(|folder| self.is_cleaned(folder)).map(str::to_owned).collect())
+        Ok(self.list()?.finished.into_iter().collect())
     }
 
     /// Whether artefacts of a finished node were removed, and are not back.
@@ -207,7 +216,7 @@ impl Results {
     /// # Errors
     /// If the folder cannot be listed.
     pub fn unfinished(&self) -> Result<BTreeSet<String>> {
-        list(&self.root.join("work"))
+        Ok(list(&self.root.join("work"))?.into_iter().collect())
     }
 
     /// Renames sealed folders from `work/` into `nodes/`, after one sync for all of them.
@@ -249,6 +258,15 @@ impl Results {
     }
 }
 
+/// What is in `nodes/`.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The folders.
+    pub finished: HashSet<String>,
+    /// Those whose artefacts were removed by [`Results::clean`].
+    pub cleaned: BTreeSet<String>,
+}
+
 /// How the name of the file beside a cleaned folder ends.
 pub const CLEANED: &str = ".cleaned";
 
@@ -264,7 +282,7 @@ pub fn is_large(name: &str) -> bool {
     !["metrics.json", "series.json", "series.npy", "history.csv", "arithmetic.json"].contains(&name)
 }
 
-fn list(folder: &Path) -> Result<BTreeSet<String>> {
+fn list(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).map_err(|e| Problem::os("list", folder, &e))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     Ok(names.collect())

@@ -3,40 +3,61 @@
 
 use crate::coordinator::{self, Coordinator};
 use crate::files::read_json;
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 use crate::job::{Metrics, SeriesFile};
 use crate::plan::{Known, Plan, Reason, trajectory_folder};
 use crate::pool;
 use crate::problem::{Problem, Result};
 use crate::record::{Claim, Finished, Holder, Record};
-use crate::store::{self, NodeFile, Results};
+use crate::store::{self, Listing, NodeFile, Results};
 use petgraph::graph::NodeIndex;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
-/// What is known, for planning. Reads only.
+/// What is known, for planning. Reads only; lists each folder once.
 ///
 /// # Errors
 /// If folders or the database cannot be read.
 pub fn known(graph: &Graph, results: &Results, record: Option<&Record>) -> Result<Known> {
-    let folders = results.finished()?;
-    let complete = |name: &String| results.work(name).join("node.json").exists();
+    let listing = results.list()?;
+    known_of(graph, results, record, listing)
+}
+
+/// What is known, where `nodes/` has just been listed.
+///
+/// # Errors
+/// If folders or the database cannot be read.
+pub fn known_of(
+    graph: &Graph,
+    results: &Results,
+    record: Option<&Record>,
+    listing: Listing,
+) -> Result<Known> {
     let work = results.unfinished()?;
+    let complete = |name: &&String| {
+        !name.starts_with("trajectory-") && results.work(name).join("node.json").exists()
+    };
+    let mut folders = listing.finished;
+    // A sealed folder needs only its renaming.
+    folders.extend(work.iter().filter(complete).cloned());
+    let all_finished = graph.nodes.node_weights().all(|node| folders.contains(&node.folder()));
     let mut known = Known {
-        // A sealed folder needs only its renaming.
-        folders: folders.iter().chain(work.iter().filter(|name| complete(name))).cloned().collect(),
         recorded: match record {
-            Some(record) => record.recorded()?.into_keys().collect(),
-            None => BTreeSet::new(),
+            // Only of what is missing it matters whether it was there.
+            Some(record) if !all_finished => record.keys()?,
+            _ => HashSet::new(),
         },
         rates: record.map(Record::rates).transpose()?.unwrap_or_default(),
-        checkpoints: checkpoints(graph, results),
-        cleaned: results.cleaned()?,
+        checkpoints: checkpoints(graph, results, &folders, &work),
+        cleaned: listing.cleaned,
+        folders,
         work,
         damaged: BTreeMap::new(),
     };
-    known.damaged = damaged(graph, results, &known);
+    if !all_finished {
+        known.damaged = damaged(graph, results, &known);
+    }
     // What `verify` has found may lie where nothing is about to be read.
     for path in record.map(Record::noted_damage).transpose()?.unwrap_or_default() {
         if let Some(folder) = path.strip_prefix("nodes/").filter(|f| known.folders.contains(*f)) {
@@ -82,10 +103,18 @@ fn damaged(
     }
 }
 
-/// The steps of the checkpoints of every trajectory in a graph.
-fn checkpoints(graph: &Graph, results: &Results) -> BTreeMap<String, Vec<u64>> {
-    let folders: BTreeSet<String> =
-        graph.indices().filter_map(|i| trajectory_folder(&graph.nodes[i])).collect();
+/// The steps of the checkpoints of every trajectory that a node to run may start from.
+fn checkpoints(
+    graph: &Graph,
+    results: &Results,
+    finished: &HashSet<String>,
+    work: &BTreeSet<String>,
+) -> BTreeMap<String, Vec<u64>> {
+    let trajectory = |node: &Node| {
+        let folder = trajectory_folder(node)?;
+        (work.contains(&folder) && !finished.contains(&node.folder())).then_some(folder)
+    };
+    let folders: BTreeSet<String> = graph.nodes.node_weights().filter_map(trajectory).collect();
     let kept = folders.into_iter().map(|folder| {
         let steps = store::checkpoint_steps(&results.work(&folder));
         (folder, steps)
@@ -94,7 +123,8 @@ fn checkpoints(graph: &Graph, results: &Results) -> BTreeMap<String, Vec<u64>> {
 }
 
 /// Finishes what an interruption left half done: sealed folders are renamed, published folders get
-/// their rows, rows without a folder are forgotten. Returns what was done, for people.
+/// their rows, rows without a folder are forgotten. Returns what was done, for people, and what is in
+/// `nodes/` now.
 ///
 /// # Errors
 /// If folders or the database cannot be written.
@@ -102,38 +132,42 @@ pub fn recover(
     results: &Results,
     record: &mut Record,
     coordinator: &Coordinator,
-) -> Result<Vec<String>> {
+) -> Result<(Vec<String>, Listing)> {
     let mut said = vec![];
-    let finished = results.finished()?;
-    for folder in results.unfinished()? {
-        if results.work(&folder).join("node.json").exists()
-            && claim(results, record, coordinator, &folder)?
+    let mut published = HashSet::new();
+    for folder in results.unfinished()?.iter().filter(|name| !name.starts_with("trajectory-")) {
+        if results.work(folder).join("node.json").exists()
+            && claim(results, record, coordinator, folder)?
+            && publish_sealed(results, folder)?
         {
-            publish_sealed(results, &folder)?;
+            published.insert(folder.clone());
         }
     }
-    let recorded = record.recorded()?;
-    let folders = results.finished()?;
-    let known: BTreeSet<&String> = recorded.values().collect();
-    let missing: Vec<&String> = folders.iter().filter(|folder| !known.contains(folder)).collect();
+    let recorded = record.folders()?;
+    let listing = results.list()?;
+    let missing: BTreeSet<&String> =
+        listing.finished.iter().filter(|folder| !recorded.contains(*folder)).collect();
     if !missing.is_empty() {
+        let missing: Vec<&String> = missing.into_iter().collect();
         let added = add_rows(results, record, &missing)?;
-        if added > 0 && finished.len() > recorded.len() {
+        let found =
+            missing.iter().filter(|folder| !published.contains(**folder)).count().min(added);
+        if found > 0 {
             said.push(format!(
                 "{} found in nodes/ and added to the database",
-                crate::words::plural(added, "node")
+                crate::words::plural(found, "node")
             ));
         }
     }
-    let gone = crate::record::without_folder(&recorded, &folders);
+    let gone: BTreeSet<String> = recorded.difference(&listing.finished).cloned().collect();
     if !gone.is_empty() {
-        record.forget(&gone)?;
+        record.forget(&record.keys_of(&gone)?)?;
         said.push(format!(
             "{} recorded but gone from nodes/",
             crate::words::plural(gone.len(), "node")
         ));
     }
-    Ok(said)
+    Ok((said, listing))
 }
 
 /// Publishes a work folder that was sealed and not yet renamed, if it is whole; whether it was. A damaged

@@ -94,7 +94,7 @@ fn database(
         if let Some(what) = record.inner_damage()? {
             return Ok(Some(what));
         }
-        let recorded: BTreeSet<String> = record.recorded()?.into_values().collect();
+        let recorded: BTreeSet<String> = record.folders()?.into_iter().collect();
         for folder in &recorded {
             if !results.node(folder).exists() {
                 let gone = Damage { path: "node.json".to_owned(), what: "is gone with its folder" };
@@ -167,7 +167,7 @@ fn try_open(results: &Results) -> Result<Record> {
     }
     let record = Record::open(&results.database())?;
     // Reads the table that everything else hangs on.
-    record.recorded()?;
+    record.folders()?;
     Ok(record)
 }
 

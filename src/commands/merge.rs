@@ -32,7 +32,7 @@ impl Merge {
         let results = Results::open(&place.alone())?;
         let coordinator = Coordinator::enter(&results)?;
         let mut record = Record::open(&results.database())?;
-        for line in survey::recover(&results, &mut record, &coordinator)? {
+        for line in survey::recover(&results, &mut record, &coordinator)?.0 {
             say(&line);
         }
         let merge = crate::merge::Merge {

@@ -136,18 +136,17 @@ impl RunCommand {
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let mut record = verify::open_record(results, coordinator, &mut tell)?;
         record.experiment(spec, asked, graph)?;
-        for line in survey::recover(results, &mut record, coordinator)? {
-            tell(&line);
-        }
-        let make_plan = |record: &Record| {
-            Ok::<_, Problem>(plan::make(graph, &survey::known(graph, results, Some(record))?))
-        };
+        let (said, mut listing) = survey::recover(results, &mut record, coordinator)?;
+        said.iter().for_each(|line| tell(line));
         if self.selection.fresh {
             let nodes = self.selection.named(graph)?;
-            self.selection.refuse_unfinished(graph, &make_plan(&record)?, &nodes)?;
+            let known = survey::known_of(graph, results, Some(&record), listing)?;
+            self.selection.refuse_unfinished(graph, &plan::make(graph, &known), &nodes)?;
             survey::discard(graph, &nodes, results, &mut record, coordinator)?;
+            listing = results.list()?;
         }
-        let plan = make_plan(&record)?;
+        let known = survey::known_of(graph, results, Some(&record), listing)?;
+        let plan = plan::make(graph, &known);
         for line in survey::discard_damaged(graph, &plan, results, &mut record, coordinator)? {
             tell(&line);
         }

@@ -7,13 +7,13 @@ mod pictures;
 pub use collect::check;
 
 use crate::files::write_aside;
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::spec::Spec;
 use crate::store::Results;
 use crate::table::Table;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -167,31 +167,47 @@ fn chosen<'o, T>(
 fn link(spec: &Spec, graph: &Graph, results: &Results) -> Result<()> {
     let folder = results.experiment(&spec.name).join("runs");
     make(&folder)?;
-    let names: BTreeSet<String> =
-        graph.nodes.node_weights().map(|node| link_name(&node.name)).collect();
+    let finished = results.list()?.finished;
+    let links: BTreeMap<String, String> = graph
+        .nodes
+        .node_weights()
+        .map(|node| (link_name(node), node.folder()))
+        .filter(|(_, folder)| finished.contains(folder))
+        .collect();
+    // What was linked so last time is not looked at link by link.
+    let stamp = folder.join(".links");
+    let digest = blake3::hash(format!("{links:?}").as_bytes()).to_hex().to_string();
+    if fs::read_to_string(&stamp).is_ok_and(|known| known == digest) {
+        return Ok(());
+    }
     let old = fs::read_dir(&folder).map_err(|e| Problem::os("list", &folder, &e))?.flatten();
-    for link in old.filter(|entry| !names.contains(&*entry.file_name().to_string_lossy())) {
+    for link in old.filter(|entry| !links.contains_key(&*entry.file_name().to_string_lossy())) {
         // What is no link of ours stays.
         if link.file_type().is_ok_and(|kind| kind.is_symlink()) {
             let _ = fs::remove_file(link.path());
         }
     }
-    for node in graph.nodes.node_weights() {
-        if !results.node(&node.folder()).exists() {
-            continue;
-        }
-        let path = folder.join(link_name(&node.name));
-        let target = Path::new("../../nodes").join(node.folder());
+    for (name, node) in links {
+        let path = folder.join(name);
+        let target = Path::new("../../nodes").join(node);
         if fs::read_link(&path).is_ok_and(|known| known == target) {
             continue;
         }
         let _ = fs::remove_file(&path);
         std::os::unix::fs::symlink(&target, &path).map_err(|e| Problem::os("link", &path, &e))?;
     }
-    Ok(())
+    write_aside(&stamp, digest.as_bytes())
 }
 
-/// A readable name as the name of a file.
-fn link_name(name: &str) -> String {
-    name.chars().map(|c| if c == '/' { '_' } else { c }).take(200).collect()
+/// A readable name as the name of a file; a long one ends in the key, so that no two are alike.
+fn link_name(node: &Node) -> String {
+    const MOST: usize = 200;
+    let name = node.name.replace('/', "_");
+    match name.len() > MOST {
+        true => {
+            let kept: String = name.chars().take(MOST / 4).collect();
+            format!("{kept}…-{}", node.key.short())
+        }
+        false => name,
+    }
 }

@@ -234,11 +234,8 @@ impl Builder<'_> {
             reader.extend(own.moved(|path| body::origin(node, &draft.moved, path)));
             return None;
         }
-        Some(Settled {
-            text: key::settings_text(&settings),
-            trajectory: key::trajectory_text(&settings),
-            settings: Arc::new(settings),
-        })
+        let (text, trajectory) = key::settings_text(&settings);
+        Some(Settled { text, trajectory, settings: Arc::new(settings) })
     }
 
     fn instance(&self, index: usize, slot: &Slot, settled: &Settled, inputs: &[Read]) -> Instance {

@@ -8,7 +8,7 @@ use crate::key::Key;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use rusqlite::params;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
 /// An experiment as it last ran.
@@ -49,14 +49,36 @@ impl Record {
         })
     }
 
-    /// The keys of all recorded nodes, in hex, with their folders.
+    /// The keys of all recorded nodes, in hex. Read from its index, as [`Record::folders`] is.
     ///
     /// # Errors
     /// If the database refuses.
-    pub fn recorded(&self) -> Result<BTreeMap<String, String>> {
-        let rows =
-            self.select("SELECT key, folder FROM nodes", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.into_iter().collect())
+    pub fn keys(&self) -> Result<HashSet<String>> {
+        Ok(self.select("SELECT key FROM nodes", [], |row| row.get(0))?.into_iter().collect())
+    }
+
+    /// The folders of all recorded nodes.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn folders(&self) -> Result<HashSet<String>> {
+        Ok(self.select("SELECT folder FROM nodes", [], |row| row.get(0))?.into_iter().collect())
+    }
+
+    /// The keys of recorded nodes with these folders, in hex.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn keys_of(&self, folders: &BTreeSet<String>) -> Result<Vec<String>> {
+        let mut keys = vec![];
+        for folder in folders {
+            keys.extend(self.select(
+                "SELECT key FROM nodes WHERE folder = ?1",
+                [folder],
+                |row| row.get(0),
+            )?);
+        }
+        Ok(keys)
     }
 
     /// Whether a node has its rows.

@@ -19,7 +19,6 @@ use crate::settings::Kind;
 use crate::spec::Spec;
 use crate::store::NodeFile;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -457,16 +456,4 @@ fn insert_node(on: &Connection, node: &Finished<'_>) -> rusqlite::Result<()> {
 /// SQLite has no NaN; it is stored as NULL.
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
-}
-
-/// The recorded keys that have no folder any more.
-pub fn without_folder(
-    recorded: &BTreeMap<String, String>,
-    folders: &BTreeSet<String>,
-) -> Vec<String> {
-    recorded
-        .iter()
-        .filter(|(_, folder)| !folders.contains(*folder))
-        .map(|(key, _)| key.clone())
-        .collect()
 }
