@@ -35,9 +35,13 @@ pub mod coordinator;
 
 pub mod record;
 
+pub mod cost;
+
 pub mod plan;
 
 pub mod schedule;
+
+pub mod forecast;
 
 pub mod pool;
 

@@ -1,15 +1,16 @@
 //! Graph and what is known of the results folder → [`Plan`]: for every node whether it will run,
 //! why, and how long that may take. Pure: the facts come in as [`Known`].
 
+use crate::cost::{self, Costs, Estimate};
 use crate::graph::{Graph, Node};
 use crate::key::{self, Change};
-use crate::settings::{Dataset, Kind, Length, Sampler, Settings};
+use crate::record::Past;
+use crate::settings::{Length, Settings};
 use crate::store::Damage;
 use crate::words;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
 
 /// What is known about a results folder.
 #[derive(Debug, Default)]
@@ -26,8 +27,8 @@ pub struct Known {
     pub damaged: BTreeMap<String, Vec<Damage>>,
     /// Steps kept of trajectories, by folder, ascending.
     pub checkpoints: BTreeMap<String, Vec<u64>>,
-    /// Seconds and units of work so far, by kind.
-    pub rates: BTreeMap<Kind, (f64, u64)>,
+    /// What earlier attempts cost.
+    pub history: Vec<Past>,
 }
 
 /// Why a node runs, or does not.
@@ -90,20 +91,27 @@ pub struct Plan {
     /// The reason, for each node in its order.
     reasons: Vec<Reason>,
     /// Seconds expected, for each node that runs and has history.
-    seconds: Vec<Option<f64>>,
+    estimates: Vec<Option<Estimate>>,
+    /// Bytes expected, likewise.
+    bytes: Vec<Option<f64>>,
 }
 
-/// Decides for every node of a graph.
-pub fn make(graph: &Graph, known: &Known) -> Plan {
+/// Decides for every node of a graph; what it may cost is for devices of this model.
+pub fn make(graph: &Graph, known: &Known, device: &str) -> Plan {
     let mut reasons: Vec<Reason> =
         graph.indices().map(|index| reason(&graph.nodes[index], known)).collect();
     need_cleaned(graph, known, &mut reasons);
-    let seconds = graph.indices().zip(&reasons).map(|(index, reason)| match reason.runs() {
-        true => estimate(graph, index, reason, known),
-        false => None,
-    });
-    let seconds = seconds.collect();
-    Plan { reasons, seconds }
+    let mut plan =
+        Plan { estimates: vec![None; reasons.len()], bytes: vec![None; reasons.len()], reasons };
+    if !known.history.is_empty() {
+        let costs = Costs::learn(&known.history, device);
+        for index in plan.to_run().collect::<Vec<_>>() {
+            let i = index.index();
+            plan.estimates[i] = estimate(graph, index, &plan.reasons[i], &costs);
+            plan.bytes[i] = costs.bytes(graph.nodes[index].kind(), &cost::work(graph, index));
+        }
+    }
+    plan
 }
 
 fn reason(node: &Node, known: &Known) -> Reason {
@@ -163,43 +171,14 @@ pub fn trajectory_folder(node: &Node) -> Option<String> {
     node.trajectory.map(|key| format!("trajectory-{}", key.short()))
 }
 
-/// Units of work in a node: steps of training, network evaluations times samples, maps, measures.
-pub fn work(settings: &Settings, data: Option<&Settings>) -> u64 {
-    match settings {
-        // A particle-mesh map costs about a hundred log-normal ones, and an array only its reading.
-        Settings::Dataset(dataset) => {
-            let items = dataset.split().map_or(1, |split| split.sum());
-            if matches!(dataset, Dataset::ParticleMeshFields(_)) { 100 * items } else { items }
-        }
-        Settings::Train(train) => match (train.length(), data) {
-            (Length::Steps(steps), _) => steps,
-            (Length::Epochs(epochs), Some(Settings::Dataset(dataset))) => {
-                let items = dataset.split().map_or(1, |split| split.train);
-                epochs.saturating_mul(items.div_ceil(train.batch).max(1))
-            }
-            (Length::Epochs(epochs), _) => epochs,
-        },
-        Settings::Sample(sample) => {
-            let steps = match &sample.sampler {
-                Sampler::Ddim(ddim) => ddim.steps,
-                Sampler::Ddpm(ancestral) => ancestral.steps.unwrap_or(1000),
-            };
-            sample.count * steps
-        }
-        Settings::Evaluate(_) => 1,
-    }
-}
-
-fn estimate(graph: &Graph, index: NodeIndex, reason: &Reason, known: &Known) -> Option<f64> {
-    let node = &graph.nodes[index];
-    let (seconds, units) = known.rates.get(&node.kind()).filter(|(_, units)| *units > 0)?;
-    let data = graph.input(index, "data").map(|input| &*graph.nodes[input].settings);
-    let whole = work(&node.settings, data);
+/// Seconds expected of a node: of a training only those that no checkpoint saves.
+fn estimate(graph: &Graph, index: NodeIndex, reason: &Reason, costs: &Costs) -> Option<Estimate> {
+    let work = cost::work(graph, index);
     let done = match reason {
         Reason::Interrupted { step: Some(step) } | Reason::Continues { step } => *step,
         _ => 0,
     };
-    Some(seconds / *units as f64 * whole.saturating_sub(done) as f64)
+    costs.seconds(graph.nodes[index].kind(), &work, work.units.saturating_sub(done))
 }
 
 impl Plan {
@@ -218,15 +197,14 @@ impl Plan {
         self.reasons().filter(|(_, reason)| reason.runs()).map(|(index, _)| index)
     }
 
-    /// Expected time on this many slots: work shared evenly, but never less than the longest path.
-    pub fn expected(&self, graph: &Graph, slots: usize) -> Option<Duration> {
-        let all: Vec<NodeIndex> = self.to_run().collect();
-        if all.iter().any(|index| self.seconds[index.index()].is_none()) {
-            return None;
-        }
-        let total: f64 = self.seconds.iter().flatten().sum();
-        let longest = self.path_seconds(graph).into_iter().fold(0.0, f64::max);
-        Some(words::span((total / slots.max(1) as f64).max(longest)))
+    /// The seconds expected of a node that runs, if its like has run before.
+    pub fn estimate(&self, index: NodeIndex) -> Option<Estimate> {
+        self.estimates[index.index()]
+    }
+
+    /// The bytes expected of a node that runs, if its kind has left any before.
+    pub fn bytes(&self, index: NodeIndex) -> Option<f64> {
+        self.bytes[index.index()]
     }
 
     /// For every node, expected seconds from its start to the end of the longest path behind it.
@@ -236,40 +214,12 @@ impl Plan {
         for index in graph.indices().rev() {
             let behind = graph.users(index).map(|user| seconds[user.index()]).fold(0.0, f64::max);
             let own = match self.reason(index).runs() {
-                true => self.seconds[index.index()].unwrap_or(1.0),
+                true => self.estimate(index).map_or(1.0, |estimate| estimate.seconds),
                 false => 0.0,
             };
             seconds[index.index()] = own + behind;
         }
         seconds
-    }
-
-    /// The summary lines of `ablate plan`.
-    pub fn summary(&self, graph: &Graph) -> Vec<String> {
-        let mut lines = vec![];
-        for kind in Kind::ALL {
-            let of_kind: Vec<&Reason> = self
-                .reasons()
-                .filter(|(index, _)| graph.nodes[*index].kind() == kind)
-                .map(|(_, reason)| reason)
-                .collect();
-            if of_kind.is_empty() {
-                continue;
-            }
-            let run = of_kind.iter().filter(|reason| reason.runs()).count();
-            let unshared = graph.unshared.get(&kind).copied().unwrap_or(0);
-            let shared = match unshared > of_kind.len() {
-                true => format!("   shared: {} instead of {unshared}", of_kind.len()),
-                false => String::new(),
-            };
-            lines.push(format!(
-                "{:<9} {:>6} to run, {:>6} finished{shared}",
-                kind.word(),
-                run,
-                of_kind.len() - run
-            ));
-        }
-        lines
     }
 }
 

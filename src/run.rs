@@ -6,15 +6,16 @@ mod publish;
 
 use crate::coordinator::Coordinator;
 use crate::files;
+use crate::forecast;
 use crate::graph::{Graph, Node};
 use crate::job::{Arithmetic, Event, FailureClass, Input, Job, Metrics, SeriesFile};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool};
 use crate::problem::{Problem, Result};
 use crate::record::Record;
-use crate::schedule::{Schedule, State, Task};
+use crate::schedule::{Schedule, State};
 use crate::screen::{Change, Counts, Monitor};
-use crate::settings::{Length, Settings};
+use crate::settings::Settings;
 use crate::store::{NodeFile, Results};
 use petgraph::graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,7 +151,7 @@ impl<'r> Run<'r> {
             coordinator,
             limit,
             monitor,
-            schedule: Schedule::new(tasks(graph, plan, wanted)),
+            schedule: Schedule::new(forecast::tasks(graph, plan, wanted)),
             slots: (0..pool.len()).map(|_| None).collect(),
             pool,
             begun: now(),
@@ -415,7 +416,7 @@ impl<'r> Run<'r> {
                 let running = self.slots[slot].take().expect("checked above");
                 self.monitor.show(&Change::Stopped { slot, name, step });
                 self.schedule.stopped(running.node.index());
-                self.attempt(slot, &running, "stopped", None);
+                self.attempt(slot, &running, "stopped", None, 0);
                 self.release([running.node].into_iter())?;
             }
             Event::Failed { class, message } => return self.failed(slot, class, message),
@@ -460,7 +461,7 @@ impl<'r> Run<'r> {
             message: message.clone(),
             again,
         });
-        self.attempt(slot, &running, "failed", Some((class, message)));
+        self.attempt(slot, &running, "failed", Some((class, message)), 0);
         self.schedule.failed(running.node.index(), again);
         if !again {
             self.release([running.node].into_iter())?;
@@ -491,44 +492,6 @@ impl<'r> Run<'r> {
 
 /// How often the loop looks up without a message.
 const BEAT: Duration = Duration::from_millis(500);
-
-/// The nodes of a graph as tasks, in the same order.
-fn tasks(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Vec<Task> {
-    let mut sharing: BTreeMap<crate::key::Key, u32> = BTreeMap::new();
-    for index in graph.indices() {
-        if let Some(key) = graph.nodes[index].trajectory {
-            *sharing.entry(key).or_default() += 1;
-        }
-    }
-    let groups: BTreeMap<crate::key::Key, usize> =
-        sharing.iter().filter(|(_, n)| **n > 1).zip(0..).map(|((key, _), i)| (*key, i)).collect();
-    let paths = plan.path_seconds(graph);
-    let task = |index: NodeIndex| {
-        let node = &graph.nodes[index];
-        let group = node.trajectory.and_then(|key| groups.get(&key).copied());
-        Task {
-            inputs: graph.inputs(index).map(NodeIndex::index).collect(),
-            path_seconds: paths[index.index()],
-            seed: node.seed,
-            group: group.map(|group| (group, length(&node.settings))),
-            state: match plan.reason(index).runs() {
-                true if wanted.contains(&index) => State::Waiting,
-                true => State::Left,
-                false => State::Done,
-            },
-        }
-    };
-    graph.indices().map(task).collect()
-}
-
-fn length(settings: &Settings) -> u64 {
-    match settings {
-        Settings::Train(train) => match train.length() {
-            Length::Steps(n) | Length::Epochs(n) => n,
-        },
-        _ => 0,
-    }
-}
 
 fn device_word(device: &crate::pool::Device) -> String {
     if device.name == "cpu" { "a core".to_owned() } else { device.model.clone() }

@@ -48,7 +48,10 @@ pub fn known_of(
             Some(record) if !all_finished => record.keys()?,
             _ => HashSet::new(),
         },
-        rates: record.map(Record::rates).transpose()?.unwrap_or_default(),
+        history: match record {
+            Some(record) if !all_finished => record.history()?,
+            _ => vec![],
+        },
         checkpoints: checkpoints(graph, results, &folders, &work),
         cleaned: listing.cleaned,
         folders,

@@ -105,7 +105,7 @@ impl Aside {
         let (results, graph) = (&self.results, &opened.graph);
         let mut record = Record::open(&results.database())?;
         let known = survey::known(graph, results, None)?;
-        let plan = plan::make(graph, &known);
+        let plan = plan::make(graph, &known, "cpu");
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
         let pool = Pool::new(find_worker(), &opened.results, &coordinator.id, slots(), sender);

@@ -196,11 +196,21 @@ struct Opened {
 
 impl Opened {
     fn read(spec: &Path, asking: &Asking, place: &Place) -> Result<Self, Problems> {
+        Self::read_for(spec, asking, place, "cpu")
+    }
+
+    /// The same, with what nodes may cost on devices of this model.
+    fn read_for(
+        spec: &Path,
+        asking: &Asking,
+        place: &Place,
+        device: &str,
+    ) -> Result<Self, Problems> {
         let (_, spec, graph) = read_spec(spec, asking, place)?;
         let results = Results::open(&place.of(&spec.file))?;
         let record = Record::open_to_read(&results.database())?;
         let known = crate::survey::known(&graph, &results, record.as_ref())?;
-        let plan = crate::plan::make(&graph, &known);
+        let plan = crate::plan::make(&graph, &known, device);
         Ok(Self { spec, graph, results, record, plan })
     }
 

@@ -2,7 +2,16 @@
 
 use super::asking::Asking;
 use super::{Done, Opened, Place, print, slots};
+use crate::cost::Estimate;
+use crate::forecast::{self, Forecast};
+use crate::graph::Graph;
+use crate::plan::Reason;
+use crate::problem::{Problem, Result};
+use crate::settings::Kind;
 use crate::words::{self, plural};
+use petgraph::graph::NodeIndex;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Arguments of `ablate plan`.
@@ -11,6 +20,7 @@ use std::path::PathBuf;
 
 Examples:
   ablate plan experiments/first.yaml
+  ablate plan experiments/first.yaml --on 8xH200     (by what such a GPU did for this results folder before)
   ablate plan experiments/first.yaml --resolved      (where each value comes from)")]
 pub(super) struct PlanCommand {
     /// The spec, a YAML file.
@@ -23,70 +33,381 @@ pub(super) struct PlanCommand {
     /// Print each value of the merged spec with the file and line it came from.
     #[arg(long)]
     resolved: bool,
+    /// Plan for these devices, such as 8xH200 or 4xcpu, instead of those of this machine.
+    #[arg(long, value_name = "DEVICES")]
+    on: Option<String>,
+    /// Print everything as JSON.
+    #[arg(long, conflicts_with = "resolved")]
+    json: bool,
 }
 
 /// Nodes listed without `--all`.
 const LISTED: usize = 40;
 
+/// Names of a path that are shown.
+const SHOWN: usize = 6;
+
+/// The devices that a plan is for.
+struct Devices {
+    count: usize,
+    /// `cpu`, or the model of a GPU or a part of it.
+    model: String,
+}
+
+impl Devices {
+    /// Reads `8xH200`.
+    fn read(text: &str) -> Result<Self> {
+        let read = || {
+            let (count, model) = text.split_once(['x', '×'])?;
+            let count = count.trim().parse().ok().filter(|count| (1..=100_000).contains(count))?;
+            let model = model.trim();
+            (!model.is_empty()).then(|| Self { count, model: model.to_owned() })
+        };
+        read().ok_or_else(|| {
+            let problem = Problem::new(format!("`--on {text}` names no devices"));
+            problem.help("write a number and a model, such as 8xH200 or 4xcpu")
+        })
+    }
+
+    /// The devices of this machine.
+    fn here() -> Self {
+        let slots = slots();
+        let model = slots.first().map_or("cpu", |slot| slot.word()).to_owned();
+        Self { count: slots.len(), model }
+    }
+
+    fn is_cpu(&self) -> bool {
+        self.model == "cpu"
+    }
+
+    fn word(&self) -> String {
+        match self.is_cpu() {
+            true => plural(self.count, "core"),
+            false => format!("{} × {}", self.count, self.model),
+        }
+    }
+
+    /// Time of a device in the unit in which it is paid.
+    fn time(&self, seconds: f64) -> String {
+        match (self.is_cpu(), seconds >= 3600.0) {
+            (false, true) => format!("{:.1} GPU-hours", seconds / 3600.0),
+            (true, true) => format!("{:.1} core-hours", seconds / 3600.0),
+            _ => words::duration(words::span(seconds)),
+        }
+    }
+
+    /// An estimate with its interval.
+    fn times(&self, estimate: &Estimate) -> String {
+        let (low, high) = (self.time(estimate.low), self.time(estimate.high));
+        format!("{} ({low} to {high})", self.time(estimate.seconds))
+    }
+}
+
+/// A plan with all that is told of it.
+struct Told {
+    opened: Opened,
+    devices: Devices,
+    /// The nodes that were asked for.
+    asked: BTreeSet<NodeIndex>,
+    /// Those of them that would run.
+    to_run: BTreeSet<NodeIndex>,
+    forecast: Forecast,
+    /// Nodes whose last attempt failed, and unfinished nodes behind them.
+    failed: BTreeSet<NodeIndex>,
+    blocked: BTreeSet<NodeIndex>,
+    /// Shares by which the newest estimates were wrong.
+    errors: Vec<f64>,
+}
+
 impl PlanCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
-        let opened = Opened::read(&self.spec, &self.asking, place)?;
+        let devices = match &self.on {
+            Some(on) => Devices::read(on)?,
+            None => Devices::here(),
+        };
+        let opened = Opened::read_for(&self.spec, &self.asking, place, &devices.model)?;
         if self.resolved {
             for (path, value, origin) in crate::spec::resolved(&opened.spec.merged) {
                 print(&format!("{path}: {value}    # {origin}"));
             }
             return Ok(0);
         }
-        print(&format!("{}\n", opened.spec.question));
-        self.list(&opened);
-        for line in opened.plan.summary(&opened.graph) {
-            print(&line);
-        }
-        let slots = slots();
-        let to_run = opened.plan.to_run().count();
-        if to_run == 0 {
-            print("Nothing to run.");
+        let told = Told::of(opened, devices)?;
+        if self.json {
+            let text = serde_json::to_string_pretty(&told.json()).expect("numbers and words");
+            print(&text);
             return Ok(0);
         }
-        let device = slots.first().map_or("no slot", |slot| slot.model.as_str());
-        print(&match opened.plan.expected(&opened.graph, slots.len()) {
-            Some(span) => {
-                format!(
-                    "About {} on {} ({device}), by this results folder's history.",
-                    words::duration(span),
-                    plural(slots.len(), "slot")
-                )
-            }
-            None => format!(
-                "Unknown duration on {} ({device}): no history for some kinds.",
-                plural(slots.len(), "slot")
-            ),
-        });
+        print(&format!("{}\n", told.opened.spec.question));
+        self.list(&told);
+        told.summary().iter().for_each(|line| print(line));
         Ok(0)
     }
 
-    fn list(&self, opened: &Opened) {
-        let listed: Vec<_> =
-            opened.plan.reasons().filter(|(_, reason)| self.all || reason.runs()).collect();
+    fn list(&self, told: &Told) {
+        let Opened { graph, plan, .. } = &told.opened;
+        let listed: Vec<NodeIndex> =
+            told.asked.iter().copied().filter(|i| self.all || plan.reason(*i).runs()).collect();
         let limit = if self.all { usize::MAX } else { LISTED };
-        for (index, reason) in listed.iter().take(limit) {
-            let node = &opened.graph.nodes[*index];
-            print(&format!(
-                "{:<9} {}  {}  {}",
-                node.kind().word(),
-                node.key.short(),
-                node.name,
-                reason.sentence()
-            ));
+        for index in listed.iter().take(limit) {
+            let (node, reason) = (&graph.nodes[*index], plan.reason(*index).sentence());
+            let (kind, key, name) = (node.kind().word(), node.key.short(), &node.name);
+            let failed = if told.failed.contains(index) { "; it failed last time" } else { "" };
+            print(&format!("{kind:<9} {key}  {name}  {reason}{failed}"));
         }
         if listed.len() > limit {
-            print(&format!(
-                "… and {} more; --all lists them",
-                plural(listed.len() - limit, "node")
-            ));
+            let more = plural(listed.len() - limit, "node");
+            print(&format!("… and {more} more; --all lists them"));
         }
         if !listed.is_empty() {
             print("");
         }
+    }
+}
+
+impl Told {
+    fn of(opened: Opened, devices: Devices) -> Result<Self> {
+        let Opened { graph, plan, record, .. } = &opened;
+        let asked = graph.chosen().unwrap_or_else(|| graph.indices().collect());
+        let to_run: BTreeSet<NodeIndex> = plan.to_run().filter(|i| asked.contains(i)).collect();
+        let forecast = forecast::make(graph, plan, &to_run, devices.count);
+        let failures = match record {
+            Some(record) if !to_run.is_empty() => record.failures()?,
+            _ => BTreeMap::new(),
+        };
+        let has_failed = |i: &NodeIndex| failures.contains_key(&graph.nodes[*i].key.hex());
+        let failed: BTreeSet<NodeIndex> = match failures.is_empty() {
+            true => BTreeSet::new(),
+            false => to_run.iter().copied().filter(has_failed).collect(),
+        };
+        let mut blocked = BTreeSet::new();
+        let mut left: Vec<NodeIndex> = failed.iter().copied().collect();
+        while let Some(index) = left.pop() {
+            for user in graph.users(index).filter(|user| to_run.contains(user)) {
+                if blocked.insert(user) {
+                    left.push(user);
+                }
+            }
+        }
+        let errors = record.as_ref().map(|r| r.estimate_errors()).transpose()?.unwrap_or_default();
+        Ok(Self { asked, to_run, forecast, failed, blocked, errors, opened, devices })
+    }
+
+    /// How many of the nodes of a kind satisfy something.
+    fn count(&self, kind: Kind, is: impl Fn(NodeIndex) -> bool) -> usize {
+        let graph = &self.opened.graph;
+        self.asked.iter().filter(|i| graph.nodes[**i].kind() == kind && is(**i)).count()
+    }
+
+    /// The lines behind the list of nodes.
+    fn summary(&self) -> Vec<String> {
+        let mut lines = self.table();
+        if self.to_run.is_empty() {
+            lines.push("Nothing to run.".to_owned());
+            return lines;
+        }
+        lines.extend(self.savings());
+        lines.extend(self.times());
+        if let Some(bytes) = self.forecast.bytes {
+            lines.push(format!("Disk: about {}.", words::bytes(bytes as u64)));
+        }
+        if !self.failed.is_empty() {
+            let (failed, blocked) = (plural(self.failed.len(), "node"), self.blocked.len());
+            lines.push(format!(
+                "{failed} failed last time, {blocked} behind; they are tried again."
+            ));
+        }
+        lines.extend(scored(&self.errors));
+        lines
+    }
+
+    /// A line for each kind.
+    fn table(&self) -> Vec<String> {
+        let (graph, plan) = (&self.opened.graph, &self.opened.plan);
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        let head = ["", "new", "go on", "again", "finished", "shared", "device time"];
+        table.set_header(head);
+        for column in table.column_iter_mut().skip(1).take(4) {
+            column.set_cell_alignment(comfy_table::CellAlignment::Right);
+        }
+        for kind in Kind::ALL.into_iter().filter(|kind| self.count(*kind, |_| true) > 0) {
+            let count = |is: &dyn Fn(&Reason) -> bool| match self
+                .count(kind, |index| is(plan.reason(index)))
+            {
+                0 => "–".to_owned(),
+                n => n.to_string(),
+            };
+            let all = self.count(kind, |_| true);
+            let unshared = graph.unshared.get(&kind).copied().unwrap_or(0);
+            let shared = match graph.chosen().is_none() && unshared > all {
+                true => format!("{all} instead of {unshared}"),
+                false => String::new(),
+            };
+            let time = match (self.forecast.by_kind.get(&kind), self.forecast.unknown.get(&kind)) {
+                (Some(time), None) => self.devices.times(time),
+                (Some(time), Some(n)) => format!("{} and {n} unknown", self.devices.times(time)),
+                (None, Some(_)) => "unknown".to_owned(),
+                (None, None) => String::new(),
+            };
+            let goes_on =
+                |r: &Reason| matches!(r, Reason::Interrupted { .. } | Reason::Continues { .. });
+            let again = |r: &Reason| r.runs() && *r != Reason::New && !goes_on(r);
+            table.add_row([
+                kind.word().to_owned(),
+                count(&|r| *r == Reason::New),
+                count(&goes_on),
+                count(&again),
+                count(&|r| !r.runs()),
+                shared,
+                time,
+            ]);
+        }
+        table
+            .lines()
+            .map(|line| line.trim_end().strip_prefix(' ').unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// What sharing saves: nodes that points ask for and that are made once.
+    fn savings(&self) -> Option<String> {
+        let graph = &self.opened.graph;
+        if graph.chosen().is_some() {
+            return None;
+        }
+        let all = graph.unshared.get(&Kind::Train).copied().unwrap_or(0);
+        let made = self.count(Kind::Train, |_| true);
+        let saved = all.checked_sub(made).filter(|saved| *saved > 0)?;
+        let runs = self.to_run.iter().filter(|i| graph.nodes[**i].kind() == Kind::Train).count();
+        let each = self.forecast.by_kind.get(&Kind::Train).filter(|_| runs > 0);
+        let time = each.map_or(String::new(), |each| {
+            let saved = self.devices.time(each.seconds / runs as f64 * saved as f64);
+            format!(", which saves about {saved}")
+        });
+        Some(format!("Sharing: {} instead of {all}{time}.", plural(made, "training")))
+    }
+
+    /// Device time, the end, and the longest path.
+    fn times(&self) -> Vec<String> {
+        let Forecast { total, unknown, finish, path, .. } = &self.forecast;
+        let mut lines = vec![];
+        let word = self.devices.word();
+        if !unknown.is_empty() {
+            let kinds: Vec<String> =
+                unknown.iter().map(|(kind, n)| format!("{n} {}", kind.word())).collect();
+            lines.push(format!(
+                "Unknown duration on {word}: no history there for {} to run.",
+                kinds.join(", ")
+            ));
+        }
+        if let Some(total) = total {
+            let known = if unknown.is_empty() { "" } else { " of what is known" };
+            lines.push(format!("Device time{known}: {}.", self.devices.times(total)));
+        }
+        if let Some([low, middle, high]) = finish {
+            let [low, middle, high] = [low, middle, high].map(|s| words::duration(words::span(*s)));
+            lines.push(format!("Finished on {word} in about {middle} ({low} to {high})."));
+            let names: Vec<&str> =
+                path.0.iter().map(|i| self.opened.graph.nodes[*i].name.as_str()).collect();
+            let more = if names.len() > SHOWN { " → …" } else { "" };
+            let names = names.into_iter().take(SHOWN).collect::<Vec<_>>().join(" → ");
+            let span = words::duration(words::span(path.1));
+            lines.push(format!("Longest path: {span}, {names}{more}."));
+        }
+        lines
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let Opened { spec, graph, plan, .. } = &self.opened;
+        let interval = |e: &Estimate| json!({ "seconds": e.seconds, "low": e.low, "high": e.high });
+        let node = |index: &NodeIndex| {
+            let (node, reason) = (&graph.nodes[*index], plan.reason(*index));
+            json!({
+                "name": node.name,
+                "declared": &*node.declared,
+                "kind": node.kind().word(),
+                "key": node.key.hex(),
+                "runs": reason.runs(),
+                "reason": reason.sentence(),
+                "blocked": self.blocked.contains(index),
+                "estimate": plan.estimate(*index).as_ref().map(interval),
+                "bytes": plan.bytes(*index),
+            })
+        };
+        let kind = |kind: Kind| {
+            let all = self.count(kind, |_| true);
+            let unshared = graph.unshared.get(&kind).copied().unwrap_or(0);
+            let counts = json!({
+                "to_run": self.count(kind, |i| plan.reason(i).runs()),
+                "finished": self.count(kind, |i| !plan.reason(i).runs()),
+                "blocked": self.count(kind, |i| self.blocked.contains(&i)),
+                "without_sharing": unshared.max(all),
+                "unknown": self.forecast.unknown.get(&kind).copied().unwrap_or(0),
+                "device_seconds": self.forecast.by_kind.get(&kind).map(interval),
+            });
+            (kind.word().to_owned(), counts)
+        };
+        let path: Vec<&str> =
+            self.forecast.path.0.iter().map(|i| graph.nodes[*i].name.as_str()).collect();
+        json!({
+            "experiment": spec.name,
+            "question": spec.question,
+            "points": graph.points.len(),
+            "devices": { "count": self.devices.count, "model": self.devices.model },
+            "kinds": Kind::ALL.into_iter().map(kind).collect::<serde_json::Map<_, _>>(),
+            "device_seconds": self.forecast.total.as_ref().map(interval),
+            "finish_seconds": self.forecast.finish.map(|[low, seconds, high]| {
+                json!({ "seconds": seconds, "low": low, "high": high })
+            }),
+            "longest_path": { "nodes": path, "seconds": self.forecast.path.1 },
+            "bytes": self.forecast.bytes,
+            "estimate_errors": self.errors,
+            "nodes": self.asked.iter().map(node).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// How good the newest estimates were.
+pub(super) fn scored(errors: &[f64]) -> Option<String> {
+    let mut sorted = errors.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted.get(sorted.len() / 2)?;
+    let many = match errors.len() {
+        1 => "The last estimate was off by".to_owned(),
+        n => format!("The last {n} estimates were off by a median of"),
+    };
+    Some(format!("{many} {:.0} %.", 100.0 * median))
+}
+
+/// The nodes of a graph that run, on so many slots of this machine.
+pub(super) fn foretell(
+    graph: &Graph,
+    plan: &crate::plan::Plan,
+    wanted: &BTreeSet<NodeIndex>,
+    slots: usize,
+) -> Option<[f64; 3]> {
+    forecast::make(graph, plan, wanted, slots).finish
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_people_write_them() {
+        let read = |text: &str| Devices::read(text).ok().map(|d| (d.count, d.model));
+        assert_eq!(read("8xH200"), Some((8, "H200".to_owned())));
+        assert_eq!(read("4xcpu"), Some((4, "cpu".to_owned())));
+        for wrong in ["", "H200", "0xcpu", "x", "8x", "-1xcpu"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn estimates_are_scored_by_their_median() {
+        assert_eq!(scored(&[]), None);
+        assert_eq!(scored(&[0.5]).unwrap(), "The last estimate was off by 50 %.");
+        let many = scored(&[0.1, 0.9, 0.09]).unwrap();
+        assert_eq!(many, "The last 3 estimates were off by a median of 10 %.");
     }
 }

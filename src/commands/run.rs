@@ -8,7 +8,7 @@ use crate::graph::{Asked, Graph};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool, find_worker};
 use crate::problem::{Problem, Problems};
-use crate::record::{Record, says_damaged};
+use crate::record::{Estimated, Record, says_damaged};
 use crate::run::{Means, Outcome, Run};
 use crate::screen::{Change, Monitor, monitor};
 use crate::spec::Spec;
@@ -85,8 +85,10 @@ impl RunCommand {
     ) -> Result<(Outcome, Record), Problems> {
         let begun = Instant::now();
         let coordinator = Coordinator::enter(results)?;
+        let slots = slots();
+        let device = slots.first().map_or("cpu", |slot| slot.word()).to_owned();
         let (mut record, plan) =
-            self.prepare(asked, spec, graph, results, &coordinator, monitor)?;
+            self.prepare(asked, spec, graph, results, (&coordinator, &device), monitor)?;
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let wanted = self.selection.wanted(graph, &plan)?;
         let (to_run, finished) = (wanted.len(), graph.nodes.node_count() - plan.to_run().count());
@@ -97,29 +99,39 @@ impl RunCommand {
         }
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let mut pool = Pool::new(find_worker(), results, &coordinator.id, slots(), sender);
+        let mut pool = Pool::new(find_worker(), results, &coordinator.id, slots, sender);
         let mut limit = self.jobs.map_or(usize::MAX, |n| n as usize).clamp(1, pool.len());
         if self.foreground {
             pool.to_foreground();
             limit = 1;
         }
-        let expected = plan.expected(graph, limit);
-        if let Some(span) = expected {
-            tell(&format!("about {} by this results folder's history", words::duration(span)));
+        let expected = super::plan::foretell(graph, &plan, &wanted, limit);
+        if let Some(seconds) = expected {
+            let [low, middle, high] = seconds.map(|s| words::duration(words::span(s)));
+            let history = "by this results folder's history";
+            tell(&format!("about {middle} ({low} to {high}) {history}"));
         }
         let coordinator = &coordinator;
         let means =
             Means { graph, results, record: &mut record, coordinator, pool, limit, monitor };
         let outcome = Run::new(means, &plan, &wanted).finish(&messages)?;
         let took = begun.elapsed().as_secs_f64();
-        let made = jiff::Timestamp::now().to_string();
-        record.estimate(
-            &spec.name,
-            &made,
-            to_run,
-            expected.map(|span| span.as_secs_f64()),
-            took,
-        )?;
+        // What was stopped or failed says nothing of an estimate.
+        if !outcome.stopped && outcome.counts.failed == 0 {
+            record.estimate(&Estimated {
+                experiment: spec.name.clone(),
+                device,
+                made: jiff::Timestamp::now().to_string(),
+                nodes: to_run,
+                seconds: expected,
+                took,
+            })?;
+            if let Some([_, middle, _]) = expected {
+                let spans = [middle, took].map(|s| words::duration(words::span(s)));
+                let scored = super::plan::scored(&record.estimate_errors()?).unwrap_or_default();
+                say(&format!("expected {}, took {}. {scored}", spans[0], spans[1]));
+            }
+        }
         Ok((outcome, record))
     }
 
@@ -130,7 +142,7 @@ impl RunCommand {
         spec: &Spec,
         graph: &Graph,
         results: &Results,
-        coordinator: &Coordinator,
+        (coordinator, device): (&Coordinator, &str),
         monitor: &mut dyn Monitor,
     ) -> Result<(Record, Plan), Problems> {
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
@@ -141,12 +153,12 @@ impl RunCommand {
         if self.selection.fresh {
             let nodes = self.selection.named(graph)?;
             let known = survey::known_of(graph, results, Some(&record), listing)?;
-            self.selection.refuse_unfinished(graph, &plan::make(graph, &known), &nodes)?;
+            self.selection.refuse_unfinished(graph, &plan::make(graph, &known, device), &nodes)?;
             survey::discard(graph, &nodes, results, &mut record, coordinator)?;
             listing = results.list()?;
         }
         let known = survey::known_of(graph, results, Some(&record), listing)?;
-        let plan = plan::make(graph, &known);
+        let plan = plan::make(graph, &known, device);
         for line in survey::discard_damaged(graph, &plan, results, &mut record, coordinator)? {
             tell(&line);
         }

@@ -17,6 +17,13 @@ pub struct Device {
     pub visible: Option<String>,
 }
 
+impl Device {
+    /// The word for its kind in histories: `cpu`, or the model of a GPU.
+    pub fn word(&self) -> &str {
+        if self.name == "cpu" { "cpu" } else { &self.model }
+    }
+}
+
 /// The devices to use. `inherited` is the caller's `CUDA_VISIBLE_DEVICES`: only what it names is taken.
 pub fn devices(inherited: Option<&str>, cores: usize) -> Vec<Device> {
     let gpus = gpus(inherited);

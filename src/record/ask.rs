@@ -24,6 +24,25 @@ pub struct Experiment {
     pub(super) digest: String,
 }
 
+/// What a successful attempt cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    /// The kind of node.
+    pub kind: Kind,
+    /// The device: `cpu`, or the model of a GPU.
+    pub device: String,
+    /// Units of work that it did.
+    pub units: u64,
+    /// Load of a unit.
+    pub weight: f64,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Bytes of the finished node; 0 if it was not finished.
+    pub bytes: u64,
+    /// Size that was expected of it.
+    pub size: f64,
+}
+
 impl Record {
     /// The attempts at a node, the first one first.
     ///
@@ -45,6 +64,9 @@ impl Record {
                 class: row.get(8)?,
                 message: row.get(9)?,
                 kind: Kind::from_word(&row.get::<_, String>(10)?).unwrap_or(Kind::Evaluate),
+                weight: 0.0,
+                bytes: 0,
+                size: 0.0,
             })
         })
     }
@@ -90,35 +112,86 @@ impl Record {
         Ok(!rows.is_empty())
     }
 
-    /// The names and identities of the finished nodes of a kind.
+    /// The names and identities of finished nodes of a kind, at most a thousand: those of the same
+    /// declaration first, the newest first.
     ///
     /// # Errors
     /// If the database refuses.
-    pub fn identities(&self, kind: Kind) -> Result<Vec<(String, serde_json::Value)>> {
-        let statement = "SELECT name, identity FROM nodes WHERE kind = ?1 ORDER BY key";
-        let rows = self
-            .select(statement, [kind.word()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    pub fn identities(
+        &self,
+        kind: Kind,
+        declared: &str,
+    ) -> Result<Vec<(String, serde_json::Value)>> {
+        let statement = "SELECT name, identity FROM nodes WHERE kind = ?1
+             ORDER BY name = ?2 OR substr(name, 1, length(?2) + 1) = ?2 || '[' DESC, rowid DESC LIMIT 1000";
+        let rows = self.select(statement, params![kind.word(), declared], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?))
+        })?;
         Ok(rows
             .into_iter()
             .filter_map(|(name, text)| Some((name, serde_json::from_str(&text).ok()?)))
             .collect())
     }
 
-    /// Seconds and steps of all successful work by kind.
+    /// What the newest successful attempts cost; of before this version nothing.
     ///
     /// # Errors
     /// If the database refuses.
-    pub fn rates(&self) -> Result<BTreeMap<Kind, (f64, u64)>> {
-        let statement = "SELECT kind, sum(seconds), sum(steps) FROM attempts
-             WHERE outcome IN ('done', 'stopped') GROUP BY kind";
-        let rows = self.select(statement, [], |row| {
-            let steps = row.get::<_, Option<i64>>(2)?.unwrap_or(0) as u64;
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<f64>>(1)?.unwrap_or(0.0), steps))
+    pub fn history(&self) -> Result<Vec<Past>> {
+        const NEWEST: i64 = 2000;
+        if self.version()? < 3 {
+            return Ok(vec![]);
+        }
+        let statement = "SELECT kind, device, steps, weight, seconds, bytes, size FROM attempts
+             WHERE outcome IN ('done', 'stopped') AND weight IS NOT NULL ORDER BY id DESC LIMIT ?1";
+        let rows = self.select(statement, [NEWEST], |row| {
+            let kind: String = row.get(0)?;
+            Ok(Kind::from_word(&kind).map(|kind| Past {
+                kind,
+                device: row.get(1).unwrap_or_default(),
+                units: row.get::<_, Option<i64>>(2).ok().flatten().unwrap_or(0) as u64,
+                weight: row.get(3).unwrap_or(0.0),
+                seconds: row.get(4).unwrap_or(0.0),
+                bytes: row.get::<_, Option<i64>>(5).ok().flatten().unwrap_or(0) as u64,
+                size: row.get::<_, Option<f64>>(6).ok().flatten().unwrap_or(0.0),
+            }))
         })?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(kind, s, n)| Some((Kind::from_word(&kind)?, (s, n))))
-            .collect())
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// By how much the newest estimates were wrong, as shares of what was estimated; the newest first.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn estimate_errors(&self) -> Result<Vec<f64>> {
+        const NEWEST: i64 = 20;
+        let statement = "SELECT abs(took - seconds) / max(seconds, 1e-3) FROM estimates
+             WHERE seconds IS NOT NULL AND took IS NOT NULL ORDER BY rowid DESC LIMIT ?1";
+        self.select(statement, [NEWEST], |row| row.get(0))
+    }
+
+    /// How many nodes have failed as an attempt did, itself included.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn failed_alike(&self, attempt: &Attempt) -> Result<usize> {
+        let statement = "SELECT count(DISTINCT node) FROM attempts
+             WHERE outcome = 'failed' AND class IS ?1 AND message IS ?2";
+        let rows = self.select(statement, params![attempt.class, attempt.message], |row| {
+            row.get::<_, i64>(0)
+        })?;
+        Ok(rows.first().map_or(1, |count| *count as usize))
+    }
+
+    /// The nodes whose last attempt failed, by key in hex, with the class of the failure.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn failures(&self) -> Result<BTreeMap<String, String>> {
+        let statement = "SELECT node, coalesce(class, '') FROM attempts a WHERE outcome = 'failed'
+             AND id = (SELECT max(id) FROM attempts WHERE node = a.node)";
+        let rows = self.select(statement, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.into_iter().collect())
     }
 
     /// The metrics of a node.

@@ -6,7 +6,7 @@ mod claims;
 mod export;
 mod whole;
 
-pub use ask::Experiment;
+pub use ask::{Experiment, Past};
 pub use claims::{Claim, Holder};
 pub use export::{Rows, Sheet};
 pub use whole::says_damaged;
@@ -35,7 +35,13 @@ const MIGRATIONS: [(i64, &str); 2] = [
     ),
     (
         2,
-        "ALTER TABLE experiments ADD COLUMN profile TEXT NOT NULL DEFAULT '';
+        "ALTER TABLE attempts ADD COLUMN weight REAL;
+         ALTER TABLE attempts ADD COLUMN bytes INTEGER;
+         ALTER TABLE attempts ADD COLUMN size REAL;
+         ALTER TABLE estimates ADD COLUMN low REAL;
+         ALTER TABLE estimates ADD COLUMN high REAL;
+         ALTER TABLE estimates ADD COLUMN device TEXT;
+         ALTER TABLE experiments ADD COLUMN profile TEXT NOT NULL DEFAULT '';
          ALTER TABLE experiments ADD COLUMN seeds TEXT NOT NULL DEFAULT '[]';
          ALTER TABLE experiments ADD COLUMN digest TEXT NOT NULL DEFAULT '';",
     ),
@@ -75,6 +81,29 @@ pub struct Attempt {
     pub class: Option<String>,
     /// What went wrong.
     pub message: Option<String>,
+    /// Load of a step, in a measure that only compares; 0 if unknown.
+    pub weight: f64,
+    /// Bytes of the finished node; 0 if it is not.
+    pub bytes: u64,
+    /// Size that was expected of it, in a measure that only compares.
+    pub size: f64,
+}
+
+/// How long a run was expected to take, and how long it took.
+#[derive(Debug, Clone)]
+pub struct Estimated {
+    /// The experiment.
+    pub experiment: String,
+    /// The devices.
+    pub device: String,
+    /// When it began, RFC 3339 in UTC.
+    pub made: String,
+    /// How many nodes it ran.
+    pub nodes: usize,
+    /// Lower end, middle and upper end of the estimate in seconds, if there was one.
+    pub seconds: Option<[f64; 3]>,
+    /// Seconds it took.
+    pub took: f64,
 }
 
 /// Everything about one finished node that becomes rows.
@@ -290,11 +319,12 @@ impl Record {
     pub fn attempt(&self, a: &Attempt) -> Result<()> {
         self.connection
             .execute(
-                "INSERT INTO attempts (node, kind, attempt, host, device, started, seconds, steps, outcome, class, message)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO attempts (node, kind, attempt, host, device, started, seconds, steps, outcome, class, message,
+                                       weight, bytes, size)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
                 params![
                     a.node, a.kind.word(), a.attempt, a.host, a.device, a.started, a.seconds, a.steps as i64,
-                    a.outcome, a.class, a.message
+                    a.outcome, a.class, a.message, a.weight, a.bytes as i64, a.size
                 ],
             )
             .map(|_| ())
@@ -318,17 +348,15 @@ impl Record {
     ///
     /// # Errors
     /// If the database refuses.
-    pub fn estimate(
-        &self,
-        experiment: &str,
-        made: &str,
-        nodes: usize,
-        seconds: Option<f64>,
-        took: f64,
-    ) -> Result<()> {
-        let row = params![experiment, made, nodes as i64, seconds, took];
+    pub fn estimate(&self, estimate: &Estimated) -> Result<()> {
+        let Estimated { experiment, device, made, nodes, seconds, took } = estimate;
+        let [low, middle, high] = match seconds {
+            Some(seconds) => seconds.map(Some),
+            None => [None; 3],
+        };
+        let row = params![experiment, made, *nodes as i64, middle, took, low, high, device];
         self.connection
-            .execute("INSERT INTO estimates VALUES (?1, ?2, ?3, ?4, ?5)", row)
+            .execute("INSERT INTO estimates VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", row)
             .map(|_| ())
             .map_err(sql)
     }

@@ -60,7 +60,10 @@ CREATE TABLE attempts (
     steps    INTEGER,
     outcome  TEXT NOT NULL,
     class    TEXT,
-    message  TEXT
+    message  TEXT,
+    weight   REAL,
+    bytes    INTEGER,
+    size     REAL
 ) STRICT;
 CREATE INDEX attempts_by_node ON attempts (node);
 
@@ -98,7 +101,10 @@ CREATE TABLE estimates (
     made       TEXT NOT NULL,
     nodes      INTEGER NOT NULL,
     seconds    REAL,
-    took       REAL
+    took       REAL,
+    low        REAL,
+    high       REAL,
+    device     TEXT
 ) STRICT;
 
 -- What a living coordinator works on: a node's folder, or a trajectory's. Never rebuilt.

@@ -2,6 +2,7 @@
 //! claims given back.
 
 use super::{Run, Running, Sealed, host};
+use crate::cost;
 use crate::files;
 use crate::job::{Arithmetic, Costs, FailureClass, Metrics, SeriesFile};
 use crate::problem::{Problem, Result};
@@ -78,7 +79,8 @@ impl Run<'_> {
                 let seconds = running.started.elapsed().as_secs_f64();
                 let step = running.first.saturating_add(written.costs.steps);
                 let running = Running { step, ..running };
-                self.attempt(slot, &running, "done", None);
+                let bytes = file.artefacts.iter().map(|artefact| artefact.bytes).sum();
+                self.attempt(slot, &running, "done", None, bytes);
                 let (node, metrics, series) = (running.node, written.metrics, written.series);
                 self.sealed.push(Sealed { node, slot, file, metrics, series, seconds });
                 self.share(slot);
@@ -164,8 +166,10 @@ impl Run<'_> {
         running: &Running,
         outcome: &str,
         failure: Option<(FailureClass, String)>,
+        bytes: u64,
     ) {
         let node = &self.graph.nodes[running.node];
+        let (work, device) = (cost::work(self.graph, running.node), self.pool.device(slot));
         let (class, message) =
             failure.map_or((None, None), |(c, m)| (Some(c.word().to_owned()), Some(m)));
         let written = self.record.attempt(&Attempt {
@@ -173,13 +177,16 @@ impl Run<'_> {
             kind: node.kind(),
             attempt: running.attempt,
             host: host(),
-            device: self.pool.device(slot).name.clone(),
+            device: device.word().to_owned(),
             started: running.clock.clone(),
             seconds: running.started.elapsed().as_secs_f64(),
             steps: running.step.saturating_sub(running.first),
             outcome: outcome.to_owned(),
             class,
             message,
+            weight: work.weight,
+            bytes,
+            size: if bytes > 0 { work.size } else { 0.0 },
         });
         // History is for people: on a full disk the run goes on without it.
         if let Err(problem) = written {

@@ -19,6 +19,7 @@ mod identity;
 mod init;
 mod layers;
 mod merge;
+mod planning;
 #[path = "../support/python.rs"]
 mod python;
 mod run;

@@ -1,0 +1,155 @@
+//! Plan and slots → when it will be finished, and what it will cost. The same pure scheduler that a run
+//! uses is run through with expected times. Pure.
+
+use crate::cost::{self, Estimate};
+use crate::graph::Graph;
+use crate::key::Key;
+use crate::plan::Plan;
+use crate::schedule::{Schedule, State, Task};
+use crate::settings::{Kind, Length, Settings};
+use petgraph::graph::NodeIndex;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+/// What some nodes will cost on some slots.
+#[derive(Debug, Clone, Default)]
+pub struct Forecast {
+    /// Seconds of devices by kind, of the nodes whose cost is known.
+    pub by_kind: BTreeMap<Kind, Estimate>,
+    /// Seconds of devices of all of them; `None` if no cost is known.
+    pub total: Option<Estimate>,
+    /// Nodes whose cost is unknown, by kind.
+    pub unknown: BTreeMap<Kind, usize>,
+    /// Seconds until all is finished: lower end, middle, upper end; `None` if a cost is unknown.
+    pub finish: Option<[f64; 3]>,
+    /// The longest path, first node first, with its seconds.
+    pub path: (Vec<NodeIndex>, f64),
+    /// Bytes that the nodes will leave, of the kinds that left any before.
+    pub bytes: Option<f64>,
+}
+
+/// Foretells the cost of these nodes on so many slots.
+pub fn make(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>, slots: usize) -> Forecast {
+    let mut forecast = Forecast::default();
+    let mut of_kind: BTreeMap<Kind, Vec<Estimate>> = BTreeMap::new();
+    for index in wanted {
+        let kind = graph.nodes[*index].kind();
+        match plan.estimate(*index) {
+            Some(estimate) => of_kind.entry(kind).or_default().push(estimate),
+            None => *forecast.unknown.entry(kind).or_default() += 1,
+        }
+        if let Some(bytes) = plan.bytes(*index) {
+            *forecast.bytes.get_or_insert(0.0) += bytes;
+        }
+    }
+    let all = of_kind.iter().flat_map(|(kind, list)| list.iter().map(|e| (*kind, *e)));
+    forecast.total = (!of_kind.is_empty()).then(|| cost::sum(all));
+    forecast.by_kind = of_kind
+        .iter()
+        .map(|(kind, list)| (*kind, cost::sum(list.iter().map(|e| (*kind, *e)))))
+        .collect();
+    forecast.path = longest_path(graph, plan, wanted);
+    if let (Some(total), true) = (forecast.total, forecast.unknown.is_empty()) {
+        let seconds: Vec<f64> =
+            graph.indices().map(|i| plan.estimate(i).map_or(0.0, |e| e.seconds)).collect();
+        let middle = simulate(Schedule::new(tasks(graph, plan, wanted)), &seconds, slots);
+        let scale = |end: f64| middle * end / total.seconds.max(1e-9);
+        forecast.finish = Some([scale(total.low), middle, scale(total.high)]);
+    }
+    forecast
+}
+
+/// The chain of wanted nodes that takes longest.
+fn longest_path(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> (Vec<NodeIndex>, f64) {
+    let seconds = plan.path_seconds(graph);
+    let longest = |a: &NodeIndex, b: &NodeIndex| seconds[a.index()].total_cmp(&seconds[b.index()]);
+    let starts = wanted.iter().copied().filter(|i| !graph.inputs(*i).any(|n| wanted.contains(&n)));
+    let mut path: Vec<NodeIndex> = starts.max_by(longest).into_iter().collect();
+    while let Some(last) = path.last() {
+        let behind = graph.users(*last).filter(|user| wanted.contains(user)).max_by(longest);
+        let Some(next) = behind else { break };
+        path.push(next);
+    }
+    let total = path.first().map_or(0.0, |first| seconds[first.index()]);
+    (path, total)
+}
+
+/// The time until nothing runs any more, if every task takes its seconds.
+pub fn simulate(mut schedule: Schedule, seconds: &[f64], slots: usize) -> f64 {
+    let mut now = 0.0;
+    // Ends as whole microseconds, so that they have an order.
+    let mut running: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
+    loop {
+        for task in schedule.start(slots.max(1) - running.len()) {
+            let end = now + seconds[task].max(0.0);
+            running.push(Reverse(((end * 1e6) as u64, task)));
+        }
+        let Some(Reverse((end, task))) = running.pop() else { return now };
+        now = end as f64 / 1e6;
+        schedule.done(task);
+    }
+}
+
+/// The nodes of a graph as tasks, in the same order.
+pub fn tasks(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Vec<Task> {
+    let mut sharing: BTreeMap<Key, u32> = BTreeMap::new();
+    for index in graph.indices() {
+        if let Some(key) = graph.nodes[index].trajectory {
+            *sharing.entry(key).or_default() += 1;
+        }
+    }
+    let groups: BTreeMap<Key, usize> =
+        sharing.iter().filter(|(_, n)| **n > 1).zip(0..).map(|((key, _), i)| (*key, i)).collect();
+    let paths = plan.path_seconds(graph);
+    let task = |index: NodeIndex| {
+        let node = &graph.nodes[index];
+        let group = node.trajectory.and_then(|key| groups.get(&key).copied());
+        Task {
+            inputs: graph.inputs(index).map(NodeIndex::index).collect(),
+            path_seconds: paths[index.index()],
+            seed: node.seed,
+            group: group.map(|group| (group, length(&node.settings))),
+            state: match plan.reason(index).runs() {
+                true if wanted.contains(&index) => State::Waiting,
+                true => State::Left,
+                false => State::Done,
+            },
+        }
+    };
+    graph.indices().map(task).collect()
+}
+
+fn length(settings: &Settings) -> u64 {
+    match settings {
+        Settings::Train(train) => match train.length() {
+            Length::Steps(n) | Length::Epochs(n) => n,
+        },
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(inputs: &[usize]) -> Task {
+        let inputs = inputs.to_vec();
+        Task { inputs, path_seconds: 1.0, seed: 0, group: None, state: State::Waiting }
+    }
+
+    #[test]
+    fn a_simulated_run_takes_what_its_slots_allow() {
+        // A diamond: 1 s, then 2 s and 3 s beside each other, then 1 s.
+        let tasks = vec![task(&[]), task(&[0]), task(&[0]), task(&[1, 2])];
+        let seconds = [1.0, 2.0, 3.0, 1.0];
+        let makespan = |slots| simulate(Schedule::new(tasks.clone()), &seconds, slots);
+        assert_eq!([makespan(1), makespan(2), makespan(64)], [7.0, 5.0, 5.0]);
+    }
+
+    #[test]
+    fn a_task_that_is_done_takes_no_time() {
+        let mut tasks = vec![task(&[]), task(&[0])];
+        tasks[0].state = State::Done;
+        assert_eq!(simulate(Schedule::new(tasks), &[100.0, 2.0], 1), 2.0);
+    }
+}

@@ -1,0 +1,111 @@
+//! What a plan foretells, and what a node says when it is asked why.
+
+use crate::bench::{Bench, SPEC};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+fn json(bench: &Bench, arguments: &[&str]) -> Value {
+    let all: Vec<&str> = ["plan", "spec.yaml", "--json"].iter().chain(arguments).copied().collect();
+    serde_json::from_str(&bench.ablate(&all).expect(0).out).unwrap()
+}
+
+#[test]
+fn without_history_the_cost_is_unknown_and_with_it_it_is_foretold_and_scored() {
+    let bench = Bench::new(SPEC);
+    let fresh = bench.ablate(&["plan", "spec.yaml"]).expect(0).out;
+    assert!(fresh.contains("Unknown duration") && fresh.contains("4 train, 8 sample"), "{fresh}");
+    assert_eq!(json(&bench, &[])["finish_seconds"], Value::Null);
+    bench.ablate_with(&["run", "spec.yaml", "--seeds", "0"], "slow net 20").expect(0);
+    let plan = json(&bench, &[]);
+    let train = &plan["kinds"]["train"];
+    assert_eq!((&train["to_run"], &train["finished"]), (&2.into(), &2.into()));
+    assert_eq!(train["without_sharing"], 8);
+    // Four steps of 20 ms are a part of a hundred steps.
+    let each = train["device_seconds"]["seconds"].as_f64().unwrap() / 2.0;
+    assert!((1.9..20.0).contains(&each), "{each}");
+    let finish = plan["finish_seconds"]["seconds"].as_f64().unwrap();
+    assert!(finish >= each && finish <= plan["device_seconds"]["seconds"].as_f64().unwrap() + 1e-6);
+    let path = plan["longest_path"]["nodes"].as_array().unwrap();
+    assert_eq!(path.len(), 3, "{path:?}");
+    assert!(plan["bytes"].as_f64().unwrap() > 0.0);
+    let second = bench.ablate(&["run", "spec.yaml"]).expect(0);
+    assert!(
+        second.err.contains("expected ") && second.err.contains("The last estimate"),
+        "{}",
+        second.err
+    );
+    assert_eq!(json(&bench, &[])["estimate_errors"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn more_devices_finish_sooner_and_other_devices_are_unknown() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml", "--seeds", "0"]).expect(0);
+    let finish = |on: &str| json(&bench, &["--on", on])["finish_seconds"]["seconds"].as_f64();
+    let (one, eight) = (finish("1xcpu").unwrap(), finish("8xcpu").unwrap());
+    assert!(eight < 0.8 * one, "{one} {eight}");
+    assert_eq!(finish("8xH200"), None);
+    let wrong = bench.ablate(&["plan", "spec.yaml", "--on", "many"]).expect(2);
+    assert!(wrong.err.contains("8xH200 or 4xcpu"), "{}", wrong.err);
+}
+
+#[test]
+fn work_of_another_size_is_estimated_by_its_kin() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml", "--seeds", "0"]).expect(0);
+    let estimate = |spec: &str| {
+        bench.write("spec.yaml", spec);
+        let plan = json(&bench, &[]);
+        let seconds = &plan["kinds"]["train"]["device_seconds"];
+        let n = plan["kinds"]["train"]["to_run"].as_f64().unwrap();
+        ["seconds", "low", "high"].map(|end| seconds[end].as_f64().unwrap() / n)
+    };
+    let [same, low, high] = estimate(SPEC);
+    let wide = SPEC.replace("steps: 100,", "model: { unet: { width: 64 } }, steps: 100,");
+    let [kin, kin_low, kin_high] = estimate(&wide);
+    assert!((3.9..4.1).contains(&(kin / same)), "four times the load: {same} {kin}");
+    assert!(kin_high / kin_low > high / low, "kin tell less");
+}
+
+#[test]
+fn what_failed_is_told_with_what_it_blocks() {
+    let bench = Bench::new(SPEC);
+    bench.ablate_with(&["run", "spec.yaml"], "fail net[schedule=cosine").expect(1);
+    let plan = bench.ablate(&["plan", "spec.yaml"]).expect(0).out;
+    assert!(
+        plan.contains("net[schedule=cosine,seed=0]  new; it failed last time")
+            || plan.contains("it failed last time"),
+        "{plan}"
+    );
+    assert!(plan.contains("2 nodes failed last time, 8 behind"), "{plan}");
+    let why = bench.ablate(&["why", "net[schedule=cosine,seed=1]"]).expect(0).out;
+    assert!(why.contains("1 other node failed with the same message"), "{why}");
+    let behind = bench.ablate(&["why", "draw[schedule=cosine,nfe=10,seed=1]"]).expect(0).out;
+    assert!(behind.contains("it is blocked: net[schedule=cosine,seed=1] failed [bug]"), "{behind}");
+}
+
+#[test]
+fn while_a_run_goes_on_a_node_says_which_input_or_slot_it_waits_for() {
+    let bench = Bench::new(SPEC);
+    let mut child = bench.start(&["run", "spec.yaml", "--jobs", "1"], "slow net 1500");
+    let begun = Instant::now();
+    let why = |node: &str| bench.ablate(&["why", node, "--spec", "spec.yaml"]).expect(0).out;
+    let running = loop {
+        let nets = why("net");
+        if let Some(line) = nets.lines().find(|line| line.contains("runs now, on the slot core-0"))
+        {
+            break line.split(" runs").next().unwrap().to_owned();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing runs: {nets}");
+        std::thread::sleep(Duration::from_millis(30));
+    };
+    let nets = why("net");
+    assert!(nets.contains(&format!("it waits for a slot: core-0 has {running}")), "{nets}");
+    let draws = why("draw");
+    assert!(
+        draws.contains(&format!("it waits for {running}, which runs on the slot core-0")),
+        "{draws}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
