@@ -7,6 +7,8 @@ pub mod problem;
 
 pub mod words;
 
+pub mod statistics;
+
 pub mod files;
 
 pub mod npy;

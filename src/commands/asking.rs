@@ -19,12 +19,25 @@ pub(super) struct Asking {
     /// Only the points where this holds, such as 'schedule == cosine and nfe > 10'.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
+    /// A revision of git to read the spec from.
+    #[arg(skip)]
+    pub(super) revision: Option<String>,
 }
 
 impl Asking {
     /// A profile of a spec, whole.
     pub(super) fn of(profile: Option<String>) -> Self {
         Self { profile, ..Self::default() }
+    }
+
+    /// Whether all points are meant.
+    pub(super) fn is_all(&self) -> bool {
+        self.seeds.is_none() && self.condition.is_none()
+    }
+
+    /// The same at a revision of git.
+    pub(super) fn at(&self, revision: Option<&str>) -> Self {
+        Self { revision: revision.map(str::to_owned), ..self.clone() }
     }
 
     /// What is asked for, beside the seeds that earlier runs added.
@@ -42,7 +55,8 @@ impl Asking {
         };
         let seeds = self.seeds.as_deref().map(seeds).transpose()?;
         let choice = Choice { more_seeds, seeds, condition };
-        Ok(Asked { profile: self.profile.clone(), choice })
+        let (profile, revision) = (self.profile.clone(), self.revision.clone());
+        Ok(Asked { profile, revision, choice })
     }
 }
 

@@ -1,7 +1,7 @@
-//! `ablate compare`: what two nodes are made of and what came out, side by side.
+//! `ablate compare`: what two nodes are made of and what came out, side by side; or two specs.
 
 use super::asking::Asking;
-use super::{Done, Opened, Place, print, short, spec_of};
+use super::{Done, Opened, Place, compare_specs, print, short, spec_of};
 use crate::job::Arithmetic;
 use crate::job::{Metric, Metrics, Series, SeriesFile};
 use crate::key::{self, Change, Input};
@@ -11,18 +11,27 @@ use crate::survey;
 use crate::words::{plural, significant};
 use petgraph::graph::NodeIndex;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `ablate compare`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ablate compare 'net[schedule=linear,seed=0]' 'net[schedule=cosine,seed=0]'
-  ablate compare 'net[seed=0]' 'net[seed=0]' --spec experiments/a.yaml --spec-b experiments/b.yaml")]
+  ablate compare 'net[seed=0]' 'net[seed=0]' --spec experiments/a.yaml --spec-b experiments/b.yaml
+  ablate compare experiments/a.yaml experiments/b.yaml
+  ablate compare experiments/a.yaml --against HEAD~1     (the spec as it was)")]
 pub(super) struct Compare {
-    /// A node: its name, its readable name, or its key.
+    /// A node: its name, its readable name, or its key; or a spec.
     a: String,
-    /// Another node.
-    b: String,
+    /// Another node, or another spec.
+    #[arg(required_unless_present = "against")]
+    b: Option<String>,
+    /// A revision of git: the spec as it was there comes first.
+    #[arg(long, value_name = "REVISION", conflicts_with_all = ["b", "spec", "spec_b"])]
+    against: Option<String>,
+    /// With this profile above both specs.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// The spec that they belong to.
     #[arg(long)]
     spec: Option<PathBuf>,
@@ -42,22 +51,37 @@ struct Side {
 
 impl Compare {
     pub(super) fn run(&self, place: &Place) -> Done {
+        let is_spec = |name: &str| [".yaml", ".yml"].iter().any(|ending| name.ends_with(ending));
+        let asking = Asking::of(self.profile.clone());
+        match (&self.b, self.against.as_deref()) {
+            (None, Some(revision)) if is_spec(&self.a) => {
+                let spec = Path::new(&self.a);
+                compare_specs::compare(spec, spec, Some(revision), &asking, place)
+            }
+            (Some(b), None) if is_spec(&self.a) && is_spec(b) => {
+                compare_specs::compare(Path::new(&self.a), Path::new(b), None, &asking, place)
+            }
+            (Some(b), None) if !is_spec(&self.a) && !is_spec(b) => self.nodes(b, place),
+            (Some(_), _) => Err(compare_specs::refuse("a node and a spec are not alike").into()),
+            (None, _) => Err(compare_specs::refuse("`--against` takes a spec").into()),
+        }
+    }
+
+    fn nodes(&self, b: &str, place: &Place) -> Done {
         let given = |spec: &Option<PathBuf>| Some((spec.clone()?, Asking::default()));
         let a = Side::read(&self.a, given(&self.spec), place)?;
         let b = match given(&self.spec_b).or(given(&self.spec)) {
-            Some(spec) => Side::read(&self.b, Some(spec), place)?,
+            Some(spec) => Side::read(b, Some(spec), place)?,
             // The spec of the first, unless only another one knows the name.
-            None => match Side::read(
-                &self.b,
-                Some((a.opened.spec.file.clone(), a.asking.clone())),
-                place,
-            ) {
-                Ok(b) => b,
-                Err(problems) => match spec_of(&self.b, None, place) {
-                    Ok(spec) => Side::read(&self.b, Some(spec), place)?,
-                    Err(_) => return Err(problems),
-                },
-            },
+            None => {
+                match Side::read(b, Some((a.opened.spec.file.clone(), a.asking.clone())), place) {
+                    Ok(b) => b,
+                    Err(problems) => match spec_of(b, None, place) {
+                        Ok(spec) => Side::read(b, Some(spec), place)?,
+                        Err(_) => return Err(problems),
+                    },
+                }
+            }
         };
         print(&format!("a  {}\nb  {}", a.line(), b.line()));
         compare_identities(&a, &b);

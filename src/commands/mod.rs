@@ -5,6 +5,7 @@ mod asking;
 mod check;
 mod clean;
 mod compare;
+mod compare_specs;
 mod completions;
 mod export;
 mod figure;
@@ -20,6 +21,7 @@ mod rebuild;
 mod run;
 mod schema;
 mod selection;
+mod settled;
 mod show;
 mod status;
 mod table;
@@ -82,7 +84,7 @@ enum Command {
     Why(why::Why),
     /// Show a node: settings, inputs, numbers, files.
     Show(show::Show),
-    /// Compare two nodes: what they are made of, and what came out.
+    /// Compare two nodes, two specs, or a spec with a revision of its own.
     Compare(compare::Compare),
     /// Draw the figures of a spec from what is finished.
     Figure(figure::Figure),

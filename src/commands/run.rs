@@ -2,6 +2,7 @@
 
 use super::asking::Asking;
 use super::selection::Selection;
+use super::settled::Settled;
 use super::{Done, Place, print, read_spec, say, slots};
 use crate::coordinator::Coordinator;
 use crate::graph::{Asked, Graph};
@@ -45,6 +46,15 @@ pub(super) struct RunCommand {
 
 impl RunCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
+        let whole = self.selection.is_all() && self.asking.is_all();
+        let (profile, root) = (self.asking.profile.as_deref(), place.of(&self.spec));
+        if whole && let Some((answer, nodes)) = Settled::answer(&self.spec, profile, &root) {
+            let name = Spec::name_of(&self.spec, profile);
+            let text = format!("{name}: 0 nodes to run, {nodes} finished");
+            monitor().show(&Change::Say(text));
+            print(&answer);
+            return Ok(0);
+        }
         let (asked, spec, graph) = read_spec(&self.spec, &self.asking, place)?;
         crate::draw::check(&spec, &graph)?;
         let results = Results::open(&place.of(&spec.file))?;
@@ -62,7 +72,11 @@ impl RunCommand {
             return Ok(outcome.exit_code());
         }
         let drawn = crate::draw::all(&spec, &graph, &results, &record)?;
-        print(&drawn.answer(&spec));
+        let answer = drawn.answer(&spec);
+        print(&answer);
+        if whole && outcome.exit_code() == 0 && graph.notices.is_empty() {
+            Settled::write(&spec, profile, &graph, &results, &record, &answer);
+        }
         if outcome.counts.failed > 0 {
             let (failed, blocked) = (outcome.counts.failed, outcome.counts.blocked);
             say(&format!(

@@ -22,6 +22,11 @@ pub(super) struct Selection {
 }
 
 impl Selection {
+    /// Whether nothing is chosen.
+    pub(super) fn is_all(&self) -> bool {
+        self.only.is_empty() && self.until.is_empty()
+    }
+
     /// The nodes of `--only`.
     pub(super) fn named(&self, graph: &Graph) -> Result<BTreeSet<NodeIndex>> {
         find(graph, &self.only)

@@ -93,6 +93,8 @@ struct At {
 pub struct Asked {
     /// A profile above it.
     pub profile: Option<String>,
+    /// A revision of git from which it is read, instead of the file as it is now.
+    pub revision: Option<String>,
     /// Which of its points.
     pub choice: Choice,
 }
@@ -112,7 +114,9 @@ impl Graph {
     /// As [`Graph::read`]; and if what is asked for is not there.
     pub fn read_with(file: &Path, asked: &Asked) -> Result<(Spec, Self), Problems> {
         let mut problems = Problems::default();
-        let Some(spec) = Spec::read(file, asked.profile.as_deref(), &mut problems) else {
+        let Some(spec) =
+            Spec::read(file, asked.profile.as_deref(), asked.revision.as_deref(), &mut problems)
+        else {
             return Err(problems.or(()).expect_err("without a spec there is a problem"));
         };
         let mut reader = Reader::default();

@@ -21,7 +21,7 @@ pub struct Experiment {
     /// What of the spec was asked for: the profile, and all seeds that ever were.
     pub asked: Asked,
     /// A digest of its points.
-    pub(super) digest: String,
+    pub digest: String,
 }
 
 /// What a successful attempt cost.
@@ -77,6 +77,15 @@ impl Record {
     /// If the database refuses.
     pub fn keys(&self) -> Result<HashSet<String>> {
         Ok(self.select("SELECT key FROM nodes", [], |row| row.get(0))?.into_iter().collect())
+    }
+
+    /// How many nodes are recorded.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn count(&self) -> Result<usize> {
+        let rows = self.select("SELECT count(*) FROM nodes", [], |row| row.get::<_, i64>(0))?;
+        Ok(rows.first().map_or(0, |count| *count as usize))
     }
 
     /// The folders of all recorded nodes.
@@ -282,7 +291,11 @@ impl Record {
             Ok(Experiment {
                 name: row.get(0)?,
                 file: PathBuf::from(row.get::<_, String>(1)?),
-                asked: Asked { profile: Some(profile).filter(|p| !p.is_empty()), choice },
+                asked: Asked {
+                    profile: Some(profile).filter(|p| !p.is_empty()),
+                    revision: None,
+                    choice,
+                },
                 digest: row.get(4)?,
             })
         })

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub struct Merged {
     /// The merged value, without any `use:`.
     pub value: Value,
+    revision: Option<String>,
     documents: Vec<Document>,
     /// Merged path of the root of a subtree → document and path there.
     origins: BTreeMap<Vec<Step>, (usize, Vec<Step>)>,
@@ -26,10 +27,21 @@ impl Merged {
     /// Reads a file, every fragment that it uses, and every file of points; with a profile, that is put
     /// above the rest. What is wrong with a fragment is noted, and the rest read on; `None` if there is nothing to go on with.
     pub fn read(file: &Path, profile: Option<&str>, problems: &mut Problems) -> Option<Self> {
-        let document = problems.keep(Document::read(file))?;
+        Self::read_at(file, profile, None, problems)
+    }
+
+    /// The same at a revision of git.
+    pub fn read_at(
+        file: &Path,
+        profile: Option<&str>,
+        revision: Option<&str>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let document = problems.keep(Document::read(file, revision))?;
         let value = document.parse(problems)?;
         let mut merged = Self {
             value: Value::Null,
+            revision: revision.map(str::to_owned),
             documents: vec![document],
             origins: BTreeMap::from([(vec![], (0, vec![]))]),
         };
@@ -144,7 +156,7 @@ impl Merged {
         };
         let place = self.place(path);
         let folder = place.as_ref().and_then(|p| p.file.parent()).unwrap_or(Path::new(""));
-        let read = Document::read(&tidy(&folder.join(name)));
+        let read = Document::read(&tidy(&folder.join(name)), self.revision.as_deref());
         let document = match read {
             Ok(document) => document,
             Err(problem) if problem.place.is_none() => {
@@ -185,6 +197,11 @@ impl Merged {
             return self.place(&full);
         }
         self.documents[*document].place(&full)
+    }
+
+    /// The texts of all files that were read, in their order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.documents.iter().map(|document| document.text.as_str())
     }
 
     /// `file:line` of a path of the merged value.
@@ -263,7 +280,7 @@ impl Merged {
                 Problem::new(format!("`{name}` uses itself")).help("break the cycle of `use:`")
             );
         }
-        let fragment = Document::read(&file)?;
+        let fragment = Document::read(&file, self.revision.as_deref())?;
         let Some(value) = fragment.parse(problems) else { return Ok(Value::Null) };
         if !value.is_object() {
             return Err(Problem::new(format!("{} does not hold a map", file.display())));

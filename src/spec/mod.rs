@@ -102,10 +102,16 @@ const TAKEN: [&str; 3] = ["nodes", "work", "workers"];
 const PARTS: [&str; 6] = ["question", "vars", "nodes", "sweeps", "figures", "tables"];
 
 impl Spec {
-    /// Reads a spec and its fragments, with a profile above them if one is chosen. What is wrong lands in `problems`, and the rest is read on, so
+    /// Reads a spec and its fragments, with a profile above them if one is chosen, as they are now or at a
+    /// revision of git. What is wrong lands in `problems`, and the rest is read on, so
     /// that everything can be told at once; `None` if there is nothing to go on with.
-    pub fn read(file: &Path, profile: Option<&str>, problems: &mut Problems) -> Option<Self> {
-        let merged = Merged::read(file, profile, problems)?;
+    pub fn read(
+        file: &Path,
+        profile: Option<&str>,
+        revision: Option<&str>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let merged = Merged::read_at(file, profile, revision, problems)?;
         let mut reader = Reader::default();
         let mut spec = Self::from_merged(file, &merged, &mut reader);
         if let Some(profile) = profile {

@@ -40,12 +40,43 @@ fn not_utf8(file: &Path, bytes: &[u8]) -> Problem {
     Problem::new("this byte is not UTF-8").help("save the file as UTF-8").at(place)
 }
 
+/// A file as git knows it at a revision.
+fn at_revision(file: &Path, revision: &str) -> crate::problem::Result<Vec<u8>> {
+    let problem = |why: &str| {
+        let sentence = format!("cannot read {} at {revision}: {why}", file.display());
+        Problem::new(sentence).help("name a commit, branch or tag that has the file")
+    };
+    // A revision is never an option of git's.
+    if revision.starts_with('-') {
+        return Err(problem("that is no revision"));
+    }
+    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let said = std::process::Command::new("git")
+        .arg("-C")
+        .arg(folder.unwrap_or(Path::new(".")))
+        .args(["show", &format!("{revision}:./{name}")])
+        .output()
+        .map_err(|e| problem(&format!("git does not start: {e}")))?;
+    match said.status.success() {
+        true => Ok(said.stdout),
+        false => Err(problem(String::from_utf8_lossy(&said.stderr).lines().next().unwrap_or("?"))),
+    }
+}
+
 impl Document {
-    /// Reads a file.
+    /// Reads a file, as it is now or at a revision of git.
     ///
     /// # Errors
     /// If it cannot be read, is not UTF-8, or is larger than any spec would be.
-    pub(super) fn read(file: &Path) -> crate::problem::Result<Self> {
+    pub(super) fn read(file: &Path, revision: Option<&str>) -> crate::problem::Result<Self> {
+        match revision {
+            Some(revision) => Self::of(file, at_revision(file, revision)?),
+            None => Self::read_now(file),
+        }
+    }
+
+    fn read_now(file: &Path) -> crate::problem::Result<Self> {
         let fail = |e: std::io::Error| {
             let problem = Problem::new(format!("cannot read {}: {e}", file.display()));
             match e.kind() {
@@ -58,6 +89,10 @@ impl Document {
         let mut bytes = vec![];
         let opened = std::fs::File::open(file).map_err(fail)?;
         opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
+        Self::of(file, bytes)
+    }
+
+    fn of(file: &Path, bytes: Vec<u8>) -> crate::problem::Result<Self> {
         if bytes.len() as u64 > LARGEST {
             let what = format!("{} is larger than any spec", file.display());
             return Err(

@@ -63,3 +63,51 @@ fn a_name_of_several_nodes_is_refused_with_their_names() {
     assert!(said.err.contains("`net` stands for 4 nodes"), "{}", said.err);
     assert!(said.err.contains("`net[schedule=linear,seed=0]`"), "{}", said.err);
 }
+
+#[test]
+fn two_specs_are_compared_by_nodes_settings_and_numbers() {
+    let bench = Bench::new(SPEC);
+    bench.write(
+        "other.yaml",
+        &SPEC.replace("steps: 100", "steps: 200").replace("[10, 50]", "[10, 70]"),
+    );
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    bench.ablate(&["run", "other.yaml"]).expect(0);
+    let out = bench.ablate(&["compare", "spec.yaml", "other.yaml"]).expect(0).out;
+    let row = |kind: &str| -> Vec<String> {
+        let line = out.lines().find(|line| line.starts_with(kind)).unwrap();
+        line.split_whitespace().skip(1).map(str::to_owned).collect()
+    };
+    assert_eq!(row("dataset"), ["1", "0", "0"], "{out}");
+    assert_eq!(row("train"), ["0", "4", "4"], "{out}");
+    assert!(out.contains("net.steps: 100 → 200  (4 nodes)"), "{out}");
+    assert!(out.contains("left to run of b: 0 nodes"), "{out}");
+    assert!(out.contains("score.power_spectrum.error: ") && out.contains("(n = 4)"), "{out}");
+    let mixed = bench.ablate(&["compare", "spec.yaml", "net"]).expect(2);
+    assert!(mixed.err.contains("not alike"), "{}", mixed.err);
+}
+
+#[test]
+fn a_spec_is_compared_with_what_it_was() {
+    let bench = Bench::new(&SPEC.replace("steps: 100,", "use: part.yaml,"));
+    bench.write("part.yaml", "steps: 100\n");
+    let git = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.args(["-c", "user.name=a", "-c", "user.email=a@b"]).args(arguments);
+        assert!(
+            command.current_dir(bench.path(".")).output().unwrap().status.success(),
+            "{arguments:?}"
+        );
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "first"]);
+    bench.write("part.yaml", "steps: 300\n");
+    let out = bench.ablate(&["compare", "spec.yaml", "--against", "HEAD"]).expect(0).out;
+    assert!(out.contains("spec.yaml at HEAD") && out.contains("net.steps: 100 → 300"), "{out}");
+    assert!(out.contains("left to run of a: 21 nodes"), "{out}");
+    let none = bench.ablate(&["compare", "spec.yaml", "--against", "nowhere"]).expect(2);
+    assert!(none.err.contains("cannot read spec.yaml at nowhere"), "{}", none.err);
+    let option = bench.ablate(&["compare", "spec.yaml", "--against=--output=x"]).expect(2);
+    assert!(option.err.contains("no revision") && !bench.path("x").exists(), "{}", option.err);
+}

@@ -192,3 +192,33 @@ fn show_and_log_tell_about_a_node() {
     let wrong = bench.ablate(&["show", "nett", "--spec", "spec.yaml"]).expect(2);
     assert!(wrong.err.contains("did you mean `net`?"), "{}", wrong.err);
 }
+
+#[test]
+fn a_run_with_nothing_to_do_notices_whatever_has_changed() {
+    let bench = Bench::new(&SPEC.replace("steps: 100,", "use: part.yaml,"));
+    bench.write("part.yaml", "steps: 100\n");
+    let run = || bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let first = run();
+    assert_eq!(first.started(), 21);
+    let again = run();
+    assert!(again.err.contains("spec: 0 nodes to run, 21 finished"), "{}", again.err);
+    assert_eq!(again.out, first.out);
+    let table = bench.path("results/spec/tables/main.csv");
+    std::fs::remove_file(&table).unwrap();
+    assert_eq!((run().started(), table.exists()), (0, true), "a table is written anew");
+    bench.write("part.yaml", "steps: 100 # a remark\n");
+    assert_eq!(run().started(), 0);
+    bench.write("part.yaml", "steps: 200\n");
+    assert_eq!(run().started(), 20, "a fragment counts");
+    let nodes = bench.path("results/nodes");
+    let score = std::fs::read_dir(&nodes).unwrap().map(|e| e.unwrap().path());
+    let wanted = bench.ablate(&["query", "select folder from nodes n join points p on p.node = n.key where p.declared like 'score%' limit 1", "--csv"]).expect(0).out;
+    let wanted = wanted.lines().nth(1).unwrap().to_owned();
+    let score = score.into_iter().find(|path| path.ends_with(&wanted)).unwrap();
+    std::fs::remove_dir_all(score).unwrap();
+    assert_eq!(run().started(), 1, "a node that is gone is made again");
+    assert_eq!(run().started(), 0);
+    std::fs::remove_file(bench.path("results/ablate.sqlite")).unwrap();
+    assert!(run().err.contains("added to the database"));
+    assert!(bench.ablate(&["status"]).expect(0).out.contains("spec: 21/21"));
+}

@@ -1,0 +1,130 @@
+//! What a run leaves when everything was finished: all that its answer depended on. As long as none of
+//! that has changed there is nothing to do, and the answer is the same, which takes one listing of
+//! `nodes/` to know instead of a graph.
+
+use crate::files::{read_json, write_aside};
+use crate::graph::Graph;
+use crate::problem::Problems;
+use crate::record::Record;
+use crate::settings::Settings;
+use crate::spec::{Merged, Spec};
+use crate::store::Results;
+use serde::{Deserialize, Serialize};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The file, in the experiment's folder.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Settled {
+    /// This program, the working directory, and the texts of the spec and its fragments.
+    asked: String,
+    /// The digest of the experiment's rows.
+    rows: String,
+    /// External files and outputs, each with its state.
+    files: Vec<(PathBuf, State)>,
+    /// The folders of the nodes, a line each.
+    nodes: String,
+    /// What was told.
+    answer: String,
+}
+
+/// Size and time of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct State(u64, i64, i64);
+
+fn state_of(path: &Path) -> Option<State> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some(State(meta.len(), meta.mtime(), meta.mtime_nsec()))
+}
+
+/// The file of an experiment.
+fn path_of(results: &Path, name: &str) -> PathBuf {
+    results.join(name).join(".settled")
+}
+
+/// All that an answer depends on beside results; `None` if it cannot be known.
+fn asked(spec: &Path, profile: Option<&str>) -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    let State(bytes, seconds, nanoseconds) = state_of(&program)?;
+    let here = std::env::current_dir().ok()?;
+    let mut problems = Problems::default();
+    let merged = Merged::read(spec, profile, &mut problems)?;
+    let mut hasher = blake3::Hasher::new();
+    let spec = spec.canonicalize().ok()?;
+    let words = format!("{bytes} {seconds} {nanoseconds} {here:?} {spec:?} {profile:?}");
+    hasher.update(words.as_bytes());
+    for text in merged.texts() {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    problems.0.is_empty().then(|| hasher.finalize().to_hex().to_string())
+}
+
+impl Settled {
+    /// Notes that every node of a graph is finished, and what was told of it.
+    pub(super) fn write(
+        spec: &Spec,
+        profile: Option<&str>,
+        graph: &Graph,
+        results: &Results,
+        record: &Record,
+        answer: &str,
+    ) -> Option<()> {
+        let experiments = record.experiments().ok()?;
+        let rows = experiments.into_iter().find(|known| known.name == spec.name)?.digest;
+        let folder = results.experiment(&spec.name);
+        let mut files = vec![];
+        for part in ["figures", "tables"] {
+            let entries = std::fs::read_dir(folder.join(part)).into_iter().flatten().flatten();
+            files.extend(entries.map(|entry| entry.path()));
+        }
+        for node in graph.nodes.node_weights() {
+            if let Settings::Dataset(data) = &*node.settings {
+                files.extend(data.clone().files().into_iter().map(|(_, file)| file.path.clone()));
+            }
+        }
+        let files = files.into_iter().map(|path| Some((path.clone(), state_of(&path)?)));
+        let nodes: Vec<String> = graph.nodes.node_weights().map(|node| node.folder()).collect();
+        let settled = Self {
+            asked: asked(&spec.file, profile)?,
+            rows,
+            files: files.collect::<Option<_>>()?,
+            nodes: nodes.join("\n"),
+            answer: answer.to_owned(),
+        };
+        let text = serde_json::to_string(&settled).ok()?;
+        // Without it the next run only takes longer.
+        write_aside(&path_of(&results.root, &spec.name), text.as_bytes()).ok()
+    }
+
+    /// What was told when everything was finished, with the number of nodes, if nothing has changed since.
+    pub(super) fn answer(
+        spec: &Path,
+        profile: Option<&str>,
+        root: &Path,
+    ) -> Option<(String, usize)> {
+        let name = Spec::name_of(spec, profile);
+        let settled: Self = read_json(&path_of(root, &name)).ok()??;
+        let same = |(path, state): &(PathBuf, State)| state_of(path).as_ref() == Some(state);
+        if !settled.files.iter().all(same) || asked(spec, profile)? != settled.asked {
+            return None;
+        }
+        let results = Results { root: root.to_owned() };
+        if results.distrusted().exists() {
+            return None;
+        }
+        let listing = results.list().ok()?;
+        let nodes: Vec<&str> = settled.nodes.lines().collect();
+        let is_whole =
+            |node: &&str| listing.finished.contains(*node) && !listing.cleaned.contains(*node);
+        if !nodes.iter().all(is_whole) {
+            return None;
+        }
+        let record = Record::open_to_read(&results.database()).ok()??;
+        let known = record.experiments().ok()?.into_iter().find(|known| known.name == name)?;
+        let rows = known.digest == settled.rows
+            && record.count().ok()? == listing.finished.len()
+            && record.noted_damage().ok()?.is_empty();
+        rows.then_some((settled.answer, nodes.len()))
+    }
+}
