@@ -55,6 +55,8 @@ pub mod verify;
 
 pub mod merge;
 
+pub mod adopt;
+
 pub mod run;
 
 pub mod table;

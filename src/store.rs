@@ -50,9 +50,25 @@ pub struct NodeFile {
     pub arithmetic: Vec<Arithmetic>,
     /// Every artefact, by path.
     pub artefacts: Vec<Artefact>,
+    /// The node that was made in its place, if it was never run itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Adoption>,
     /// BLAKE3 digest of the file without this field, in hex; empty in files of before it was written.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
+}
+
+/// That the artefacts of another node serve as those of this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adoption {
+    /// Key of the node that was run, in hex.
+    pub key: String,
+    /// Why that is right.
+    pub reason: String,
+    /// When it was decided, RFC 3339 in UTC.
+    pub made: String,
+    /// What differs between their identities: path, value there, value here.
+    pub differences: BTreeMap<String, [Option<String>; 2]>,
 }
 
 /// The version of [`NodeFile`] that this program writes.
@@ -378,6 +394,7 @@ mod tests {
             inputs: BTreeMap::new(),
             arithmetic: vec![],
             artefacts: vec![],
+            adopted: None,
             digest: String::new(),
         }
     }

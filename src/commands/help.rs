@@ -8,7 +8,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Run it", &["plan", "run", "status", "log"]),
     ("Ask why", &["why", "show", "compare"]),
     ("See results", &["figure", "table", "query", "export"]),
-    ("Keep results", &["verify", "clean", "merge", "rebuild"]),
+    ("Keep results", &["verify", "clean", "merge", "adopt", "rebuild"]),
 ];
 
 /// The same command with its subcommands listed in groups.

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each a short path through the modules above.
 
+mod adopt;
 mod again;
 mod asking;
 mod check;
@@ -96,6 +97,8 @@ enum Command {
     Verify(verify::Verify),
     /// Show what no experiment refers to, and remove its files.
     Clean(clean::Clean),
+    /// Let a finished node serve as another, with the reason written down.
+    Adopt(adopt::Adopt),
     /// Make the database anew from the folders of finished nodes.
     Rebuild(rebuild::Rebuild),
     /// Write results as tidy CSV or JSON lines, for other programs.
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Query(command) => command.run(&place),
         Command::Verify(command) => command.run(&place),
         Command::Clean(command) => command.run(&place),
+        Command::Adopt(command) => command.run(&place),
         Command::Rebuild(command) => command.run(&place),
         Command::Export(command) => command.run(&place),
         Command::Merge(command) => command.run(&place),

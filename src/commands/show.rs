@@ -1,9 +1,10 @@
 //! `ablate show`: everything about a node.
 
 use super::asking::OfSpec;
-use super::{Done, Opened, Place, print, spec_of};
+use super::{Done, Opened, Place, print, short, spec_of};
 use crate::key::explain;
 use crate::problem::Problem;
+use crate::store;
 use crate::words;
 use petgraph::graph::NodeIndex;
 
@@ -50,6 +51,14 @@ fn show(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
         print(&format!("  {path}: {value}"));
     }
     let folder = opened.results.node(&node.folder());
+    if let Some(adopted) = store::read_node(&folder).ok().and_then(|file| file.adopted) {
+        let (made, reason, key) = (&adopted.made, &adopted.reason, short(&adopted.key));
+        print(&format!("adopted from {key}, {made}: {reason}"));
+        for (path, [old, new]) in &adopted.differences {
+            let word = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".into());
+            print(&format!("  {path}: {} → {}", short(&word(old)), short(&word(new))));
+        }
+    }
     if let Some(record) = &opened.record {
         let metrics = record.metrics(&node.key)?;
         if !metrics.is_empty() {

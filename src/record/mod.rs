@@ -38,6 +38,8 @@ const MIGRATIONS: [(i64, &str); 2] = [
         "ALTER TABLE attempts ADD COLUMN weight REAL;
          ALTER TABLE attempts ADD COLUMN bytes INTEGER;
          ALTER TABLE attempts ADD COLUMN size REAL;
+         CREATE TABLE adoptions (node TEXT PRIMARY KEY, from_node TEXT NOT NULL, reason TEXT NOT NULL,
+             made TEXT NOT NULL, differences TEXT NOT NULL) STRICT;
          ALTER TABLE estimates ADD COLUMN low REAL;
          ALTER TABLE estimates ADD COLUMN high REAL;
          ALTER TABLE estimates ADD COLUMN device TEXT;
@@ -303,6 +305,7 @@ impl Record {
                 ("metrics", "node"),
                 ("series", "node"),
                 ("artefacts", "node"),
+                ("adoptions", "node"),
             ] {
                 transaction
                     .execute(&format!("DELETE FROM {table} WHERE {column} = ?1"), [key])
@@ -442,6 +445,11 @@ fn insert_node(on: &Connection, node: &Finished<'_>) -> rusqlite::Result<()> {
     let mut edge = on.prepare_cached("INSERT OR REPLACE INTO edges VALUES (?1, ?2, ?3, ?4)")?;
     for (role, input) in &file.inputs {
         edge.execute(params![file.key, role, input.key, input.port])?;
+    }
+    if let Some(adopted) = &file.adopted {
+        let differences = serde_json::to_string(&adopted.differences).unwrap_or_default();
+        on.prepare_cached("INSERT OR REPLACE INTO adoptions VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![file.key, adopted.key, adopted.reason, adopted.made, differences])?;
     }
     let mut metric =
         on.prepare_cached("INSERT OR REPLACE INTO metrics VALUES (?1, ?2, ?3, ?4, ?5)")?;

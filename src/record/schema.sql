@@ -96,6 +96,15 @@ CREATE TABLE artefacts (
     PRIMARY KEY (node, path)
 ) STRICT;
 
+-- Nodes that were never run: the artefacts of another serve as theirs.
+CREATE TABLE adoptions (
+    node        TEXT PRIMARY KEY,
+    from_node   TEXT NOT NULL,
+    reason      TEXT NOT NULL,
+    made        TEXT NOT NULL,
+    differences TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE estimates (
     experiment TEXT NOT NULL,
     made       TEXT NOT NULL,

@@ -7,12 +7,13 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// The tables that the folders give.
-const FROM_FOLDERS: [(&str, &str); 5] = [
+const FROM_FOLDERS: [(&str, &str); 6] = [
     ("nodes", "key"),
     ("edges", "node"),
     ("metrics", "node"),
     ("series", "node"),
     ("artefacts", "node"),
+    ("adoptions", "node"),
 ];
 
 /// The tables that only the database has.

@@ -70,6 +70,7 @@ impl Run<'_> {
                 .arithmetic
                 .unwrap_or_else(|| running.arithmetic.iter().cloned().collect()),
             artefacts: vec![],
+            adopted: None,
             digest: String::new(),
         };
         // The job file names folders of this machine; the settings stand in node.json.
