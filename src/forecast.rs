@@ -74,15 +74,56 @@ fn longest_path(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> (Ve
     (path, total)
 }
 
+/// The nodes of these that would be finished within some seconds, and within some seconds of devices.
+pub fn within(
+    graph: &Graph,
+    plan: &Plan,
+    wanted: &BTreeSet<NodeIndex>,
+    slots: usize,
+    end: Option<f64>,
+    budget: Option<f64>,
+) -> BTreeSet<NodeIndex> {
+    let seconds: Vec<f64> =
+        graph.indices().map(|i| plan.estimate(i).map_or(0.0, |e| e.seconds)).collect();
+    let (mut left, mut fits) = (budget.unwrap_or(f64::INFINITY), BTreeSet::new());
+    let schedule = Schedule::new(tasks(graph, plan, wanted));
+    run_through(schedule, &seconds, slots, |task, now| {
+        let takes = seconds[task];
+        let starts = takes <= left && end.is_none_or(|end| now + takes <= end);
+        if starts {
+            left -= takes;
+            fits.insert(NodeIndex::new(task));
+        }
+        starts
+    });
+    fits
+}
+
 /// The time until nothing runs any more, if every task takes its seconds.
-pub fn simulate(mut schedule: Schedule, seconds: &[f64], slots: usize) -> f64 {
+pub fn simulate(schedule: Schedule, seconds: &[f64], slots: usize) -> f64 {
+    run_through(schedule, seconds, slots, |_, _| true)
+}
+
+/// Runs a schedule through with a clock of its own. A task that may not start at its time is left, with
+/// all behind it. Returns the time at the end.
+fn run_through(
+    mut schedule: Schedule,
+    seconds: &[f64],
+    slots: usize,
+    mut may_start: impl FnMut(usize, f64) -> bool,
+) -> f64 {
     let mut now = 0.0;
     // Ends as whole microseconds, so that they have an order.
     let mut running: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     loop {
-        for task in schedule.start(slots.max(1) - running.len()) {
-            let end = now + seconds[task].max(0.0);
-            running.push(Reverse(((end * 1e6) as u64, task)));
+        while running.len() < slots.max(1) {
+            let Some(task) = schedule.start(1).pop() else { break };
+            if may_start(task, now) {
+                let end = now + seconds[task].max(0.0);
+                running.push(Reverse(((end * 1e6) as u64, task)));
+            } else {
+                schedule.stopped(task);
+            }
         }
         let Some(Reverse((end, task))) = running.pop() else { return now };
         now = end as f64 / 1e6;

@@ -50,6 +50,15 @@ const CHECKPOINT_SECONDS: f64 = 120.0;
 /// Attempts in a row without progress before a dying worker is given up.
 const FUTILE: u32 = 3;
 
+/// How much a run may cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Seconds of devices.
+    pub device_seconds: Option<f64>,
+    /// When it ends.
+    pub end: Option<Instant>,
+}
+
 /// All that a run works with.
 pub struct Means<'r> {
     /// The nodes.
@@ -64,6 +73,8 @@ pub struct Means<'r> {
     pub pool: Pool,
     /// How many nodes may run at once.
     pub limit: usize,
+    /// How much it may cost.
+    pub limits: Limits,
     /// What the user sees.
     pub monitor: &'r mut dyn Monitor,
 }
@@ -76,6 +87,9 @@ pub struct Run<'r> {
     coordinator: &'r Coordinator,
     pool: Pool,
     limit: usize,
+    limits: Limits,
+    /// Seconds of devices that ended attempts took.
+    spent: f64,
     monitor: &'r mut dyn Monitor,
     schedule: Schedule,
     slots: Vec<Option<Running>>,
@@ -143,13 +157,15 @@ impl<'r> Run<'r> {
     /// A run that has not started anything yet. Of the nodes that the plan would run, only those in
     /// `wanted` are.
     pub fn new(means: Means<'r>, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Self {
-        let Means { graph, results, record, coordinator, pool, limit, monitor } = means;
+        let Means { graph, results, record, coordinator, pool, limit, limits, monitor } = means;
         Self {
             graph,
             results,
             record,
             coordinator,
             limit,
+            limits,
+            spent: 0.0,
             monitor,
             schedule: Schedule::new(forecast::tasks(graph, plan, wanted)),
             slots: (0..pool.len()).map(|_| None).collect(),
@@ -219,6 +235,7 @@ impl<'r> Run<'r> {
                 return Err(Problem::system("the workers cannot be heard any more"));
             }
         }
+        self.keep_limits();
         if self.looked.elapsed() >= others::LOOK {
             self.looked = Instant::now();
             self.record.still_there()?;
@@ -226,6 +243,19 @@ impl<'r> Run<'r> {
             self.give_up_idle();
         }
         Ok(Turn::Again)
+    }
+
+    /// Stops the run once it has cost what it may.
+    fn keep_limits(&mut self) {
+        let running = self.slots.iter().flatten().map(|r| r.started.elapsed().as_secs_f64());
+        let spent = self.spent + running.sum::<f64>();
+        let over_budget = self.limits.device_seconds.is_some_and(|budget| spent >= budget);
+        let is_late = self.limits.end.is_some_and(|end| Instant::now() >= end);
+        if self.interrupts == 0 && !self.schedule.is_over() && (over_budget || is_late) {
+            let what = if is_late { "the deadline is reached" } else { "the budget is spent" };
+            self.monitor.show(&Change::Say(what.to_owned()));
+            self.interrupt();
+        }
     }
 
     fn start_ready(&mut self) -> Result<()> {

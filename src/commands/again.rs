@@ -9,7 +9,7 @@ use crate::plan;
 use crate::pool::{Pool, find_worker};
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
-use crate::run::{Means, Outcome, Run};
+use crate::run::{Limits, Means, Outcome, Run};
 use crate::screen::monitor;
 use crate::store::{self, NodeFile, Results};
 use crate::survey;
@@ -118,6 +118,7 @@ impl Aside {
             coordinator,
             pool,
             limit,
+            limits: Limits::default(),
             monitor: monitor.as_mut(),
         };
         Ok(Run::new(means, &plan, nodes).finish(&messages)?)

@@ -14,6 +14,7 @@ mod follow;
 mod graph;
 mod help;
 mod init;
+mod limits;
 mod log;
 mod merge;
 mod plan;

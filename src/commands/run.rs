@@ -1,6 +1,7 @@
 //! `ablate run`: runs what is missing, draws the figures and tables, and shows the answer.
 
 use super::asking::Asking;
+use super::limits::{Limiting, fitting};
 use super::selection::Selection;
 use super::settled::Settled;
 use super::{Done, Place, print, read_spec, say, slots};
@@ -41,11 +42,15 @@ pub(super) struct RunCommand {
     #[command(flatten)]
     asking: Asking,
     #[command(flatten)]
+    limiting: Limiting,
+    #[command(flatten)]
     selection: Selection,
 }
 
 impl RunCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
+        // A limit that is none is told even where there is nothing to limit.
+        self.limiting.limits()?;
         let whole = self.selection.is_all() && self.asking.is_all();
         let (profile, root) = (self.asking.profile.as_deref(), place.of(&self.spec));
         if whole && let Some((answer, nodes)) = Settled::answer(&self.spec, profile, &root) {
@@ -69,7 +74,10 @@ impl RunCommand {
         let (outcome, record) = executed?;
         if outcome.stopped {
             say("stopped; the same command goes on");
-            return Ok(outcome.exit_code());
+            // What was meant to fit is complete: there is something to see.
+            if self.limiting.is_none() {
+                return Ok(outcome.exit_code());
+            }
         }
         let drawn = crate::draw::all(&spec, &graph, &results, &record)?;
         let answer = drawn.answer(&spec);
@@ -104,7 +112,8 @@ impl RunCommand {
         let (mut record, plan) =
             self.prepare(asked, spec, graph, results, (&coordinator, &device), monitor)?;
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
-        let wanted = self.selection.wanted(graph, &plan)?;
+        let limits = self.limiting.limits()?;
+        let mut wanted = self.selection.wanted(graph, &plan)?;
         let (to_run, finished) = (wanted.len(), graph.nodes.node_count() - plan.to_run().count());
         tell(&format!("{}: {} to run, {finished} finished", spec.name, plural(to_run, "node")));
         if to_run == 0 {
@@ -119,6 +128,13 @@ impl RunCommand {
             pool.to_foreground();
             limit = 1;
         }
+        let mut left_out = 0;
+        if !self.limiting.is_none() {
+            let (fits, lines) = fitting(graph, &plan, &wanted, limit, &limits);
+            lines.iter().for_each(|line| tell(line));
+            left_out = wanted.len() - fits.len();
+            wanted = fits;
+        }
         let expected = super::plan::foretell(graph, &plan, &wanted, limit);
         if let Some(seconds) = expected {
             let [low, middle, high] = seconds.map(|s| words::duration(words::span(s)));
@@ -126,9 +142,21 @@ impl RunCommand {
             tell(&format!("about {middle} ({low} to {high}) {history}"));
         }
         let coordinator = &coordinator;
-        let means =
-            Means { graph, results, record: &mut record, coordinator, pool, limit, monitor };
-        let outcome = Run::new(means, &plan, &wanted).finish(&messages)?;
+        let means = Means {
+            graph,
+            results,
+            record: &mut record,
+            coordinator,
+            pool,
+            limit,
+            limits,
+            monitor,
+        };
+        let mut outcome = Run::new(means, &plan, &wanted).finish(&messages)?;
+        if left_out > 0 {
+            say(&format!("{} left for later", plural(left_out, "node")));
+            outcome.stopped = true;
+        }
         let took = begun.elapsed().as_secs_f64();
         // What was stopped or failed says nothing of an estimate.
         if !outcome.stopped && outcome.counts.failed == 0 {

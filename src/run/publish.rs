@@ -170,6 +170,7 @@ impl Run<'_> {
         bytes: u64,
     ) {
         let node = &self.graph.nodes[running.node];
+        self.spent += running.started.elapsed().as_secs_f64();
         let (work, device) = (cost::work(self.graph, running.node), self.pool.device(slot));
         let (class, message) =
             failure.map_or((None, None), |(c, m)| (Some(c.word().to_owned()), Some(m)));

@@ -109,3 +109,58 @@ fn while_a_run_goes_on_a_node_says_which_input_or_slot_it_waits_for() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_budget_takes_what_fits_seeds_first_and_says_what_will_be_complete() {
+    let bench = Bench::new(&SPEC.replace("seeds: 2", "seeds: 3"));
+    bench
+        .ablate_with(
+            &["run", "spec.yaml", "--seeds", "0", "--where", "schedule == linear"],
+            "slow net 30",
+        )
+        .expect(0);
+    let whole = json(&bench, &[])["device_seconds"]["seconds"].as_f64().unwrap();
+    let some = format!("{}s", 0.45 * whole);
+    let said = bench.ablate(&["run", "spec.yaml", "--budget", &some]).expect(75);
+    assert!(said.err.contains("by then ") && said.err.contains("seed 0: 4 of 4"), "{}", said.err);
+    assert!(said.err.contains("left for later"), "{}", said.err);
+    assert!(said.out.contains("Partial"), "{}", said.out);
+    let done = json(&bench, &["--seeds", "0"]);
+    assert_eq!(done["kinds"]["evaluate"]["to_run"], 0, "all of seed 0 is there");
+    assert!(json(&bench, &[])["kinds"]["train"]["to_run"].as_u64().unwrap() > 0);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    for (option, wrong) in [("--budget", "much"), ("--deadline", "soon")] {
+        let said = bench.ablate(&["run", "spec.yaml", option, wrong]).expect(2);
+        assert!(said.err.contains("is no time"), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_deadline_ends_a_run_whose_cost_is_unknown() {
+    let bench = Bench::new(SPEC);
+    let begun = Instant::now();
+    let said =
+        bench.ablate_with(&["run", "spec.yaml", "--deadline", "1s"], "slow net 3000").expect(75);
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert!(
+        said.err.contains("is unknown") && said.err.contains("the deadline is reached"),
+        "{}",
+        said.err
+    );
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+}
+
+#[test]
+fn a_spec_that_is_edited_while_it_runs_is_reconciled_and_no_node_runs_twice() {
+    let bench = Bench::new(SPEC);
+    let first = bench.start(&["run", "spec.yaml", "--jobs", "1"], "slow net 150");
+    std::thread::sleep(Duration::from_millis(500));
+    bench.write("spec.yaml", &SPEC.replace("nfe: [10, 50]", "nfe: [10, 50, 70]"));
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    crate::bench::Said::of(first.wait_with_output().unwrap()).expect(0);
+    let twice = "select count(*) from (select node from attempts where outcome = 'done' group by node having count(*) > 1)";
+    assert_eq!(bench.ablate(&["query", twice, "--csv"]).expect(0).out.lines().nth(1), Some("0"));
+    assert_eq!(bench.ablate(&["run", "spec.yaml"]).expect(0).started(), 0);
+    let status = bench.ablate(&["status"]).expect(0).out;
+    assert!(status.contains("spec: 29/29"), "{status}");
+}
