@@ -45,6 +45,7 @@ lint: libtorch
 bench: build python
 	$(CARGO) build --release --examples
 	python3 benches/overhead.py
+	python3 benches/planning.py
 	.venv/bin/python benches/particle_mesh.py
 	benches/training.sh
 

@@ -32,6 +32,7 @@ fn project() -> Bench {
     let copy = |name: &str| std::fs::copy(root().join(name), bench.path(name)).unwrap();
     copy("configs/models/unet-tiny.yaml");
     copy("experiments/quickstart.yaml");
+    copy("experiments/ablation.yaml");
     let data = |name: &str| bench.path("experiments/data").join(name);
     for name in ["maps.npy", "Maps_Mcdm.npy"] {
         ablate::npy::write_f64(&data(name), &[30, 4, 4], &[1.0; 480]).unwrap();
