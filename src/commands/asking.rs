@@ -44,7 +44,7 @@ impl Asking {
     ///
     /// # Errors
     /// If a list of seeds or a condition is none.
-    pub(super) fn asked(&self, more_seeds: Vec<u64>) -> Result<Asked> {
+    pub(super) fn asked(&self, recorded: Choice) -> Result<Asked> {
         let condition = match &self.condition {
             Some(text) => {
                 let condition = Condition::parse(text)
@@ -54,7 +54,7 @@ impl Asking {
             None => None,
         };
         let seeds = self.seeds.as_deref().map(seeds).transpose()?;
-        let choice = Choice { more_seeds, seeds, condition };
+        let choice = Choice { seeds, condition, ..recorded };
         let (profile, revision) = (self.profile.clone(), self.revision.clone());
         Ok(Asked { profile, revision, choice })
     }

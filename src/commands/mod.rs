@@ -255,8 +255,7 @@ fn read_spec(
     let experiments = record.and_then(|record| record.experiments().ok()).unwrap_or_default();
     let name = Spec::name_of(file, asking.profile.as_deref());
     let recorded = experiments.into_iter().find(|known| known.name == name);
-    let asked =
-        asking.asked(recorded.map(|known| known.asked.choice.more_seeds).unwrap_or_default())?;
+    let asked = asking.asked(recorded.map(|known| known.asked.choice).unwrap_or_default())?;
     let (spec, graph) = Graph::read_with(file, &asked)?;
     graph.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
     Ok((asked, spec, graph))

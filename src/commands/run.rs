@@ -6,6 +6,7 @@ use super::selection::Selection;
 use super::settled::Settled;
 use super::{Done, Place, print, read_spec, say, slots};
 use crate::coordinator::Coordinator;
+use crate::draw::Undecided;
 use crate::graph::{Asked, Graph};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool, find_worker};
@@ -41,6 +42,9 @@ pub(super) struct RunCommand {
     foreground: bool,
     #[command(flatten)]
     asking: Asking,
+    /// Then add seeds, up to N in all, to the rows of tables whose difference from the baseline may be none.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
+    topup: Option<u32>,
     #[command(flatten)]
     limiting: Limiting,
     #[command(flatten)]
@@ -51,7 +55,7 @@ impl RunCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
         // A limit that is none is told even where there is nothing to limit.
         self.limiting.limits()?;
-        let whole = self.selection.is_all() && self.asking.is_all();
+        let whole = self.selection.is_all() && self.asking.is_all() && self.topup.is_none();
         let (profile, root) = (self.asking.profile.as_deref(), place.of(&self.spec));
         if whole && let Some((answer, nodes)) = Settled::answer(&self.spec, profile, &root) {
             let name = Spec::name_of(&self.spec, profile);
@@ -71,7 +75,15 @@ impl RunCommand {
             crate::files::write_aside(&results.distrusted(), damaged.sentence.as_bytes())?;
             executed = self.execute(&asked, &spec, &graph, &results, monitor.as_mut());
         }
-        let (outcome, record) = executed?;
+        let (mut outcome, mut record) = executed?;
+        let (mut asked, mut spec, mut graph) = (asked, spec, graph);
+        while let Some(most) = self.topup.filter(|_| outcome.exit_code() == 0) {
+            if !top_up(&mut asked, (&spec, &graph), &record, most)? {
+                break;
+            }
+            (spec, graph) = Graph::read_with(&self.spec, &asked)?;
+            (outcome, record) = self.execute(&asked, &spec, &graph, &results, monitor.as_mut())?;
+        }
         if outcome.stopped {
             say("stopped; the same command goes on");
             // What was meant to fit is complete: there is something to see.
@@ -206,6 +218,33 @@ impl RunCommand {
         }
         Ok((record, plan))
     }
+}
+
+/// Adds a seed to the points that would decide undecided rows, as long as they have fewer than so many;
+/// whether there were any.
+fn top_up(
+    asked: &mut Asked,
+    (spec, graph): (&Spec, &Graph),
+    record: &Record,
+    most: u32,
+) -> Result<bool, Problem> {
+    let undecided = crate::draw::undecided(spec, graph, record)?;
+    let few = |row: &&Undecided| (row.difference.n as u32) < most;
+    let rows: Vec<&Undecided> = undecided.iter().filter(few).collect();
+    let before = asked.choice.extras.len();
+    for row in &rows {
+        let half = row.difference.half_width.map_or("?".to_owned(), words::significant);
+        let (mean, n) = (words::significant(row.difference.mean), row.difference.n);
+        say(&format!("{}: {mean} ± {half} (n = {n}); one more seed", row.name));
+        asked.choice.extras.extend(row.extras.iter().cloned());
+    }
+    if rows.is_empty() && !undecided.is_empty() {
+        say(&format!("{} undecided at n = {most}", plural(undecided.len(), "row")));
+    }
+    asked.choice.extras.sort();
+    asked.choice.extras.dedup();
+    // A seed that gave no number gives none the next time either.
+    Ok(asked.choice.extras.len() > before)
 }
 
 /// Ctrl-C and SIGTERM become messages; a third one ends the program as usual.

@@ -146,6 +146,9 @@ pub(super) fn axes(points: &[(usize, &Point)]) -> Vec<String> {
 /// A point and its place in the graph.
 pub(super) type Placed<'p> = (usize, &'p Point);
 
+/// The word of an axis that a point does not have.
+pub(super) const NO_AXIS: &str = "–";
+
 /// The words of some axes, and the points that have them.
 type Group<'p> = (Vec<String>, Vec<Placed<'p>>);
 
@@ -154,7 +157,7 @@ pub(super) fn group<'p>(points: &[Placed<'p>], by: &[String]) -> Vec<Group<'p>> 
     let mut groups: Vec<Group<'p>> = vec![];
     for (i, point) in points {
         let label: Vec<String> =
-            by.iter().map(|axis| point.coordinate(axis).map_or("–".to_owned(), show)).collect();
+            by.iter().map(|axis| point.coordinate(axis).map_or(NO_AXIS.to_owned(), show)).collect();
         match groups.iter_mut().find(|(known, _)| *known == label) {
             Some((_, members)) => members.push((*i, point)),
             None => groups.push((label, vec![(*i, point)])),

@@ -3,8 +3,10 @@
 
 mod collect;
 mod pictures;
+mod undecided;
 
 pub use collect::check;
+pub use undecided::{Undecided, undecided};
 
 use crate::files::write_aside;
 use crate::graph::{Graph, Node};

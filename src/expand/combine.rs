@@ -22,7 +22,17 @@ pub(super) struct Partial {
     pub(super) changes: Vec<Arc<Change>>,
 }
 
+/// A seed with what it changes, and where it is not of all points, of which.
+pub(super) type Seeded = (u64, Partial, Option<Vec<BTreeMap<String, String>>>);
+
 impl Partial {
+    /// Whether it has these words on these axes.
+    pub(super) fn is_at(&self, at: &BTreeMap<String, String>) -> bool {
+        at.iter().all(|(axis, word)| {
+            self.coordinates.iter().any(|c| c.axis == *axis && show(&c.value) == *word)
+        })
+    }
+
     /// With those of another behind.
     pub(super) fn and(&self, other: &Self) -> Self {
         let chain = |a: &[Arc<_>], b: &[Arc<_>]| a.iter().chain(b).cloned().collect();
@@ -454,7 +464,7 @@ impl<'s, 'r> Expander<'s, 'r> {
     }
 
     /// The seeds of a sweep, each with what it changes.
-    pub(super) fn seeds(&mut self, sweep: &Sweep, choice: &Choice) -> Option<Vec<(u64, Partial)>> {
+    pub(super) fn seeds(&mut self, sweep: &Sweep, choice: &Choice) -> Option<Vec<Seeded>> {
         let seeds = sweep.seeds.as_ref()?;
         for name in &seeds.over {
             if !self.spec.vars.contains_key(name) {
@@ -464,7 +474,7 @@ impl<'s, 'r> Expander<'s, 'r> {
                 self.wrong(&seeds.path, problem.help(help));
             }
         }
-        let with = |seed: &u64| {
+        let mut with = |seed: &u64| {
             let value = Value::from(*seed);
             let coordinate = Coordinate { axis: SEED.to_owned(), value: value.clone() };
             let changes = seeds.over.iter().map(|name| {
@@ -473,9 +483,18 @@ impl<'s, 'r> Expander<'s, 'r> {
                 self.change(&target, value.clone(), seeds.path.clone(), label, true)
             });
             let changes = changes.collect();
-            (*seed, Partial { coordinates: vec![Arc::new(coordinate)], changes })
+            Partial { coordinates: vec![Arc::new(coordinate)], changes }
         };
-        Some(choice.all_seeds(&seeds.values).iter().map(with).collect())
+        let all = choice.all_seeds(&seeds.values);
+        let mut seeded: Vec<Seeded> = all.iter().map(|seed| (*seed, with(seed), None)).collect();
+        // Seeds of some points alone, unless all have them anyway.
+        let of_sweep = choice.extras.iter().filter(|extra| extra.sweep == sweep.name);
+        let mut extras: BTreeMap<u64, Vec<BTreeMap<String, String>>> = BTreeMap::new();
+        for extra in of_sweep.filter(|extra| !all.contains(&extra.seed)) {
+            extras.entry(extra.seed).or_default().push(extra.at.clone());
+        }
+        seeded.extend(extras.into_iter().map(|(seed, at)| (seed, with(&seed), Some(at))));
+        Some(seeded)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::settings::{Found, Reader, Step};
 use crate::spec::{Axis, Expression, Operator, Part, Spec, Sweep};
 use crate::words;
 use combine::{Expander, Partial};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -168,10 +169,23 @@ pub struct Change {
 pub struct Choice {
     /// Seeds beside those of every sweep that has seeds.
     pub more_seeds: Vec<u64>,
+    /// Seeds of some points alone.
+    pub extras: Vec<Extra>,
     /// Chooses the points with one of these seeds; those that no sweep has are made.
     pub seeds: Option<Vec<u64>>,
     /// Chooses the points where this holds; with the text, for messages.
     pub condition: Option<(Condition, String)>,
+}
+
+/// A seed of some points alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Extra {
+    /// The sweep.
+    pub sweep: String,
+    /// The seed.
+    pub seed: u64,
+    /// The points: those with these words on these axes.
+    pub at: BTreeMap<String, String>,
 }
 
 impl Choice {
@@ -238,7 +252,9 @@ pub fn points(
 
 /// How many points a sweep has at most, if that can be counted at all.
 fn size(sweep: &Sweep, choice: &Choice) -> Option<u64> {
-    let seeds = sweep.seeds.as_ref().map(|own| choice.all_seeds(&own.values).len() as u64);
+    let extras = choice.extras.iter().filter(|extra| extra.sweep == sweep.name).count();
+    let seeds =
+        sweep.seeds.as_ref().map(|own| (choice.all_seeds(&own.values).len() + extras) as u64);
     most(&sweep.points)?.checked_mul(seeds.unwrap_or(1))
 }
 
@@ -293,7 +309,13 @@ fn expand(expander: &mut Expander<'_, '_>, sweep: &Sweep, choice: &Choice, out: 
         None => out.all.extend(partials.into_iter().map(|partial| whole(partial, None))),
         Some(seeds) => {
             for partial in &partials {
-                let seeded = seeds.iter().map(|(seed, with)| whole(partial.and(with), Some(*seed)));
+                let of_point = |(_, _, only): &&combine::Seeded| {
+                    only.as_ref().is_none_or(|at| at.iter().any(|at| partial.is_at(at)))
+                };
+                let seeded = seeds
+                    .iter()
+                    .filter(of_point)
+                    .map(|(seed, with, _)| whole(partial.and(with), Some(*seed)));
                 out.all.extend(seeded);
             }
         }

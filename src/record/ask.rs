@@ -280,12 +280,15 @@ impl Record {
     /// If the database refuses.
     pub fn experiments(&self) -> Result<Vec<Experiment>> {
         // A database of before this version is still read.
-        let newer = if self.version()? < 3 { "'', '[]', ''" } else { "profile, seeds, digest" };
+        let newer = if self.version()? < 3 { "'', '{}', ''" } else { "profile, seeds, digest" };
         let statement = format!("SELECT name, file, {newer} FROM experiments ORDER BY name");
         self.select(&statement, [], |row| {
             let profile: String = row.get(2)?;
+            let seeds: serde_json::Value =
+                serde_json::from_str(&row.get::<_, String>(3)?).unwrap_or_default();
             let choice = Choice {
-                more_seeds: serde_json::from_str(&row.get::<_, String>(3)?).unwrap_or_default(),
+                more_seeds: serde_json::from_value(seeds["all"].clone()).unwrap_or_default(),
+                extras: serde_json::from_value(seeds["some"].clone()).unwrap_or_default(),
                 ..Choice::default()
             };
             Ok(Experiment {

@@ -44,7 +44,7 @@ const MIGRATIONS: [(i64, &str); 2] = [
          ALTER TABLE estimates ADD COLUMN high REAL;
          ALTER TABLE estimates ADD COLUMN device TEXT;
          ALTER TABLE experiments ADD COLUMN profile TEXT NOT NULL DEFAULT '';
-         ALTER TABLE experiments ADD COLUMN seeds TEXT NOT NULL DEFAULT '[]';
+         ALTER TABLE experiments ADD COLUMN seeds TEXT NOT NULL DEFAULT '{}';
          ALTER TABLE experiments ADD COLUMN digest TEXT NOT NULL DEFAULT '';",
     ),
 ];
@@ -244,7 +244,7 @@ impl Record {
                 spec.question,
                 merged,
                 asked.profile.as_deref().unwrap_or_default(),
-                serde_json::json!(asked.choice.all_seeds(&[])).to_string(),
+                serde_json::json!({ "all": asked.choice.all_seeds(&[]), "some": asked.choice.extras }).to_string(),
                 digest
             ],
         )?;
@@ -375,7 +375,7 @@ fn digest_of(spec: &Spec, asked: &Asked, graph: &Graph) -> String {
     add(env!("CARGO_PKG_VERSION"));
     add(&spec.file.display().to_string());
     add(&canonical(&spec.merged.value));
-    add(&format!("{:?}", asked.choice.all_seeds(&[])));
+    add(&format!("{:?} {:?}", asked.choice.all_seeds(&[]), asked.choice.extras));
     for (i, point) in graph.points.iter().enumerate() {
         add(&point.sweep);
         for (declared, node, baseline) in graph.nodes_at(i) {

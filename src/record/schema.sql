@@ -6,7 +6,7 @@ CREATE TABLE experiments (
     question TEXT NOT NULL,
     spec     TEXT NOT NULL,
     profile  TEXT NOT NULL DEFAULT '',
-    seeds    TEXT NOT NULL DEFAULT '[]',
+    seeds    TEXT NOT NULL DEFAULT '{}',
     digest   TEXT NOT NULL DEFAULT ''
 ) STRICT;
 

@@ -3,6 +3,7 @@
 
 use crate::problem::{Place, Problem, Problems};
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// One step of a path into a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,8 +135,20 @@ impl Reader {
         }
     }
 
-    /// All problems; `place` finds the spot of a path, without it the path itself opens the sentence.
-    pub fn into_problems(self, place: Option<FindPlace<'_>>) -> Problems {
+    /// All problems, each once; `place` finds the spot of a path, without it the path itself opens the
+    /// sentence. Of very many the first ones are told, and how many more there are: a spec of a hundred
+    /// thousand points with one mistake has one mistake.
+    pub fn into_problems(mut self, place: Option<FindPlace<'_>>) -> Problems {
+        const MOST: usize = 200;
+        let mut seen = HashSet::new();
+        self.problems
+            .retain(|(path, problem)| seen.insert((path.clone(), problem.sentence.clone())));
+        let more = self.problems.len().saturating_sub(MOST);
+        self.problems.truncate(MOST);
+        if let Some((_, last)) = self.problems.last_mut().filter(|_| more > 0) {
+            let help = last.help.take().map_or(String::new(), |help| format!("{help}; "));
+            last.help = Some(format!("{help}{more} more problems are not told"));
+        }
         let put =
             |(path, mut problem): (Vec<Step>, Problem)| match place.and_then(|find| find(&path)) {
                 Some(place) => problem.at(place),

@@ -125,6 +125,21 @@ fn a_sweep_of_more_points_than_anybody_can_pay() {
 }
 
 #[test]
+fn one_mistake_in_a_hundred_thousand_points_is_one_mistake() {
+    let rates: Vec<String> = (1..=1000).map(|i| format!("{i}e-6")).collect();
+    let axis = format!("net.optimizer.adamw.learning_rate: [{}]", rates.join(", "));
+    let many = SPEC.replace("nfe: [10, 50] }, seeds: 2", &format!("{axis} }}, seeds: 50"));
+    let spec = many.replace("steps: 100,", "steps: 100, batch: 0,");
+    refused(spec.as_bytes(), &["0 is out of range"]);
+    let wrong: Vec<String> = (1..=1000).map(|i| format!("x{i}")).collect();
+    let axis = format!("net.batch: [{}]", wrong.join(", "));
+    let bench = Bench::new(&SPEC.replace("nfe: [10, 50]", &axis));
+    let said = check(&bench).expect(2);
+    assert!(said.err.contains("`x1` is not a whole number"), "{}", said.err);
+    assert!(said.err.contains("800 more problems are not told"), "{}", said.err);
+}
+
+#[test]
 fn a_results_folder_that_cannot_be_written_to() {
     let bench = Bench::new(SPEC);
     bench.write("results", "a file is in the way");

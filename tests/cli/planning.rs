@@ -164,3 +164,33 @@ fn a_spec_that_is_edited_while_it_runs_is_reconciled_and_no_node_runs_twice() {
     let status = bench.ablate(&["status"]).expect(0).out;
     assert!(status.contains("spec: 29/29"), "{status}");
 }
+
+#[test]
+fn seeds_are_topped_up_where_a_difference_may_be_none_and_nowhere_else() {
+    let spec = SPEC.replace(
+        "product: { schedule: [linear, cosine], nfe: [10, 50] }",
+        "product: { schedule: [linear, cosine], nfe: [10, 50, 60] }",
+    );
+    let bench = Bench::new(&spec);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let said = bench.ablate(&["run", "spec.yaml", "--topup", "4"]).expect(0);
+    assert!(said.err.contains("; one more seed"), "{}", said.err);
+    let counts = "select c.value || ' ' || d.value, count(*) from points p
+        join coordinates c on c.experiment = p.experiment and c.point = p.point and c.axis = 'schedule'
+        join coordinates d on d.experiment = p.experiment and d.point = p.point and d.axis = 'nfe'
+        where p.declared = 'draw' group by 1 order by 1";
+    let rows = bench.ablate(&["query", counts, "--csv"]).expect(0).out;
+    let count = |line: &str| line.rsplit(',').next().unwrap().parse().unwrap();
+    let seeds: Vec<u32> = rows.lines().skip(1).map(count).collect();
+    assert_eq!(seeds.len(), 6, "{rows}");
+    assert!(seeds.iter().all(|n| (2..=4).contains(n)) && seeds.contains(&4), "{rows}");
+    // Every row is decided, or has all the seeds that it may have; and a second time adds none.
+    let again = bench.ablate(&["run", "spec.yaml", "--topup", "4"]).expect(0);
+    assert_eq!(again.started(), 0, "{}", again.err);
+    assert_eq!(bench.ablate(&["run", "spec.yaml"]).expect(0).started(), 0);
+    let clean = bench.ablate(&["clean"]).expect(0).out;
+    assert!(!clean.contains("train-"), "the added seeds are wanted: {clean}");
+    let none = Bench::new(&SPEC.replace(", versus: baseline", ""));
+    let said = none.ablate(&["run", "spec.yaml", "--topup", "3"]).expect(2);
+    assert!(said.err.contains("no table of the spec compares with the baseline"), "{}", said.err);
+}
