@@ -98,6 +98,27 @@ impl Condition {
         names
     }
 
+    /// The names that it compares for equality with values, each with its value.
+    pub fn equalities(&self) -> Vec<(&str, Value)> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().flat_map(Self::equalities).collect()
+            }
+            Self::Not(inner) => inner.equalities(),
+            Self::Compare(Term::Name(name), Comparison::Equal | Comparison::Unequal, right) => {
+                match right {
+                    Term::Literal(value) => vec![(name, value.clone())],
+                    Term::Word(word) => vec![(name, Value::from(word.as_str()))],
+                    Term::Name(_) => vec![],
+                }
+            }
+            Self::In(Term::Name(name), items) => {
+                items.iter().map(|item| (name.as_str(), item.clone())).collect()
+            }
+            _ => vec![],
+        }
+    }
+
     fn collect<'c>(&'c self, see: &mut dyn FnMut(&'c Term)) {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.collect(see)),

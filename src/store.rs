@@ -121,6 +121,11 @@ impl Results {
         Ok(Self { root })
     }
 
+    /// A results folder to look into; nothing is made, and what is not there is empty.
+    pub fn look(root: &Path) -> Self {
+        Self { root: root.canonicalize().unwrap_or_else(|_| root.to_owned()) }
+    }
+
     /// Where results go by default: `results/` beside the spec's `experiments/` folder, else in the working directory.
     pub fn default_root(spec: &Path) -> PathBuf {
         let absolute = spec.canonicalize().unwrap_or_else(|_| spec.to_owned());
@@ -299,7 +304,10 @@ pub fn is_large(name: &str) -> bool {
 }
 
 fn list(folder: &Path) -> Result<Vec<String>> {
-    let entries = fs::read_dir(folder).map_err(|e| Problem::os("list", folder, &e))?;
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.map_err(|e| Problem::os("list", folder, &e))?,
+    };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     Ok(names.collect())
 }

@@ -3,8 +3,9 @@
 use super::{Done, print, say};
 use crate::graph::{Asked, Graph};
 use crate::problem::Problems;
+use crate::spec::Spec;
 use crate::words::plural;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `ablate check`.
 #[derive(Debug, clap::Args)]
@@ -25,25 +26,34 @@ impl Check {
     pub(super) fn run(&self) -> Done {
         let mut problems = Problems::default();
         for file in &self.specs {
-            let asked = Asked { profile: self.profile.clone(), ..Asked::default() };
-            let checked = Graph::read_with(file, &asked).and_then(|(spec, graph)| {
-                crate::draw::check(&spec, &graph)?;
-                Ok((spec, graph))
-            });
-            match checked {
-                Ok((spec, graph)) => {
-                    graph.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
-                    let points = plural(graph.points.len(), "point");
-                    let nodes = plural(graph.nodes.node_count(), "node");
-                    print(&format!(
-                        "{}: {points}, {nodes}. {}",
-                        spec.file.display(),
-                        spec.question
-                    ));
+            let chosen = self.profile.as_deref();
+            match check(file, chosen) {
+                Ok(spec) => {
+                    // Without a choice every profile has to hold.
+                    let all = spec.merged.profiles().iter().filter(|_| chosen.is_none());
+                    for profile in all {
+                        if let Err(mut found) = check(file, Some(profile)) {
+                            problems.0.append(&mut found.0);
+                        }
+                    }
                 }
                 Err(mut found) => problems.0.append(&mut found.0),
             }
         }
         problems.or(0)
     }
+}
+
+/// Checks a spec with a profile above it.
+fn check(file: &Path, profile: Option<&str>) -> Result<Spec, Problems> {
+    let asked = Asked { profile: profile.map(str::to_owned), ..Asked::default() };
+    let (spec, graph) = Graph::read_with(file, &asked)?;
+    crate::draw::check(&spec, &graph)?;
+    graph.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
+    let points = plural(graph.points.len(), "point");
+    let nodes = plural(graph.nodes.node_count(), "node");
+    let (file, question) = (file.display(), &spec.question);
+    let with = profile.map_or(String::new(), |profile| format!(" with the profile {profile}"));
+    print(&format!("{file}{with}: {points}, {nodes}. {question}"));
+    Ok(spec)
 }

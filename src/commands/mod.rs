@@ -214,7 +214,7 @@ impl Opened {
         device: &str,
     ) -> Result<Self, Problems> {
         let (_, spec, graph) = read_spec(spec, asking, place)?;
-        let results = Results::open(&place.of(&spec.file))?;
+        let results = Results::look(&place.of(&spec.file));
         let record = Record::open_to_read(&results.database())?;
         let known = crate::survey::known(&graph, &results, record.as_ref())?;
         let plan = crate::plan::make(&graph, &known, device);

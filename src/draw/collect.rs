@@ -22,13 +22,17 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
     let mut reader = Reader::default();
     for (name, table) in &spec.tables {
         let kind = [Step::Key("tables".into()), Step::Key(name.clone())];
-        check_sweep(spec, table.sweep.as_ref(), &kind, &mut reader);
+        let known = check_sweep(spec, table.sweep.as_ref(), &kind, &mut reader);
+        if known && table.versus == Some(Versus::Baseline) {
+            let path = kind.iter().cloned().chain(keys(&["versus"])).collect();
+            note(&mut reader, path, has_baseline(spec, graph, table));
+        }
         for (i, column) in table.columns.iter().enumerate() {
             let path =
                 kind.iter().cloned().chain(keys(&["columns"])).chain([Step::Item(i)]).collect();
             note(&mut reader, path, metric(spec, graph, column));
         }
-        for (i, axis) in table.rows.iter().flatten().enumerate() {
+        for (i, axis) in table.rows.iter().flatten().enumerate().filter(|_| known) {
             let path = kind.iter().cloned().chain(keys(&["rows"])).chain([Step::Item(i)]).collect();
             note(&mut reader, path, axis_of(graph, table.sweep.as_ref(), axis));
         }
@@ -41,8 +45,8 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
             crate::spec::FigureSpec::Grid(_) => "grid",
         };
         let kind = keys(&["figures", name, word]);
-        check_sweep(spec, figure.sweep(), &kind, &mut reader);
-        for (setting, axis) in figure.axes() {
+        let known = check_sweep(spec, figure.sweep(), &kind, &mut reader);
+        for (setting, axis) in figure.axes().into_iter().filter(|_| known) {
             let path = kind.iter().cloned().chain(keys(&[setting])).collect();
             note(&mut reader, path, axis_of(graph, figure.sweep(), axis));
         }
@@ -66,7 +70,8 @@ fn note(reader: &mut Reader, path: Vec<Step>, checked: Result<()>) {
     }
 }
 
-fn check_sweep(spec: &Spec, sweep: Option<&String>, kind: &[Step], reader: &mut Reader) {
+/// Checks that a sweep is there; whether it is.
+fn check_sweep(spec: &Spec, sweep: Option<&String>, kind: &[Step], reader: &mut Reader) -> bool {
     let path = kind.iter().cloned().chain(keys(&["sweep"])).collect();
     let known: Vec<&str> = spec.sweeps.iter().map(|sweep| sweep.name.as_str()).collect();
     let checked = match sweep {
@@ -75,7 +80,24 @@ fn check_sweep(spec: &Spec, sweep: Option<&String>, kind: &[Step], reader: &mut 
         Some(name) if known.contains(&name.as_str()) => Ok(()),
         Some(name) => Err(unknown("sweep", name, &known)),
     };
+    let is_known = checked.is_ok();
     note(reader, path, checked);
+    is_known
+}
+
+/// Checks that a table which compares with the baseline has it among its points.
+fn has_baseline(spec: &Spec, graph: &Graph, table: &TableSpec) -> Result<()> {
+    let declared = |column: &String| spec.split_path(column).map(|(node, _)| node.name.clone());
+    let nodes: Vec<String> = table.columns.iter().filter_map(declared).collect();
+    let is_baseline =
+        |(point, _): &Placed<'_>| nodes.iter().all(|node| graph.is_baseline(*point, node));
+    if points(graph, table.sweep.as_ref()).iter().any(is_baseline) {
+        return Ok(());
+    }
+    let sweep = table.sweep.as_deref().unwrap_or_default();
+    let problem = Problem::new(format!("the baseline is no point of the sweep `{sweep}`"));
+    Err(problem
+        .help("give it the baseline's values too, or write `baseline: { axis: value }` in it"))
 }
 
 fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {

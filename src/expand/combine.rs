@@ -240,8 +240,10 @@ impl<'s, 'r> Expander<'s, 'r> {
         for variation in variations {
             let found = self.points(&variation.changes, baseline);
             let varied = varied(&found);
+            let several = found.len() > 1;
             for point in found {
-                if variation.is_axis && self.is_baseline(&point, baseline) {
+                // Of several values the baseline's own is no variation.
+                if (variation.is_axis || several) && self.is_baseline(&point, baseline) {
                     continue;
                 }
                 let values: Vec<String> = point

@@ -30,7 +30,11 @@ impl Expander<'_, '_> {
         match (changed, target) {
             (Some(change), _) => Some(&change.value),
             (None, Target::Var(name)) => self.spec.vars.get(name),
-            (None, target) => target.written(self.spec).or(default),
+            // What fills it in may be another at this point.
+            (None, target) => match target.variable(self.spec) {
+                Some(var) => self.value_of(point, var),
+                None => target.written(self.spec).or(default),
+            },
         }
     }
 
@@ -59,7 +63,8 @@ impl Expander<'_, '_> {
         let mut filters = vec![];
         collect_filters(&sweep.points, &mut filters);
         for filter in filters {
-            if self.matched.get(&filter.path) == Some(&0) {
+            // After another mistake nobody knows what would match.
+            if self.reader.is_clean() && self.matched.get(&filter.path) == Some(&0) {
                 let word = if filter.excludes { "exclude" } else { "where" };
                 let problem =
                     Problem::new(format!("this `{word}` matches no point: {}", filter.text));
@@ -162,12 +167,43 @@ impl Expander<'_, '_> {
                 self.unknown_name(&name, path, axes);
             }
         }
+        for (name, value) in condition.equalities() {
+            if let Some(problem) = self.never_taken(name, &value, axes) {
+                self.wrong(path, problem);
+            }
+        }
+    }
+
+    /// Says so if an axis that takes words never takes this one.
+    fn never_taken(
+        &self,
+        name: &str,
+        value: &Value,
+        axes: &HashMap<&str, HashSet<String>>,
+    ) -> Option<Problem> {
+        let mut taken: Vec<String> = axes.get(name)?.iter().cloned().collect();
+        taken.extend(self.spec.vars.get(name).map(show));
+        // An axis that is known by name alone, or set elsewhere too, may take anything.
+        let is = |word: &String| same(&Value::from(word.as_str()), value);
+        if axes[name].is_empty() || taken.iter().any(is) || name.contains('.') {
+            return None;
+        }
+        taken.sort();
+        taken.dedup();
+        let shown = show(value);
+        let problem = Problem::new(format!("the axis `{name}` never takes the value `{shown}`"));
+        Some(match words::nearest(&shown, taken.iter().map(String::as_str)) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!("it takes {}", words::alternatives(&taken))),
+        })
     }
 
     fn is_known(&mut self, name: &str, axes: &HashMap<&str, HashSet<String>>) -> bool {
-        if axes.contains_key(name) || name == SEED || name == VARIANT {
+        let is_axis = axes.contains_key(name) || name == SEED || name == VARIANT;
+        if is_axis && self.spec.vars.contains_key(name) {
             return true;
         }
+        // A path may be an axis at one point and a change of a variation at another.
         let found = target::find(self.spec, name).ok();
         let known = found.is_some();
         let with_default = |target: Target| {
@@ -175,7 +211,7 @@ impl Expander<'_, '_> {
             (target, default)
         };
         self.paths.insert(name.to_owned(), found.map(with_default));
-        known
+        known || is_axis
     }
 
     fn unknown_name(&mut self, name: &str, path: &[Step], axes: &HashMap<&str, HashSet<String>>) {
@@ -278,7 +314,15 @@ impl Expander<'_, '_> {
         let spec = self.spec;
         let mut axes: HashMap<&str, HashSet<String>> = HashMap::new();
         for axis in spec.sweeps.iter().flat_map(Sweep::axes) {
-            axes.entry(&axis.name).or_default();
+            let words = axis.values.lists().into_iter().flatten().map(|p| show(&p.word()));
+            axes.entry(&axis.name).or_default().extend(words);
+        }
+        for (name, value) in condition.equalities() {
+            if let Some(problem) = self.never_taken(name, &value, &axes) {
+                let sentence = format!("`--where`: {}", problem.sentence);
+                problems.0.push(Problem { sentence, ..problem });
+                return None;
+            }
         }
         let is_name = |word: &str| axes.contains_key(word) || spec.vars.contains_key(word);
         for name in condition.names(&is_name) {

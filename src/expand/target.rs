@@ -41,10 +41,18 @@ impl Target {
         };
         let node = spec.nodes.iter().find(|node| node.name == *name || node.written == *name)?;
         let value = path.iter().try_fold(&node.body, |value, word| value.get(word))?;
-        match value.as_str().and_then(|text| text.strip_prefix('$')) {
+        match self.variable(spec) {
             Some(var) => spec.vars.get(var),
             None => Some(value),
         }
+    }
+
+    /// The variable that fills a setting in, if it is written as one.
+    pub(super) fn variable<'s>(&self, spec: &'s Spec) -> Option<&'s str> {
+        let Self::Setting(name, path) = self else { return None };
+        let node = spec.nodes.iter().find(|node| node.name == *name || node.written == *name)?;
+        let value = path.iter().try_fold(&node.body, |value, word| value.get(word))?;
+        value.as_str()?.strip_prefix('$')
     }
 
     /// The value that a setting has where it is not written, if it has one.
@@ -59,9 +67,13 @@ impl Target {
         }
     }
 
-    /// Whether everything that a variable fills in lies at or below this path, so that it hides it.
+    /// Whether a variable fills in this very setting, or all that it fills in lies below it, so that this
+    /// hides it.
     pub(super) fn hides(&self, var: &str, spec: &Spec) -> bool {
         let Self::Setting(name, path) = self else { return false };
+        if self.variable(spec) == Some(var) {
+            return true;
+        }
         let mut hidden = false;
         for node in &spec.nodes {
             let mut body = node.body.clone();

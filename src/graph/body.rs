@@ -3,8 +3,8 @@
 
 use crate::expand::{Change, Target};
 use crate::problem::Problem;
-use crate::settings::{Found, Reader, Step};
-use crate::spec::{Declaration, Spec};
+use crate::settings::{Found, Reader, Shape, Step};
+use crate::spec::{Declaration, Spec, shape_below};
 use crate::words;
 use serde_json::Value;
 use std::sync::Arc;
@@ -33,11 +33,52 @@ pub(super) fn at(
     // Parents are set before children.
     paths.sort_by_key(|(path, _)| path.len());
     for (path, change) in paths {
+        if let Some((at, chosen)) = other_variant(node, &body, path) {
+            let (node, path) = (&node.written, path.join("."));
+            let sentence = format!(
+                "`{node}.{at}` is `{chosen}` at some point, so `{node}.{path}` leads nowhere"
+            );
+            let problem = Problem::new(sentence);
+            let help = format!(
+                "let the axis exist only there: {{ when: …, values: … }}, or vary `{node}.{at}`"
+            );
+            let found = Found { value: &Value::Null, path: change.path.clone() };
+            reader.wrong::<()>(&found, problem.help(help));
+            continue;
+        }
         set(&mut body, path, change.value.clone());
-        moved.push((crate::settings::keys(path), change.path.clone()));
+        // A change brings the key along with its value, unlike a variable.
+        let mut key = crate::settings::keys(path);
+        moved.push((key.clone(), change.path.clone()));
+        if let Some(Step::Key(name)) = key.pop() {
+            key.push(Step::Name(name));
+            moved.push((key, change.path.clone()));
+        }
     }
     fill(spec, node, changes, &mut body, &mut vec![], &mut moved, reader);
     (body, moved)
+}
+
+/// The place on a path where another variant is chosen than the path goes through, and that variant.
+fn other_variant(node: &Declaration, body: &Value, path: &[String]) -> Option<(String, String)> {
+    let words: Vec<&str> = path.iter().map(String::as_str).collect();
+    let mut value = body;
+    for n in 0..words.len() {
+        if let Some(Shape::OneOf(kinds)) = shape_below(node.kind.shape(), &words[..n]) {
+            let chosen = match value {
+                Value::String(word) => Some(word),
+                Value::Object(map) => map.keys().next(),
+                _ => None,
+            };
+            let is_other =
+                |word: &&String| *word != words[n] && kinds.iter().any(|(kind, _)| kind == word);
+            if let Some(chosen) = chosen.filter(is_other) {
+                return Some((words[..n].join("."), chosen.clone()));
+            }
+        }
+        value = value.get(words[n])?;
+    }
+    None
 }
 
 /// Sets the value at a path, making maps on the way; a bare word becomes the kind it stands for.

@@ -32,6 +32,10 @@ pub(super) fn build(spec: &Spec, mut points: Points, reader: &mut Reader) -> Gra
     };
     let at = builder.request_points(&points);
     let plain = builder.request_plain(&points, &at);
+    // What no sweep needs is read all the same, so that its mistakes are told.
+    for index in 0..spec.nodes.len() {
+        builder.request(index, &[], 0, 0);
+    }
     builder.request_inputs();
     let collected = builder.collected(&points, &at);
     let order = builder.reach.order.clone();

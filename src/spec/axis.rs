@@ -316,10 +316,13 @@ fn read_range(name: &str, found: &Found<'_>, reader: &mut Reader) -> Option<Vec<
 fn steps(from: f64, to: f64, step: f64) -> Result<Vec<f64>, &'static str> {
     let count = (to - from) / step;
     if !count.is_finite() || count < 0.0 {
-        return Err("the steps never arrive");
+        return Err("the steps lead away from its end");
     }
     if count >= MOST as f64 {
         return Err("more than 100,000 values");
+    }
+    if (count - count.round()).abs() > 1e-6 {
+        return Err("the steps do not arrive at its end");
     }
     Ok((0..=(count + 1e-9) as u64).map(|i| from + i as f64 * step).collect())
 }

@@ -15,6 +15,7 @@ pub struct Merged {
     /// The merged value, without any `use:`.
     pub value: Value,
     revision: Option<String>,
+    profiles: Vec<String>,
     documents: Vec<Document>,
     /// Merged path of the root of a subtree → document and path there.
     origins: BTreeMap<Vec<Step>, (usize, Vec<Step>)>,
@@ -42,6 +43,7 @@ impl Merged {
         let mut merged = Self {
             value: Value::Null,
             revision: revision.map(str::to_owned),
+            profiles: vec![],
             documents: vec![document],
             origins: BTreeMap::from([(vec![], (0, vec![]))]),
         };
@@ -50,6 +52,11 @@ impl Merged {
         merged.overlay(profile, problems);
         merged.read_points(problems);
         Some(merged)
+    }
+
+    /// The names of the profiles.
+    pub fn profiles(&self) -> &[String] {
+        &self.profiles
     }
 
     /// Takes the profiles out, and puts the chosen one above everything else.
@@ -70,6 +77,7 @@ impl Merged {
                 .0
                 .push(self.at(&at(name), problem.help(format!("{shown} stands there; {help}"))));
         }
+        self.profiles = profiles.keys().cloned().collect();
         let Some(name) = profile else { return };
         let Some(chosen) = profiles.get(name) else {
             let problem = Problem::new(format!("there is no profile `{name}`"));
@@ -151,7 +159,7 @@ impl Merged {
                 let problem = Problem::new("`columns` is neither a list nor a map of columns");
                 let problem = problem.help("for example [rate, width] or { rate: lr }");
                 problems.0.push(self.at(&with(path, &Step::Key("columns".into())), problem));
-                return Value::Array(vec![]);
+                return unread();
             }
         };
         let place = self.place(path);
@@ -161,16 +169,29 @@ impl Merged {
             Ok(document) => document,
             Err(problem) if problem.place.is_none() => {
                 problems.0.push(self.at(path, problem));
-                return Value::Null;
+                return unread();
             }
             Err(problem) => {
                 problems.0.push(problem);
-                return Value::Null;
+                return unread();
             }
         };
-        let Some(mut rows) = super::rows::read(&document, problems) else { return Value::Null };
+        let Some(mut rows) = super::rows::read(&document, problems) else { return unread() };
         if let Some(columns) = columns {
-            rows = super::rows::select(&document, &rows, &columns, problems);
+            let known = super::rows::columns(&document, &rows);
+            let missing = columns.iter().find(|(_, column)| !known.contains(column));
+            if let Some((_, column)) = missing {
+                let file = document.file.display();
+                let problem = Problem::new(format!("{file} has no column `{column}`"));
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let problem = problem.help(super::axis::did_you_mean(column, &known));
+                problems.0.push(self.at(&with(path, &Step::Key("columns".into())), problem));
+                return unread();
+            }
+            let Some(selected) = super::rows::select(&document, &rows, &columns, problems) else {
+                return unread();
+            };
+            rows = selected;
         }
         self.documents.push(document);
         self.origins.insert(path.to_vec(), (self.documents.len() - 1, vec![]));
@@ -336,6 +357,11 @@ impl Merged {
 
 fn with(path: &[Step], step: &Step) -> Vec<Step> {
     path.iter().chain([step]).cloned().collect()
+}
+
+/// What stands in the place of points that could not be read, which has been told.
+fn unread() -> Value {
+    Value::from(super::sweep::UNREAD)
 }
 
 /// Origins are kept under keys; a path that ends at a name stands beside its value.
@@ -519,7 +545,8 @@ mod tests {
             ("lr,lr\n1,2\n", "", 1, "two columns are called `lr`"),
             ("lr,\n1,2\n", "", 1, "a column has no name"),
             ("lr\n", "", 1, "lists no points"),
-            ("lr\n1\n", ", columns: [rate]", 2, "there is no column `rate`"),
+            ("lr\n1\n", ", columns: [rate]", 1, "p.csv has no column `rate`"),
+            ("lr,x\n1,1\n,2\n", ", columns: [lr]", 3, "this point has no value in the column `lr`"),
         ] {
             let spec = format!("sweeps: {{ s: {{ points: {{ file: p.csv{columns} }} }} }}\n");
             let problems = read(&[("a.yaml", &spec), ("p.csv", table)]).unwrap_err();

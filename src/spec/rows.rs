@@ -6,6 +6,7 @@ use crate::condition::literal;
 use crate::problem::{Place, Problem, Problems, Result};
 use crate::settings::Step;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Points in a file, at most.
 const MOST: usize = 1_000_000;
@@ -137,35 +138,35 @@ fn cell_column(line: &str, cell: usize) -> usize {
     1
 }
 
-/// Of every point only some axes, each from the column that it names.
-///
-/// # Errors
-/// If a point lacks one.
+/// The columns of a table, or all keys of a list of maps.
+pub(super) fn columns(document: &Document, rows: &Value) -> BTreeSet<String> {
+    let first =
+        if is_csv(document) { reader(document).into_records().flatten().next() } else { None };
+    let named = first.iter().flat_map(|record| record.iter().map(str::to_owned));
+    let maps = rows.as_array().into_iter().flatten().filter_map(Value::as_object);
+    named.chain(maps.flat_map(|map| map.keys().cloned())).collect()
+}
+
+/// Of every point only some axes, each from the column that it names; `None` if a point lacks one, which
+/// is then told.
 pub(super) fn select(
     document: &Document,
     rows: &Value,
     columns: &[(String, String)],
     problems: &mut Problems,
-) -> Value {
+) -> Option<Value> {
     let mut out = vec![];
     for (i, row) in rows.as_array().into_iter().flatten().enumerate() {
         let mut point = Map::new();
         for (axis, column) in columns {
-            match row.get(column) {
-                Some(value) => {
-                    point.insert(axis.clone(), value.clone());
-                }
-                None => {
-                    let known: Vec<&str> =
-                        row.as_object().into_iter().flatten().map(|(k, _)| k.as_str()).collect();
-                    let problem = Problem::new(format!("there is no column `{column}`"))
-                        .help(super::axis::did_you_mean(column, &known));
-                    problems.0.push(located(document, &[Step::Item(i)], problem));
-                    return Value::Array(out);
-                }
-            }
+            let Some(value) = row.get(column) else {
+                let sentence = format!("this point has no value in the column `{column}`");
+                problems.0.push(located(document, &[Step::Item(i)], Problem::new(sentence)));
+                return None;
+            };
+            point.insert(axis.clone(), value.clone());
         }
         out.push(Value::Object(point));
     }
-    Value::Array(out)
+    Some(Value::Array(out))
 }

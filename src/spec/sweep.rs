@@ -261,8 +261,14 @@ fn read_union(found: &Found<'_>, reader: &mut Reader) -> Option<Vec<Expression>>
     parts.into_iter().collect()
 }
 
+/// Stands where points were to come from a file that could not be read.
+pub(super) const UNREAD: &str = "\0unread";
+
 /// A list of points, each a map of fixed values.
 fn read_points(found: &Found<'_>, reader: &mut Reader) -> Option<Vec<Vec<Axis>>> {
+    if found.value == UNREAD {
+        return None;
+    }
     let Some(items) = found.items().filter(|items| !items.is_empty()) else {
         let problem = Problem::new("`points` is not a list of points");
         let help = "for example [{ schedule: linear, nfe: 10 }], or the name of a CSV or JSON file";
@@ -419,8 +425,9 @@ fn seed_list(found: &Found<'_>, reader: &mut Reader) -> Option<Vec<u64>> {
     sorted.sort_unstable();
     sorted.dedup();
     if seeds.is_empty() || seeds.len() as u64 > MOST_SEEDS || sorted.len() != seeds.len() {
-        let problem =
-            Problem::new("`seeds` must be a number of at least 1, or a list of different seeds");
+        let problem = Problem::new(
+            "`seeds` must be a number from 1 to a million, or a list of different seeds",
+        );
         return reader.wrong(found, problem.help("for example 3, or [0, 1, 7]"));
     }
     Some(seeds)

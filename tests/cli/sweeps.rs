@@ -369,8 +369,8 @@ fn a_run_of_some_points_makes_these_and_more_seeds_stay_known() {
     let clean = bench.ablate(&["clean"]).expect(0).out;
     assert!(!clean.contains("train-"), "seeds that were added are wanted: {clean}");
     assert_eq!(run(&[]).started(), 2 * 2, "the added seed is completed");
-    let nothing = bench.ablate(&["plan", "spec.yaml", "--where", "nfe == 3"]).expect(2);
-    assert!(nothing.err.contains("`--where nfe == 3` matches no point"), "{}", nothing.err);
+    let nothing = bench.ablate(&["plan", "spec.yaml", "--where", "nfe > 60"]).expect(2);
+    assert!(nothing.err.contains("`--where nfe > 60` matches no point"), "{}", nothing.err);
     let unknown = bench.ablate(&["run", "spec.yaml", "--where", "nef == 3"]).expect(2);
     assert!(unknown.err.contains("did you mean `nfe`?"), "{}", unknown.err);
     let seeds = bench.ablate(&["run", "spec.yaml", "--seeds", "a"]).expect(2);
@@ -498,12 +498,12 @@ fn an_exclude_or_where_that_matches_nothing_is_refused() {
     refused(
         "{ product: { nfe: [10, 50] }, exclude: nfe == 20 }",
         40,
-        &["this `exclude` matches no point: nfe == 20"],
+        &["the axis `nfe` never takes the value `20`"],
     );
     refused(
         "{ product: { nfe: [10, 50] }, where: nfe == 20 }",
         38,
-        &["this `where` matches no point"],
+        &["the axis `nfe` never takes the value `20`"],
     );
     refused(
         "{ product: { nfe: [10, 50] }, exclude: nef == 20 }",
@@ -516,6 +516,63 @@ fn an_exclude_or_where_that_matches_nothing_is_refused() {
         &["`=` means nothing", "write `==`"],
     );
     refused("{ product: { nfe: [10, 50] }, exclude: nfe > 1 }", 1, &["no point is left"]);
+}
+
+#[test]
+fn conditions_see_what_a_point_has_however_it_got_it() {
+    // Through a variable, through a variation, and by default.
+    points(
+        "{ product: { schedule: [linear, cosine] }, where: net.objective.ddpm.schedule == cosine }",
+        &["cosine"],
+    );
+    points(
+        "{ one_at_a_time: { no_ema: { net.ema: off }, small: { net.batch: 8 } }, where: net.ema == off or net.batch == 64 }",
+        &["baseline", "no_ema"],
+    );
+    points(
+        "{ one_at_a_time: { no_ema: { net.ema: off }, b: { nfe: 9 } }, exclude: variant == no_ema }",
+        &["baseline", "b"],
+    );
+    points("{ product: { nfe: [10, 50] }, exclude: draw.sampler.ddim.steps == 50 }", &["10"]);
+}
+
+#[test]
+fn a_path_into_a_variant_that_is_not_chosen_is_refused_where_it_stands() {
+    refused(
+        "{ product: { draw.sampler.ddpm.clip: [6, 8] } }",
+        39,
+        &[
+            "`draw.sampler` is `ddim` at some point, so `draw.sampler.ddpm.clip` leads nowhere",
+            "when:",
+        ],
+    );
+    refused(
+        "{ product: { size: { a: { net.model.unet.width: 30 } } } }",
+        49,
+        &["the width 30 is odd or not divisible"],
+    );
+}
+
+#[test]
+fn what_no_sweep_needs_is_checked_all_the_same() {
+    let spec = with("  main: { product: { nfe: [10, 50] } }\n")
+        .replace("sweeps:", "  other: { sample: { from: nett } }\nsweeps:");
+    let said = Bench::new(&spec).ablate(&["check", "spec.yaml"]).expect(2);
+    assert!(said.err.contains("there is no node `nett`"), "{}", said.err);
+    let profile = format!(
+        "{SPEC}profiles: {{ small: {{ nodes: {{ nett: {{ train: {{ steps: 2 }} }} }} }} }}\n"
+    );
+    let said = Bench::new(&profile).ablate(&["check", "spec.yaml"]).expect(2);
+    assert!(said.err.contains("`data` is missing"), "{}", said.err);
+}
+
+#[test]
+fn a_table_versus_a_baseline_that_is_no_point_is_refused() {
+    let spec = SPEC.replace("nfe: [10, 50]", "nfe: [20, 50]");
+    let said = Bench::new(&spec).ablate(&["check", "spec.yaml"]).expect(2);
+    assert!(said.err.contains("the baseline is no point of the sweep `main`"), "{}", said.err);
+    let given = spec.replace("seeds: 2 }", "seeds: 2, baseline: { nfe: 20 } }");
+    Bench::new(&given).ablate(&["check", "spec.yaml"]).expect(0);
 }
 
 #[test]
@@ -543,7 +600,8 @@ fn operators_that_are_written_wrongly_are_refused() {
     );
     refused("{ product: { nfe: { range: [1, 5] } } }", 19, &["either `step` or `count`"]);
     refused("{ product: { nfe: { log_range: [0, 5], count: 3 } } }", 19, &["lies above 0"]);
-    refused("{ product: { nfe: { range: [1, 5], step: -1 } } }", 19, &["never arrive"]);
+    refused("{ product: { nfe: { range: [1, 5], step: 3 } } }", 19, &["do not arrive at its end"]);
+    refused("{ product: { nfe: { range: [1, 5], step: -1 } } }", 19, &["lead away from its end"]);
     refused(
         "{ product: { nfe: { range: [1, 1e9], step: 1 } } }",
         19,
