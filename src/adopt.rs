@@ -60,11 +60,6 @@ pub fn adopt(
             fs::copy(&source, &target).map_err(|e| Problem::os("copy", &source, &e))?;
         }
     }
-    let input = |(role, input): (String, &key::Input)| {
-        let from = graph.input_with(index, &input.key).expect("every input has its edge");
-        let folder = graph.nodes[from].folder();
-        (role, InputFile { key: input.key.hex(), folder, port: input.port.to_owned() })
-    };
     let adopted = Adoption {
         key: file.key.clone(),
         reason: reason.to_owned(),
@@ -81,7 +76,7 @@ pub fn adopt(
             name: node.name.clone(),
             identity: node.identity(),
             settings: node.settings.full(),
-            inputs: node.inputs.named().into_iter().map(input).collect(),
+            inputs: graph.named_inputs(index).into_iter().map(InputFile::named).collect(),
             adopted: Some(adopted),
             ..file
         },

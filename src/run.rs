@@ -348,9 +348,7 @@ impl<'r> Run<'r> {
             std::fs::create_dir_all(folder)
                 .map_err(|e| Problem::os("make the folder", folder, &e))?;
         }
-        let input = |(role, input): (String, &crate::key::Input)| {
-            let from = self.graph.input_with(index, &input.key).expect("every input has its edge");
-            let from = &self.graph.nodes[from];
+        let input = |(role, input, from): (String, &crate::key::Input, &Node)| {
             let folder = self.results.node(&from.folder());
             let source = match &*from.settings {
                 Settings::Dataset(dataset) => dataset.array().map(|file| file.path.clone()),
@@ -364,7 +362,7 @@ impl<'r> Run<'r> {
             kind: node.kind(),
             attempt,
             settings: node.settings.full(),
-            inputs: node.inputs.named().into_iter().map(input).collect(),
+            inputs: self.graph.named_inputs(index).into_iter().map(input).collect(),
             work: self.results.work(&node.folder()),
             trajectory,
             checkpoint_seconds: node.checkpoint_seconds.unwrap_or(CHECKPOINT_SECONDS),

@@ -10,7 +10,9 @@ mod check;
 pub use check::{Damage, check, check_trajectory, checkpoint_steps};
 
 use crate::files::write_aside;
+use crate::graph::Node;
 use crate::job::Arithmetic;
+use crate::key::Input;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use rayon::prelude::*;
@@ -83,6 +85,14 @@ pub struct InputFile {
     pub folder: String,
     /// The port that was read.
     pub port: String,
+}
+
+impl InputFile {
+    /// An input of a graph, with its name.
+    pub fn named((name, input, from): (String, &Input, &Node)) -> (String, Self) {
+        let (folder, port) = (from.folder(), input.port.to_owned());
+        (name, Self { key: input.key.hex(), folder, port })
+    }
 }
 
 /// One file of a finished node.

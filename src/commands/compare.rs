@@ -126,11 +126,9 @@ impl Side {
 
     /// The name, port and short key of the input with a role.
     fn input(&self, role: &str) -> Option<(String, String)> {
-        let named = self.node().inputs.named();
-        let (_, input) = named.iter().find(|(name, _)| name == role)?;
-        let from = self.opened.graph.input_with(self.index, &input.key)?;
-        let name = &self.opened.graph.nodes[from].name;
-        Some((format!("{name}.{}", input.port), input.key.short()))
+        let named = self.opened.graph.named_inputs(self.index);
+        let (_, input, from) = named.iter().find(|(name, ..)| name == role)?;
+        Some((format!("{}.{}", from.name, input.port), input.key.short()))
     }
 }
 

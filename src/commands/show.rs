@@ -38,13 +38,9 @@ fn show(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
         node.key.hex(),
         opened.plan.reason(index).sentence()
     ));
-    for (role, input) in node.inputs.named() {
-        let from = opened
-            .graph
-            .input_with(index, &input.key)
-            .map(|i| opened.graph.nodes[i].name.as_str())
-            .unwrap_or_default();
-        print(&format!("input   {role} = {from}.{} ({})", input.port, input.key.short()));
+    for (role, input, from) in opened.graph.named_inputs(index) {
+        let (name, port, key) = (&from.name, input.port, input.key.short());
+        print(&format!("input   {role} = {name}.{port} ({key})"));
     }
     print("settings (defaults included)");
     for (path, value) in explain(&node.settings.full()) {

@@ -9,14 +9,14 @@ mod publish;
 mod reach;
 
 use crate::expand::{self, Choice, Point};
-use crate::key::{self, Inputs, Key};
+use crate::key::{self, Input, Inputs, Key};
 use crate::problem::{Problem, Problems};
 use crate::settings::{Kind, Reader, Settings};
 use crate::spec::Spec;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -195,9 +195,13 @@ impl Graph {
         edges.find(|edge| *edge.weight() == role).map(|edge| edge.source())
     }
 
-    /// The input of a node with this key.
-    pub fn input_with(&self, node: NodeIndex, key: &Key) -> Option<NodeIndex> {
-        self.inputs(node).find(|input| self.nodes[*input].key == *key)
+    /// What a node reads: each input with a name of its own, and the node there.
+    pub fn named_inputs(&self, node: NodeIndex) -> Vec<(String, &Input, &Node)> {
+        let by_key: HashMap<&Key, &Node> =
+            self.inputs(node).map(|input| (&self.nodes[input].key, &self.nodes[input])).collect();
+        let named = self.nodes[node].inputs.named().into_iter();
+        // Every input has its edge.
+        named.filter_map(|(name, input)| Some((name, input, *by_key.get(&input.key)?))).collect()
     }
 
     /// The nodes that a name on the command line stands for: a readable name, a declared

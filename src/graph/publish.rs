@@ -6,7 +6,7 @@ use crate::expand::{Point, Points};
 use crate::key::Key;
 use crate::spec::FigureSpec;
 use petgraph::graph::NodeIndex;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Builder<'_> {
@@ -84,15 +84,16 @@ impl Publisher<'_, '_> {
             seed: builder.tables[index].slots[slot as usize].seed,
             checkpoint_seconds: declaration.run.checkpoint.map(|span| span.0),
         });
-        let mut seen = BTreeSet::new();
-        for input in inputs {
-            // A node that reads two ports of another has two roles there.
-            let key = graph.nodes[input].key;
-            for keyed in made.keyed.iter().filter(|keyed| keyed.key == key) {
-                if seen.insert((input, keyed.role)) {
-                    graph.nodes.add_edge(input, node, keyed.role);
-                }
+        let by_key: HashMap<Key, NodeIndex> =
+            inputs.into_iter().map(|input| (graph.nodes[input].key, input)).collect();
+        // A node that reads two ports of another in one role has one edge to it.
+        let mut last = None;
+        for input in made.keyed.iter() {
+            let edge = (by_key[&input.key], input.role);
+            if last != Some(edge) {
+                graph.nodes.add_edge(edge.0, node, edge.1);
             }
+            last = Some(edge);
         }
         self.by_key.insert(made.key, node);
         self.nodes[index][slot as usize] = node;

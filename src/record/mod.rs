@@ -234,13 +234,11 @@ impl Record {
     ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         let merged = canonical(&spec.merged.value);
-        // Absolute, so that it means the same wherever it is read.
-        let file = spec.file.canonicalize().unwrap_or_else(|_| spec.file.clone());
         transaction.execute(
             "INSERT OR REPLACE INTO experiments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 spec.name,
-                file.display().to_string(),
+                absolute(&spec.file),
                 spec.question,
                 merged,
                 asked.profile.as_deref().unwrap_or_default(),
@@ -365,6 +363,11 @@ impl Record {
     }
 }
 
+/// A spec's path so that it means the same wherever it is read.
+fn absolute(file: &Path) -> String {
+    file.canonicalize().unwrap_or_else(|_| file.to_owned()).display().to_string()
+}
+
 /// A digest of all that [`Record::experiment`] writes.
 fn digest_of(spec: &Spec, asked: &Asked, graph: &Graph) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -373,7 +376,7 @@ fn digest_of(spec: &Spec, asked: &Asked, graph: &Graph) -> String {
         hasher.update(text.as_bytes());
     };
     add(env!("CARGO_PKG_VERSION"));
-    add(&spec.file.display().to_string());
+    add(&absolute(&spec.file));
     add(&canonical(&spec.merged.value));
     add(&format!("{:?} {:?}", asked.choice.all_seeds(&[]), asked.choice.extras));
     for (i, point) in graph.points.iter().enumerate() {

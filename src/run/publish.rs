@@ -95,13 +95,7 @@ impl Run<'_> {
     }
 
     fn input_files(&self, index: NodeIndex) -> BTreeMap<String, InputFile> {
-        let node = &self.graph.nodes[index];
-        let file = |(role, input): (String, &crate::key::Input)| {
-            let from = self.graph.input_with(index, &input.key).expect("every input has its edge");
-            let folder = self.graph.nodes[from].folder();
-            (role, InputFile { key: input.key.hex(), folder, port: input.port.to_owned() })
-        };
-        node.inputs.named().into_iter().map(file).collect()
+        self.graph.named_inputs(index).into_iter().map(InputFile::named).collect()
     }
 
     /// Publishes everything sealed so far with one sync, then its rows, then lets its users start.

@@ -222,3 +222,19 @@ fn a_run_with_nothing_to_do_notices_whatever_has_changed() {
     assert!(run().err.contains("added to the database"));
     assert!(bench.ablate(&["status"]).expect(0).out.contains("spec: 21/21"));
 }
+
+#[test]
+fn a_spec_that_was_moved_is_known_where_it_is_now() {
+    let bench = Bench::new(SPEC);
+    std::fs::create_dir_all(bench.path("a")).unwrap();
+    std::fs::create_dir_all(bench.path("b")).unwrap();
+    bench.write("a/spec.yaml", SPEC);
+    let run = |folder: &str| {
+        bench.shell(&format!("cd {folder} && ablate run spec.yaml --results ../results"))
+    };
+    assert_eq!(run("a").expect(0).started(), 21);
+    std::fs::rename(bench.path("a/spec.yaml"), bench.path("b/spec.yaml")).unwrap();
+    assert_eq!(run("b").expect(0).started(), 0);
+    let file = bench.ablate(&["query", "select file from experiments", "--csv"]).expect(0).out;
+    assert!(file.contains("/b/spec.yaml"), "{file}");
+}
