@@ -107,8 +107,10 @@ pub fn make(graph: &Graph, known: &Known, device: &str) -> Plan {
         let costs = Costs::learn(&known.history, device);
         for index in plan.to_run().collect::<Vec<_>>() {
             let i = index.index();
-            plan.estimates[i] = estimate(graph, index, &plan.reasons[i], &costs);
-            plan.bytes[i] = costs.bytes(graph.nodes[index].kind(), &cost::work(graph, index));
+            let (kind, work) = (graph.nodes[index].kind(), cost::work(graph, index));
+            let left = work.units.saturating_sub(saved(&plan.reasons[i]));
+            plan.estimates[i] = costs.seconds(kind, &work, left);
+            plan.bytes[i] = costs.bytes(kind, &work);
         }
     }
     plan
@@ -171,14 +173,12 @@ pub fn trajectory_folder(node: &Node) -> Option<String> {
     node.trajectory.map(|key| format!("trajectory-{}", key.short()))
 }
 
-/// Seconds expected of a node: of a training only those that no checkpoint saves.
-fn estimate(graph: &Graph, index: NodeIndex, reason: &Reason, costs: &Costs) -> Option<Estimate> {
-    let work = cost::work(graph, index);
-    let done = match reason {
+/// The units of work that a checkpoint saves.
+fn saved(reason: &Reason) -> u64 {
+    match reason {
         Reason::Interrupted { step: Some(step) } | Reason::Continues { step } => *step,
         _ => 0,
-    };
-    costs.seconds(graph.nodes[index].kind(), &work, work.units.saturating_sub(done))
+    }
 }
 
 impl Plan {

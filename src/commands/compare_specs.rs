@@ -12,7 +12,7 @@ use crate::settings::Kind;
 use crate::statistics::{Interval, interval};
 use crate::words::{self, plural, significant};
 use petgraph::graph::NodeIndex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// Lines of settings, and of metrics, that are shown.
@@ -23,6 +23,8 @@ struct Both {
     a: Opened,
     b: Opened,
     words: [String; 2],
+    /// Nodes of one readable name in both that are different work.
+    pairs: Vec<(NodeIndex, NodeIndex)>,
 }
 
 /// Compares two specs, or one with a revision of its own.
@@ -38,12 +40,9 @@ pub(super) fn compare(
         Some(revision) => [format!("{} at {revision}", a.display()), b.display().to_string()],
         None => [a.display().to_string(), b.display().to_string()],
     };
-    let both = Both {
-        a: Opened::read(a, &of_revision, place)?,
-        b: Opened::read(b, asking, place)?,
-        words,
-    };
-    both.tell()?;
+    let (a, b) = (Opened::read(a, &of_revision, place)?, Opened::read(b, asking, place)?);
+    let pairs = pairs(&a.graph, &b.graph);
+    Both { a, b, words, pairs }.tell()?;
     Ok(0)
 }
 
@@ -93,8 +92,8 @@ impl Both {
     /// The settings in which nodes of one name differ, each line once with how many nodes it is of.
     fn settings(&self) {
         let mut lines: BTreeMap<(String, String, String, String), usize> = BTreeMap::new();
-        for (of_a, of_b) in self.pairs() {
-            let (of_a, of_b) = (&self.a.graph.nodes[of_a], &self.b.graph.nodes[of_b]);
+        for (of_a, of_b) in &self.pairs {
+            let (of_a, of_b) = (&self.a.graph.nodes[*of_a], &self.b.graph.nodes[*of_b]);
             for Change { path, old, new } in key::changes(&of_a.identity(), &of_b.identity()) {
                 // What differs upstream is told there.
                 if !path.starts_with("inputs.") {
@@ -117,18 +116,6 @@ impl Both {
         if lines.len() > SHOWN {
             print(&format!("  and {}", plural(lines.len() - SHOWN, "more line")));
         }
-    }
-
-    /// Nodes of one readable name in both that are different work.
-    fn pairs(&self) -> Vec<(NodeIndex, NodeIndex)> {
-        let names = |graph: &Graph| -> BTreeMap<String, NodeIndex> {
-            graph.indices().map(|index| (graph.nodes[index].name.clone(), index)).collect()
-        };
-        let (of_a, of_b) = (names(&self.a.graph), names(&self.b.graph));
-        let pair = |(name, index): (&String, &NodeIndex)| Some((*index, *of_b.get(name)?));
-        let pairs = of_a.iter().filter_map(pair);
-        let key = |graph: &Graph, index: NodeIndex| graph.nodes[index].key;
-        pairs.filter(|(a, b)| key(&self.a.graph, *a) != key(&self.b.graph, *b)).collect()
     }
 
     /// What is left to run of each.
@@ -161,8 +148,8 @@ impl Both {
     fn metrics(&self) -> Result<()> {
         let (Some(of_a), Some(of_b)) = (&self.a.record, &self.b.record) else { return Ok(()) };
         let mut differences: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
-        for (a, b) in self.pairs() {
-            let (a, b) = (&self.a.graph.nodes[a], &self.b.graph.nodes[b]);
+        for (a, b) in &self.pairs {
+            let (a, b) = (&self.a.graph.nodes[*a], &self.b.graph.nodes[*b]);
             let (mut before, mut after) = (values(of_a, a)?, values(of_b, b)?);
             while let Some((name, old)) = before.pop_first() {
                 if let Some(new) = after.remove(&name) {
@@ -187,6 +174,15 @@ impl Both {
         }
         Ok(())
     }
+}
+
+/// Nodes of one readable name in both graphs that are different work.
+fn pairs(a: &Graph, b: &Graph) -> Vec<(NodeIndex, NodeIndex)> {
+    let of_b: HashMap<&str, NodeIndex> =
+        b.indices().map(|index| (b.nodes[index].name.as_str(), index)).collect();
+    let pair = |index: NodeIndex| Some((index, *of_b.get(a.nodes[index].name.as_str())?));
+    let differ = |(i, j): &(NodeIndex, NodeIndex)| a.nodes[*i].key != b.nodes[*j].key;
+    a.indices().filter_map(pair).filter(differ).collect()
 }
 
 /// The finite metrics of a node.

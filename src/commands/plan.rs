@@ -4,7 +4,6 @@ use super::asking::Asking;
 use super::{Done, Opened, Place, print, slots};
 use crate::cost::Estimate;
 use crate::forecast::{self, Forecast};
-use crate::graph::Graph;
 use crate::plan::Reason;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
@@ -107,8 +106,9 @@ impl Devices {
 struct Told {
     opened: Opened,
     devices: Devices,
-    /// The nodes that were asked for.
+    /// The nodes that were asked for, and whether those are all.
     asked: BTreeSet<NodeIndex>,
+    is_whole: bool,
     /// Those of them that would run.
     to_run: BTreeSet<NodeIndex>,
     forecast: Forecast,
@@ -168,7 +168,9 @@ impl PlanCommand {
 impl Told {
     fn of(opened: Opened, devices: Devices) -> Result<Self> {
         let Opened { graph, plan, record, .. } = &opened;
-        let asked = graph.chosen().unwrap_or_else(|| graph.indices().collect());
+        let chosen = graph.chosen();
+        let is_whole = chosen.is_none();
+        let asked = chosen.unwrap_or_else(|| graph.indices().collect());
         let to_run: BTreeSet<NodeIndex> = plan.to_run().filter(|i| asked.contains(i)).collect();
         let forecast = forecast::make(graph, plan, &to_run, devices.count);
         let failures = match record {
@@ -190,7 +192,7 @@ impl Told {
             }
         }
         let errors = record.as_ref().map(|r| r.estimate_errors()).transpose()?.unwrap_or_default();
-        Ok(Self { asked, to_run, forecast, failed, blocked, errors, opened, devices })
+        Ok(Self { asked, is_whole, to_run, forecast, failed, blocked, errors, opened, devices })
     }
 
     /// How many of the nodes of a kind satisfy something.
@@ -240,7 +242,7 @@ impl Told {
             };
             let all = self.count(kind, |_| true);
             let unshared = graph.unshared.get(&kind).copied().unwrap_or(0);
-            let shared = match graph.chosen().is_none() && unshared > all {
+            let shared = match self.is_whole && unshared > all {
                 true => format!("{all} instead of {unshared}"),
                 false => String::new(),
             };
@@ -272,7 +274,7 @@ impl Told {
     /// What sharing saves: nodes that points ask for and that are made once.
     fn savings(&self) -> Option<String> {
         let graph = &self.opened.graph;
-        if graph.chosen().is_some() {
+        if !self.is_whole {
             return None;
         }
         let all = graph.unshared.get(&Kind::Train).copied().unwrap_or(0);
@@ -377,16 +379,6 @@ pub(super) fn scored(errors: &[f64]) -> Option<String> {
         n => format!("The last {n} estimates were off by a median of"),
     };
     Some(format!("{many} {:.0} %.", 100.0 * median))
-}
-
-/// The nodes of a graph that run, on so many slots of this machine.
-pub(super) fn foretell(
-    graph: &Graph,
-    plan: &crate::plan::Plan,
-    wanted: &BTreeSet<NodeIndex>,
-    slots: usize,
-) -> Option<[f64; 3]> {
-    forecast::make(graph, plan, wanted, slots).finish
 }
 
 #[cfg(test)]

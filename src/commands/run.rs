@@ -7,6 +7,7 @@ use super::settled::Settled;
 use super::{Done, Place, print, read_spec, say, slots};
 use crate::coordinator::Coordinator;
 use crate::draw::Undecided;
+use crate::forecast;
 use crate::graph::{Asked, Graph};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool, find_worker};
@@ -147,7 +148,7 @@ impl RunCommand {
             left_out = wanted.len() - fits.len();
             wanted = fits;
         }
-        let expected = super::plan::foretell(graph, &plan, &wanted, limit);
+        let expected = forecast::make(graph, &plan, &wanted, limit).finish;
         if let Some(seconds) = expected {
             let [low, middle, high] = seconds.map(|s| words::duration(words::span(s)));
             let history = "by this results folder's history";

@@ -267,7 +267,8 @@ fn most(expression: &Expression) -> Option<u64> {
         Operator::Product(parts) => {
             parts.iter().try_fold(1_u64, |n, next| n.checked_mul(part(next)?))
         }
-        Operator::Zip(parts) => parts.first().map_or(Some(1), part),
+        // All of them are made before their lengths are compared.
+        Operator::Zip(parts) => parts.iter().try_fold(1_u64, |n, next| Some(n.max(part(next)?))),
         Operator::Points(rows) => Some(rows.len() as u64),
         Operator::OneAtATime(variations) => variations
             .iter()

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 pub struct Merged {
     /// The merged value, without any `use:`.
     pub value: Value,
-    revision: Option<String>,
+    pub(super) revision: Option<String>,
     profiles: Vec<String>,
-    documents: Vec<Document>,
+    pub(super) documents: Vec<Document>,
     /// Merged path of the root of a subtree → document and path there.
-    origins: BTreeMap<Vec<Step>, (usize, Vec<Step>)>,
+    pub(super) origins: BTreeMap<Vec<Step>, (usize, Vec<Step>)>,
 }
 
 /// Fragments may name fragments this deep.
@@ -93,113 +93,8 @@ impl Merged {
         self.value = self.merge(value, chosen.clone(), &[], 0, &own);
     }
 
-    /// Reads the files in which sweeps list their points.
-    fn read_points(&mut self, problems: &mut Problems) {
-        let Some(mut sweeps) = self.value.get_mut("sweeps").map(std::mem::take) else { return };
-        let mut path = vec![Step::Key("sweeps".to_owned())];
-        self.read_points_below(&mut sweeps, &mut path, problems);
-        self.value["sweeps"] = sweeps;
-    }
-
-    fn read_points_below(
-        &mut self,
-        value: &mut Value,
-        path: &mut Vec<Step>,
-        problems: &mut Problems,
-    ) {
-        match value {
-            Value::Object(map) => {
-                for (key, inner) in map {
-                    path.push(Step::Key(key.clone()));
-                    match key.as_str() {
-                        "points" if !inner.is_array() => {
-                            *inner = self.points_file(inner, path, problems);
-                        }
-                        _ => self.read_points_below(inner, path, problems),
-                    }
-                    path.pop();
-                }
-            }
-            Value::Array(items) => {
-                for (i, inner) in items.iter_mut().enumerate() {
-                    path.push(Step::Item(i));
-                    self.read_points_below(inner, path, problems);
-                    path.pop();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The points in the file that `asked` names, itself if it names none.
-    fn points_file(&mut self, asked: &Value, path: &[Step], problems: &mut Problems) -> Value {
-        let name = match asked {
-            Value::String(name) => name,
-            Value::Object(map) if map.keys().all(|key| key == "file" || key == "columns") => {
-                match map.get("file") {
-                    Some(Value::String(name)) => name,
-                    _ => return asked.clone(),
-                }
-            }
-            _ => return asked.clone(),
-        };
-        let columns = match asked.get("columns") {
-            None => None,
-            Some(Value::Array(names)) if names.iter().all(Value::is_string) => {
-                let names = names.iter().filter_map(Value::as_str);
-                Some(names.map(|name| (name.to_owned(), name.to_owned())).collect::<Vec<_>>())
-            }
-            Some(Value::Object(map)) if map.values().all(Value::is_string) => {
-                let pair = |(axis, column): (&String, &Value)| {
-                    Some((axis.clone(), column.as_str()?.to_owned()))
-                };
-                Some(map.iter().filter_map(pair).collect())
-            }
-            Some(_) => {
-                let problem = Problem::new("`columns` is neither a list nor a map of columns");
-                let problem = problem.help("for example [rate, width] or { rate: lr }");
-                problems.0.push(self.at(&with(path, &Step::Key("columns".into())), problem));
-                return unread();
-            }
-        };
-        let place = self.place(path);
-        let folder = place.as_ref().and_then(|p| p.file.parent()).unwrap_or(Path::new(""));
-        let read = Document::read(&tidy(&folder.join(name)), self.revision.as_deref());
-        let document = match read {
-            Ok(document) => document,
-            Err(problem) if problem.place.is_none() => {
-                problems.0.push(self.at(path, problem));
-                return unread();
-            }
-            Err(problem) => {
-                problems.0.push(problem);
-                return unread();
-            }
-        };
-        let Some(mut rows) = super::rows::read(&document, problems) else { return unread() };
-        if let Some(columns) = columns {
-            let known = super::rows::columns(&document, &rows);
-            let missing = columns.iter().find(|(_, column)| !known.contains(column));
-            if let Some((_, column)) = missing {
-                let file = document.file.display();
-                let problem = Problem::new(format!("{file} has no column `{column}`"));
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                let problem = problem.help(super::axis::did_you_mean(column, &known));
-                problems.0.push(self.at(&with(path, &Step::Key("columns".into())), problem));
-                return unread();
-            }
-            let Some(selected) = super::rows::select(&document, &rows, &columns, problems) else {
-                return unread();
-            };
-            rows = selected;
-        }
-        self.documents.push(document);
-        self.origins.insert(path.to_vec(), (self.documents.len() - 1, vec![]));
-        rows
-    }
-
     /// A problem with the place of a path.
-    fn at(&self, path: &[Step], problem: Problem) -> Problem {
+    pub(super) fn at(&self, path: &[Step], problem: Problem) -> Problem {
         match self.place(path) {
             Some(place) => problem.at(place),
             None => problem,
@@ -355,13 +250,8 @@ impl Merged {
     }
 }
 
-fn with(path: &[Step], step: &Step) -> Vec<Step> {
+pub(super) fn with(path: &[Step], step: &Step) -> Vec<Step> {
     path.iter().chain([step]).cloned().collect()
-}
-
-/// What stands in the place of points that could not be read, which has been told.
-fn unread() -> Value {
-    Value::from(super::sweep::UNREAD)
 }
 
 /// Origins are kept under keys; a path that ends at a name stands beside its value.
@@ -375,7 +265,7 @@ fn as_keys(path: &[Step]) -> Vec<Step> {
 }
 
 /// Joins `..` and `.` without asking the file system, so that messages stay readable.
-fn tidy(path: &Path) -> PathBuf {
+pub(super) fn tidy(path: &Path) -> PathBuf {
     use std::path::Component;
     let mut out = PathBuf::new();
     for part in path.components() {
@@ -461,7 +351,7 @@ pub fn resolved(merged: &Merged) -> Vec<(String, String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use serde_json::json;
 
@@ -475,7 +365,7 @@ mod tests {
         problems.or(merged.unwrap())
     }
 
-    fn read(files: &[(&str, &str)]) -> Result<Merged, Problems> {
+    pub(in crate::spec) fn read(files: &[(&str, &str)]) -> Result<Merged, Problems> {
         read_with(files, None)
     }
 
@@ -505,57 +395,6 @@ mod tests {
         assert_eq!(plain.value["nodes"]["net"]["train"]["steps"], 5);
         let unknown = read_with(&files, Some("smal")).unwrap_err().to_string();
         assert!(unknown.contains("did you mean `small`?"), "{unknown}");
-    }
-
-    #[test]
-    fn points_come_from_a_table_or_a_list_with_their_lines() {
-        let files = [
-            (
-                "a.yaml",
-                "sweeps: { s: { points: p.csv }, j: { points: { file: p.json, columns: { lr: rate } } } }\n",
-            ),
-            ("p.csv", "lr, schedule\n1e-3, linear\n\"2e-3\", cosine\n"),
-            ("p.json", "[{\"rate\": 0.1, \"score\": 3},\n {\"rate\": 0.2, \"score\": 4}]\n"),
-        ];
-        let merged = read(&files).unwrap();
-        let points = &merged.value["sweeps"]["s"]["points"];
-        assert_eq!(
-            *points,
-            json!([{"lr": 1e-3, "schedule": "linear"}, {"lr": 2e-3, "schedule": "cosine"}])
-        );
-        let path = |sweep: &str, row| {
-            let mut path = crate::settings::keys(&["sweeps", sweep, "points"]);
-            path.extend([
-                Step::Item(row),
-                Step::Key(if sweep == "s" { "schedule" } else { "rate" }.into()),
-            ]);
-            path
-        };
-        let place = merged.place(&path("s", 1)).unwrap();
-        assert_eq!((place.line, place.column, place.width), (3, 9, 6));
-        assert!(place.file.ends_with("p.csv"));
-        assert_eq!(merged.value["sweeps"]["j"]["points"], json!([{"lr": 0.1}, {"lr": 0.2}]));
-        assert!(merged.origin(&path("j", 1)).unwrap().ends_with("p.json:2"));
-    }
-
-    #[test]
-    fn a_table_that_is_none_is_told_with_its_line() {
-        for (table, columns, line, piece) in [
-            ("lr,schedule\n1e-3\n", "", 2, "1 cells, where the first line names 2"),
-            ("lr,lr\n1,2\n", "", 1, "two columns are called `lr`"),
-            ("lr,\n1,2\n", "", 1, "a column has no name"),
-            ("lr\n", "", 1, "lists no points"),
-            ("lr\n1\n", ", columns: [rate]", 1, "p.csv has no column `rate`"),
-            ("lr,x\n1,1\n,2\n", ", columns: [lr]", 3, "this point has no value in the column `lr`"),
-        ] {
-            let spec = format!("sweeps: {{ s: {{ points: {{ file: p.csv{columns} }} }} }}\n");
-            let problems = read(&[("a.yaml", &spec), ("p.csv", table)]).unwrap_err();
-            let place = problems.0[0].place.as_ref().unwrap();
-            assert_eq!(place.line, line, "{problems}");
-            assert!(problems.to_string().contains(piece), "{problems}");
-        }
-        let missing = read(&[("a.yaml", "sweeps: { s: { points: no.csv } }\n")]).unwrap_err();
-        assert!(missing.to_string().contains("a.yaml:1:24: cannot read"), "{missing}");
     }
 
     #[test]

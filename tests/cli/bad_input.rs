@@ -120,6 +120,11 @@ fn a_sweep_of_more_points_than_anybody_can_pay() {
         &format!("{axes} }}, seeds: 2"),
         &["has 4,000,000,000 points", "take fewer values"],
     );
+    changed(
+        "product: { schedule: [linear, cosine], nfe: [10, 50] }",
+        &format!("zip: [{{ nfe: [10] }}, {{ product: {{ {axes} }} }}]"),
+        &["has 2,000,000,000 points"],
+    );
     changed("seeds: 2", "seeds: 1000000000", &["`seeds` must be a number"]);
     changed("seeds: 2", "seeds: 1000000", &["has 4,000,000 points"]);
 }

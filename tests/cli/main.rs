@@ -26,4 +26,5 @@ mod python;
 mod run;
 mod schema;
 mod specs;
+mod sweep_mistakes;
 mod sweeps;
