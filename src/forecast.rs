@@ -75,6 +75,7 @@ fn longest_path(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> (Ve
 }
 
 /// The nodes of these that would be finished within some seconds, and within some seconds of devices.
+/// A budget is spent seed by seed, on whole points first, however many slots there are.
 pub fn within(
     graph: &Graph,
     plan: &Plan,
@@ -83,20 +84,55 @@ pub fn within(
     end: Option<f64>,
     budget: Option<f64>,
 ) -> BTreeSet<NodeIndex> {
+    let paid = match budget {
+        Some(budget) => affordable(graph, plan, wanted, budget),
+        None => wanted.clone(),
+    };
+    let Some(end) = end else { return paid };
     let seconds: Vec<f64> =
         graph.indices().map(|i| plan.estimate(i).map_or(0.0, |e| e.seconds)).collect();
-    let (mut left, mut fits) = (budget.unwrap_or(f64::INFINITY), BTreeSet::new());
-    let schedule = Schedule::new(tasks(graph, plan, wanted));
-    run_through(schedule, &seconds, slots, |task, now| {
-        let takes = seconds[task];
-        let starts = takes <= left && end.is_none_or(|end| now + takes <= end);
+    let mut fits = BTreeSet::new();
+    run_through(Schedule::new(tasks(graph, plan, &paid)), &seconds, slots, |task, now| {
+        let starts = now + seconds[task] <= end;
         if starts {
-            left -= takes;
             fits.insert(NodeIndex::new(task));
         }
         starts
     });
     fits
+}
+
+/// The nodes of these that a budget of device seconds pays for: first those that nothing reads, each with
+/// all that it needs, seed 0 of everything before seed 1; then with what is left whatever else it pays for.
+fn affordable(
+    graph: &Graph,
+    plan: &Plan,
+    wanted: &BTreeSet<NodeIndex>,
+    budget: f64,
+) -> BTreeSet<NodeIndex> {
+    let cost = |index: NodeIndex| plan.estimate(index).map_or(0.0, |e| e.seconds);
+    let is_last = |index: &NodeIndex| !graph.users(*index).any(|user| wanted.contains(&user));
+    let (mut last, mut inner): (Vec<NodeIndex>, Vec<NodeIndex>) =
+        wanted.iter().copied().partition(is_last);
+    for list in [&mut last, &mut inner] {
+        list.sort_by_key(|index| graph.nodes[*index].seed);
+    }
+    let (mut left, mut paid) = (budget, BTreeSet::new());
+    for index in last.into_iter().chain(inner) {
+        let (mut needs, mut sum) = (BTreeSet::new(), 0.0);
+        let mut trail = vec![index];
+        while let Some(node) = trail.pop().filter(|_| sum <= left) {
+            if wanted.contains(&node) && !paid.contains(&node) && needs.insert(node) {
+                sum += cost(node);
+                trail.extend(graph.inputs(node));
+            }
+        }
+        if sum <= left {
+            left -= sum;
+            paid.append(&mut needs);
+        }
+    }
+    paid
 }
 
 /// The time until nothing runs any more, if every task takes its seconds.

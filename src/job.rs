@@ -278,6 +278,17 @@ pub enum Better {
     Neither,
 }
 
+impl Better {
+    /// The word for whether small values are better.
+    pub fn of(smaller: Option<bool>) -> Self {
+        match smaller {
+            Some(true) => Self::Lower,
+            Some(false) => Self::Higher,
+            None => Self::Neither,
+        }
+    }
+}
+
 /// `series.json`: curves by name (`loss`, `validation_loss`, `power_spectrum`, …).
 pub type SeriesFile = BTreeMap<String, Series>;
 

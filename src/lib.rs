@@ -27,6 +27,8 @@ pub mod schema;
 
 pub mod key;
 
+pub mod selection;
+
 pub mod expand;
 
 pub mod graph;
@@ -36,6 +38,8 @@ pub mod store;
 pub mod coordinator;
 
 pub mod record;
+
+pub mod decide;
 
 pub mod cost;
 

@@ -4,10 +4,12 @@
 //! renamed as a run publishes them, so an interruption leaves nothing half copied. Checkpoints stay behind.
 
 use crate::coordinator::{self, Coordinator};
+use crate::files::read_json;
 use crate::job::Arithmetic;
 use crate::key::Key;
 use crate::problem::{Problem, Result};
 use crate::record::{Finished, Record};
+use crate::selection::{self, SelectionFile};
 use crate::store::{self, Artefact, NodeFile, Results};
 use crate::survey;
 use rayon::prelude::*;
@@ -109,7 +111,34 @@ impl Merge<'_> {
         }
         // It is empty, or not there at all.
         let _ = fs::remove_dir(&aside);
+        self.add_selections(tell)?;
         Ok(merged)
+    }
+
+    /// Adds the records of what was chosen there; one that is here already stays.
+    fn add_selections(&self, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let (there, here) = (self.from.join("nodes"), self.results.root.join("nodes"));
+        let entries = fs::read_dir(&there).map_err(|e| Problem::os("list", &there, &e))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        for name in names.filter(|name| selection::is_file(name)) {
+            let known = here.join(&name);
+            let path = there.join(&name);
+            let is_plain = fs::symlink_metadata(&path)
+                .is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST);
+            let read = is_plain.then(|| read_json::<SelectionFile>(&path).ok().flatten()).flatten();
+            let named = |file: &SelectionFile| selection::path_of(&here, &file.id) == known;
+            match read.filter(named) {
+                None => tell(&format!("{name} is damaged and left out")),
+                Some(file) if known.exists() => {
+                    let own = read_json::<SelectionFile>(&known)?;
+                    if own.is_some_and(|own| own.chosen() != file.chosen()) {
+                        tell(&format!("{name} chose otherwise there; the choice here stays"));
+                    }
+                }
+                Some(file) => file.write(&here)?,
+            }
+        }
+        Ok(())
     }
 
     /// The names in `nodes/` of the other folder.
@@ -127,7 +156,7 @@ impl Merge<'_> {
         let entries = fs::read_dir(&nodes).map_err(|e| Problem::os("list", &nodes, &e))?;
         let mut names: Vec<String> = entries
             .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-            .filter(|name| !name.ends_with(store::CLEANED))
+            .filter(|name| !name.ends_with(store::CLEANED) && !selection::is_file(name))
             .collect();
         names.sort();
         Ok(names)

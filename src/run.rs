@@ -25,12 +25,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// Where the nodes are.
     pub counts: Counts,
     /// Whether it was asked to stop.
     pub stopped: bool,
+    /// Seconds of devices that it took.
+    pub device_seconds: f64,
 }
 
 impl Outcome {
@@ -215,7 +217,8 @@ impl<'r> Run<'r> {
         if self.interrupts < 2 {
             self.record.release_all(&self.coordinator.id)?;
         }
-        Ok(Outcome { counts: self.counts(), stopped: self.interrupts > 0 })
+        let (counts, stopped) = (self.counts(), self.interrupts > 0);
+        Ok(Outcome { counts, stopped, device_seconds: self.spent })
     }
 
     /// Starts what can start, waits for one message, and does what it asks for.

@@ -2,7 +2,7 @@
 //! editors. It is made of the tables that the reader uses, so it cannot fall behind. What takes more
 //! than one value to decide, such as whether a reference leads anywhere, is for the reader alone.
 
-use crate::settings::{Field, Kind, Setting, Shape};
+use crate::settings::{Best, Field, Kind, Setting, Shape};
 use crate::spec::{FigureSpec, RunSettings, TableSpec};
 use serde_json::{Map, Value, json};
 
@@ -72,6 +72,7 @@ pub fn spec() -> Value {
 /// What a node reads.
 fn reference() -> Value {
     let name = json!({ "type": "string", "pattern": r"^[^.\s]+(\.[^.\s]+)*$" });
+    let best = value(&Best::shape(), None, Within::Outputs);
     let parts = [
         ("node", name.clone()),
         ("at", named("Axes that have other values there.", json!({}))),
@@ -82,10 +83,11 @@ fn reference() -> Value {
                 json!({ "type": ["string", "array"] }),
             ),
         ),
+        ("best", described("Which nodes of a sweep are read.", best)),
     ];
     let map = closed(parts.map(|(name, part)| (name.to_owned(), part)));
     described(
-        "`node` or `node.port`, or a map that pins or collects.",
+        "`node` or `node.port`, or a map that pins, collects or chooses.",
         json!({ "anyOf": [name, map] }),
     )
 }

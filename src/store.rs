@@ -14,6 +14,7 @@ use crate::graph::Node;
 use crate::job::Arithmetic;
 use crate::key::Input;
 use crate::problem::{Problem, Result};
+use crate::selection;
 use crate::settings::Kind;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -190,7 +191,8 @@ impl Results {
     /// If the folder cannot be listed.
     pub fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
-        for name in list(&self.root.join("nodes"))? {
+        let names = list(&self.root.join("nodes"))?;
+        for name in names.into_iter().filter(|name| !selection::is_file(name)) {
             match name.strip_suffix(CLEANED) {
                 Some(folder) if self.is_cleaned(folder) => {
                     listing.cleaned.insert(folder.to_owned());

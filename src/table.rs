@@ -17,6 +17,8 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// Whether differences to the baseline row are shown.
     pub versus_baseline: bool,
+    /// What else the reader has to know, as sentences.
+    pub remarks: Vec<String>,
     /// Keys of the nodes behind the numbers, shortened, for the file's own record of its sources.
     pub sources: Vec<String>,
 }
@@ -222,6 +224,7 @@ impl Table {
                     .to_owned(),
             );
         }
+        notes.extend(self.remarks.iter().cloned());
         notes
     }
 
@@ -433,6 +436,7 @@ mod tests {
             cells: vec![cell(values)],
         };
         Table {
+            remarks: vec![],
             question: "?".into(),
             axes: vec!["schedule".into()],
             columns: vec![Column {

@@ -119,10 +119,19 @@ pub fn bytes(n: u64) -> String {
 /// `a`, `a or b`, `a, b or c`, each in backticks.
 pub fn alternatives<S: AsRef<str>>(words: &[S]) -> String {
     let quoted: Vec<String> = words.iter().map(|w| format!("`{}`", w.as_ref())).collect();
-    match quoted.as_slice() {
+    joined(&quoted, "or")
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn listed(words: &[String]) -> String {
+    joined(words, "and")
+}
+
+fn joined(words: &[String], last_by: &str) -> String {
+    match words {
         [] => "nothing".to_owned(),
         [one] => one.clone(),
-        [many @ .., last] => format!("{} or {last}", many.join(", ")),
+        [many @ .., last] => format!("{} {last_by} {last}", many.join(", ")),
     }
 }
 

@@ -40,11 +40,11 @@ impl Asking {
         Self { revision: revision.map(str::to_owned), ..self.clone() }
     }
 
-    /// What is asked for, beside the seeds that earlier runs added.
+    /// What is asked for, beside the seeds that earlier runs added, with the folder of finished nodes.
     ///
     /// # Errors
     /// If a list of seeds or a condition is none.
-    pub(super) fn asked(&self, recorded: Choice) -> Result<Asked> {
+    pub(super) fn asked(&self, recorded: Choice, nodes: PathBuf) -> Result<Asked> {
         let condition = match &self.condition {
             Some(text) => {
                 let condition = Condition::parse(text)
@@ -56,7 +56,7 @@ impl Asking {
         let seeds = self.seeds.as_deref().map(seeds).transpose()?;
         let choice = Choice { seeds, condition, ..recorded };
         let (profile, revision) = (self.profile.clone(), self.revision.clone());
-        Ok(Asked { profile, revision, choice })
+        Ok(Asked { nodes: Some(nodes), profile, revision, choice })
     }
 }
 

@@ -1,7 +1,8 @@
-//! `ablate compare`: what two nodes are made of and what came out, side by side; or two specs.
+//! `ablate compare`: what two nodes are made of and what came out, side by side; or points, or specs.
 
 use super::asking::Asking;
-use super::{Done, Opened, Place, compare_specs, print, short, spec_of};
+use super::compare_points::Arm;
+use super::{Done, Opened, Place, compare_points, compare_specs, print, short, spec_of};
 use crate::job::Arithmetic;
 use crate::job::{Metric, Metrics, Series, SeriesFile};
 use crate::key::{self, Change, Input};
@@ -18,12 +19,13 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:
   ablate compare 'net[schedule=linear,seed=0]' 'net[schedule=cosine,seed=0]'
   ablate compare 'net[seed=0]' 'net[seed=0]' --spec experiments/a.yaml --spec-b experiments/b.yaml
+  ablate compare schedule=linear schedule=cosine --spec experiments/a.yaml     (points that agree on everything else)
   ablate compare experiments/a.yaml experiments/b.yaml
   ablate compare experiments/a.yaml --against HEAD~1     (the spec as it was)")]
 pub(super) struct Compare {
-    /// A node: its name, its readable name, or its key; or a spec.
+    /// A node: its name, its readable name, or its key; or values of axes; or a spec.
     a: String,
-    /// Another node, or another spec.
+    /// Another node, other values, or another spec.
     #[arg(required_unless_present = "against")]
     b: Option<String>,
     /// A revision of git: the spec as it was there comes first.
@@ -61,7 +63,15 @@ impl Compare {
             (Some(b), None) if is_spec(&self.a) && is_spec(b) => {
                 compare_specs::compare(Path::new(&self.a), Path::new(b), None, &asking, place)
             }
-            (Some(b), None) if !is_spec(&self.a) && !is_spec(b) => self.nodes(b, place),
+            (Some(b), None) if !is_spec(&self.a) && !is_spec(b) => {
+                match (Arm::read(&self.a), Arm::read(b)) {
+                    (Some(a), Some(b)) => {
+                        let (spec, profile) = (self.spec.as_deref(), self.profile.clone());
+                        compare_points::compare(&[a, b], spec, profile, place)
+                    }
+                    _ => self.nodes(b, place),
+                }
+            }
             (Some(_), _) => Err(compare_specs::refuse("a node and a spec are not alike").into()),
             (None, _) => Err(compare_specs::refuse("`--against` takes a spec").into()),
         }

@@ -19,12 +19,26 @@ use std::path::Path;
 const SHOWN: usize = 30;
 
 /// Two specs, both read.
-struct Both {
-    a: Opened,
-    b: Opened,
+struct Both<'o> {
     words: [String; 2],
-    /// Nodes of one readable name in both that are different work.
-    pairs: Vec<(NodeIndex, NodeIndex)>,
+    pairs: Pairs<'o>,
+}
+
+/// Nodes to be compared pair by pair: of one name in two specs, or at two points of one.
+pub(super) struct Pairs<'o> {
+    pub(super) a: &'o Opened,
+    pub(super) b: &'o Opened,
+    /// Those that are different work.
+    pub(super) pairs: Vec<(NodeIndex, NodeIndex)>,
+}
+
+/// Tells the settings and the metrics in which nodes of a pair differ.
+///
+/// # Errors
+/// If the database refuses.
+pub(super) fn told_pairs(pairs: &Pairs<'_>) -> Result<()> {
+    pairs.settings();
+    pairs.metrics()
 }
 
 /// Compares two specs, or one with a revision of its own.
@@ -41,24 +55,23 @@ pub(super) fn compare(
         None => [a.display().to_string(), b.display().to_string()],
     };
     let (a, b) = (Opened::read(a, &of_revision, place)?, Opened::read(b, asking, place)?);
-    let pairs = pairs(&a.graph, &b.graph);
-    Both { a, b, words, pairs }.tell()?;
+    let pairs = Pairs { a: &a, b: &b, pairs: pairs(&a.graph, &b.graph) };
+    Both { words, pairs }.tell()?;
     Ok(0)
 }
 
-impl Both {
+impl Both<'_> {
     fn tell(&self) -> Result<(), Problems> {
-        for (side, (opened, word)) in
-            ["a", "b"].iter().zip([&self.a, &self.b].iter().zip(&self.words))
-        {
+        let opened = [self.pairs.a, self.pairs.b];
+        for (side, (opened, word)) in ["a", "b"].iter().zip(opened.iter().zip(&self.words)) {
             let (points, nodes) = (opened.graph.points.len(), opened.graph.nodes.node_count());
             let (points, nodes) = (plural(points, "point"), plural(nodes, "node"));
             print(&format!("{side}  {word}  {points}, {nodes}"));
         }
         self.nodes();
-        self.settings();
+        self.pairs.settings();
         self.costs();
-        self.metrics()?;
+        self.pairs.metrics()?;
         Ok(())
     }
 
@@ -75,7 +88,7 @@ impl Both {
             column.set_cell_alignment(comfy_table::CellAlignment::Right);
         }
         for kind in Kind::ALL {
-            let (of_a, of_b) = (keys(&self.a.graph, kind), keys(&self.b.graph, kind));
+            let (of_a, of_b) = (keys(&self.pairs.a.graph, kind), keys(&self.pairs.b.graph, kind));
             if !of_a.is_empty() || !of_b.is_empty() {
                 let counts = [
                     of_a.intersection(&of_b).count(),
@@ -89,7 +102,35 @@ impl Both {
         table.lines().for_each(|line| print(line.trim_end().strip_prefix(' ').unwrap_or_default()));
     }
 
-    /// The settings in which nodes of one name differ, each line once with how many nodes it is of.
+    /// What is left to run of each.
+    fn costs(&self) {
+        let left = |opened: &Opened| -> (usize, usize, Option<Estimate>) {
+            let to_run: Vec<NodeIndex> = opened.plan.to_run().collect();
+            let known: Vec<(Kind, Estimate)> = to_run
+                .iter()
+                .filter_map(|i| Some((opened.graph.nodes[*i].kind(), opened.plan.estimate(*i)?)))
+                .collect();
+            let total = (!known.is_empty()).then(|| cost::sum(known.iter().copied()));
+            (to_run.len(), to_run.len() - known.len(), total)
+        };
+        for (side, opened) in [("a", self.pairs.a), ("b", self.pairs.b)] {
+            let (nodes, unknown, total) = left(opened);
+            let time = total.map_or(String::new(), |total| {
+                let [low, middle, high] = [total.low, total.seconds, total.high]
+                    .map(|seconds| words::duration(words::span(seconds)));
+                format!(", {middle} of a device ({low} to {high})")
+            });
+            let unknown = match unknown {
+                0 => String::new(),
+                n => format!(", {} of unknown cost", plural(n, "node")),
+            };
+            print(&format!("left to run of {side}: {}{time}{unknown}", plural(nodes, "node")));
+        }
+    }
+}
+
+impl Pairs<'_> {
+    /// The settings in which paired nodes differ, each line once with how many nodes it is of.
     fn settings(&self) {
         let mut lines: BTreeMap<(String, String, String, String), usize> = BTreeMap::new();
         for (of_a, of_b) in &self.pairs {
@@ -105,9 +146,9 @@ impl Both {
             }
         }
         if lines.is_empty() {
-            return print("settings: nodes of one name have the same");
+            return print("settings: paired nodes have the same");
         }
-        print("settings that differ between nodes of one name");
+        print("settings that differ between paired nodes");
         for ((declared, path, old, new), count) in lines.iter().take(SHOWN) {
             let path = path.strip_prefix("settings.").unwrap_or(path);
             let nodes = plural(*count, "node");
@@ -118,33 +159,7 @@ impl Both {
         }
     }
 
-    /// What is left to run of each.
-    fn costs(&self) {
-        let left = |opened: &Opened| -> (usize, usize, Option<Estimate>) {
-            let to_run: Vec<NodeIndex> = opened.plan.to_run().collect();
-            let known: Vec<(Kind, Estimate)> = to_run
-                .iter()
-                .filter_map(|i| Some((opened.graph.nodes[*i].kind(), opened.plan.estimate(*i)?)))
-                .collect();
-            let total = (!known.is_empty()).then(|| cost::sum(known.iter().copied()));
-            (to_run.len(), to_run.len() - known.len(), total)
-        };
-        for (side, opened) in [("a", &self.a), ("b", &self.b)] {
-            let (nodes, unknown, total) = left(opened);
-            let time = total.map_or(String::new(), |total| {
-                let [low, middle, high] = [total.low, total.seconds, total.high]
-                    .map(|seconds| words::duration(words::span(seconds)));
-                format!(", {middle} of a device ({low} to {high})")
-            });
-            let unknown = match unknown {
-                0 => String::new(),
-                n => format!(", {} of unknown cost", plural(n, "node")),
-            };
-            print(&format!("left to run of {side}: {}{time}{unknown}", plural(nodes, "node")));
-        }
-    }
-
-    /// Differences of metrics between nodes of one name, over all of them that both have.
+    /// Differences of metrics between paired nodes, over all of them that both have.
     fn metrics(&self) -> Result<()> {
         let (Some(of_a), Some(of_b)) = (&self.a.record, &self.b.record) else { return Ok(()) };
         let mut differences: BTreeMap<(String, String), Vec<(f64, f64)>> = BTreeMap::new();
@@ -162,7 +177,7 @@ impl Both {
         if differences.is_empty() {
             return Ok(());
         }
-        print("metrics of nodes of one name, b - a, with 95 % intervals of the mean");
+        print("metrics of paired nodes, b - a, with 95 % intervals of the mean");
         for ((declared, name), pairs) in differences.iter().take(SHOWN) {
             let changes: Vec<f64> = pairs.iter().map(|(old, new)| new - old).collect();
             let Some(change) = interval(&changes) else { continue };
@@ -208,6 +223,6 @@ fn told(change: &Interval) -> String {
 /// # Errors
 /// Says what is needed.
 pub(super) fn refuse(sentence: &str) -> Problem {
-    let help = "name two nodes, two specs, or a spec with `--against REVISION`";
+    let help = "name two nodes, two points, two specs, or a spec with `--against REVISION`";
     Problem::new(sentence.to_owned()).help(help)
 }

@@ -6,7 +6,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Write a spec", &["init", "check", "graph", "schema"]),
     ("Run it", &["plan", "run", "status", "log"]),
-    ("Ask why", &["why", "show", "compare"]),
+    ("Ask why", &["why", "show", "select", "compare"]),
     ("See results", &["figure", "table", "query", "export"]),
     ("Keep results", &["verify", "clean", "merge", "adopt", "rebuild"]),
 ];

@@ -6,6 +6,7 @@ mod asking;
 mod check;
 mod clean;
 mod compare;
+mod compare_points;
 mod compare_specs;
 mod completions;
 mod export;
@@ -17,12 +18,13 @@ mod init;
 mod limits;
 mod log;
 mod merge;
+mod naming;
 mod plan;
 mod query;
 mod rebuild;
 mod run;
 mod schema;
-mod selection;
+mod select;
 mod settled;
 mod show;
 mod status;
@@ -86,7 +88,7 @@ enum Command {
     Why(why::Why),
     /// Show a node: settings, inputs, numbers, files.
     Show(show::Show),
-    /// Compare two nodes, two specs, or a spec with a revision of its own.
+    /// Compare two nodes, points or specs, or a spec with a revision of its own.
     Compare(compare::Compare),
     /// Draw the figures of a spec from what is finished.
     Figure(figure::Figure),
@@ -98,6 +100,8 @@ enum Command {
     Verify(verify::Verify),
     /// Show what no experiment refers to, and remove its files.
     Clean(clean::Clean),
+    /// Show what was found best and is read; with --again, choose afresh.
+    Select(select::Select),
     /// Let a finished node serve as another, with the reason written down.
     Adopt(adopt::Adopt),
     /// Make the database anew from the folders of finished nodes.
@@ -137,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Query(command) => command.run(&place),
         Command::Verify(command) => command.run(&place),
         Command::Clean(command) => command.run(&place),
+        Command::Select(command) => command.run(&place),
         Command::Adopt(command) => command.run(&place),
         Command::Rebuild(command) => command.run(&place),
         Command::Export(command) => command.run(&place),
@@ -239,7 +244,7 @@ impl Opened {
         if !found.is_empty() {
             return Ok(found);
         }
-        Err(selection::unknown(&self.graph, name))
+        Err(naming::unknown(&self.graph, name))
     }
 }
 
@@ -251,11 +256,13 @@ fn read_spec(
     place: &Place,
 ) -> Result<(Asked, Spec, Graph), Problems> {
     // A damaged database is told, or mended, by whoever needs it.
-    let record = Record::open_to_read(&place.of(file).join("ablate.sqlite")).ok().flatten();
+    let root = place.of(file);
+    let record = Record::open_to_read(&root.join("ablate.sqlite")).ok().flatten();
     let experiments = record.and_then(|record| record.experiments().ok()).unwrap_or_default();
     let name = Spec::name_of(file, asking.profile.as_deref());
     let recorded = experiments.into_iter().find(|known| known.name == name);
-    let asked = asking.asked(recorded.map(|known| known.asked.choice).unwrap_or_default())?;
+    let recorded = recorded.map(|known| known.asked.choice).unwrap_or_default();
+    let asked = asking.asked(recorded, root.join("nodes"))?;
     let (spec, graph) = Graph::read_with(file, &asked)?;
     graph.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
     Ok((asked, spec, graph))

@@ -3,7 +3,9 @@
 use super::asking::Asking;
 use super::{Done, Opened, Place, print, slots};
 use crate::cost::Estimate;
+use crate::decide::{self, Contest};
 use crate::forecast::{self, Forecast};
+use crate::graph::Selection;
 use crate::plan::Reason;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
@@ -117,6 +119,8 @@ struct Told {
     blocked: BTreeSet<NodeIndex>,
     /// Shares by which the newest estimates were wrong.
     errors: Vec<f64>,
+    /// What is known of each selection.
+    chosen: Vec<String>,
 }
 
 impl PlanCommand {
@@ -191,8 +195,24 @@ impl Told {
                 }
             }
         }
+        let chosen = match record {
+            Some(record) => decide::contests(graph, record)?.iter().map(Contest::told).collect(),
+            None => graph.selections.iter().map(|s| Contest::unknown(s).told()).collect(),
+        };
         let errors = record.as_ref().map(|r| r.estimate_errors()).transpose()?.unwrap_or_default();
-        Ok(Self { asked, is_whole, to_run, forecast, failed, blocked, errors, opened, devices })
+        let told = Self {
+            asked,
+            is_whole,
+            to_run,
+            forecast,
+            failed,
+            blocked,
+            errors,
+            chosen,
+            opened,
+            devices,
+        };
+        Ok(told)
     }
 
     /// How many of the nodes of a kind satisfy something.
@@ -201,9 +221,21 @@ impl Told {
         self.asked.iter().filter(|i| graph.nodes[**i].kind() == kind && is(**i)).count()
     }
 
+    /// Whether nodes of a kind are asked for, now or once something is chosen.
+    fn has(&self, kind: Kind) -> bool {
+        let graph = &self.opened.graph;
+        self.count(kind, |_| true) > 0
+            || graph.selections.iter().any(|selection| selection.pending.contains_key(&kind))
+    }
+
     /// The lines behind the list of nodes.
     fn summary(&self) -> Vec<String> {
         let mut lines = self.table();
+        lines.extend(self.chosen.iter().take(SHOWN).cloned());
+        if self.chosen.len() > SHOWN {
+            let more = plural(self.chosen.len() - SHOWN, "more choice");
+            lines.push(format!("… and {more}; `ablate select` lists them."));
+        }
         if self.to_run.is_empty() {
             lines.push("Nothing to run.".to_owned());
             return lines;
@@ -233,7 +265,9 @@ impl Told {
         for column in table.column_iter_mut().skip(1).take(4) {
             column.set_cell_alignment(comfy_table::CellAlignment::Right);
         }
-        for kind in Kind::ALL.into_iter().filter(|kind| self.count(*kind, |_| true) > 0) {
+        for kind in Kind::ALL.into_iter().filter(|kind| self.has(*kind)) {
+            let later: usize =
+                graph.selections.iter().filter_map(|selection| selection.pending.get(&kind)).sum();
             let count = |is: &dyn Fn(&Reason) -> bool| match self
                 .count(kind, |index| is(plan.reason(index)))
             {
@@ -255,9 +289,15 @@ impl Told {
             let goes_on =
                 |r: &Reason| matches!(r, Reason::Interrupted { .. } | Reason::Continues { .. });
             let again = |r: &Reason| r.runs() && *r != Reason::New && !goes_on(r);
+            let new = count(&|r| *r == Reason::New);
+            let new = match later {
+                0 => new,
+                n if new == "–" => format!("up to {n}"),
+                n => format!("{new} + up to {n}"),
+            };
             table.add_row([
                 kind.word().to_owned(),
-                count(&|r| *r == Reason::New),
+                new,
                 count(&goes_on),
                 count(&again),
                 count(&|r| !r.runs()),
@@ -349,6 +389,20 @@ impl Told {
             });
             (kind.word().to_owned(), counts)
         };
+        let selection = |(selection, told): (&Selection, &String)| {
+            let pending = selection.pending.iter();
+            json!({
+                "reader": selection.name(),
+                "of": selection.of,
+                "by": selection.by_metric(),
+                "keep": selection.keep,
+                "candidates": selection.candidates.len(),
+                "chosen": selection.file.as_ref().map(|file| file.chosen()),
+                "seeds": selection.file.as_ref().map(|file| &file.seeds),
+                "pending": pending.map(|(k, n)| (k.word(), n)).collect::<BTreeMap<_, _>>(),
+                "told": told,
+            })
+        };
         let path: Vec<&str> =
             self.forecast.path.0.iter().map(|i| graph.nodes[*i].name.as_str()).collect();
         json!({
@@ -364,6 +418,7 @@ impl Told {
             "longest_path": { "nodes": path, "seconds": self.forecast.path.1 },
             "bytes": self.forecast.bytes,
             "estimate_errors": self.errors,
+            "selections": graph.selections.iter().zip(&self.chosen).map(selection).collect::<Vec<_>>(),
             "nodes": self.asked.iter().map(node).collect::<Vec<_>>(),
         })
     }

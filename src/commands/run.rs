@@ -2,24 +2,24 @@
 
 use super::asking::Asking;
 use super::limits::{Limiting, fitting};
-use super::selection::Selection;
+use super::naming::Naming;
 use super::settled::Settled;
 use super::{Done, Place, print, read_spec, say, slots};
 use crate::coordinator::Coordinator;
 use crate::draw::Undecided;
-use crate::forecast;
-use crate::graph::{Asked, Graph};
+use crate::graph::{Asked, Graph, Selection};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool, find_worker};
 use crate::problem::{Problem, Problems};
 use crate::record::{Estimated, Record, says_damaged};
-use crate::run::{Means, Outcome, Run};
+use crate::run::{Limits, Means, Outcome, Run};
 use crate::screen::{Change, Monitor, monitor};
 use crate::spec::Spec;
 use crate::store::Results;
 use crate::words::{self, plural};
-use crate::{survey, verify};
+use crate::{decide, forecast, survey, verify};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
@@ -49,14 +49,14 @@ pub(super) struct RunCommand {
     #[command(flatten)]
     limiting: Limiting,
     #[command(flatten)]
-    selection: Selection,
+    naming: Naming,
 }
 
 impl RunCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
         // A limit that is none is told even where there is nothing to limit.
         self.limiting.limits()?;
-        let whole = self.selection.is_all() && self.asking.is_all() && self.topup.is_none();
+        let whole = self.naming.is_all() && self.asking.is_all() && self.topup.is_none();
         let (profile, root) = (self.asking.profile.as_deref(), place.of(&self.spec));
         if whole && let Some((answer, nodes)) = Settled::answer(&self.spec, profile, &root) {
             let name = Spec::name_of(&self.spec, profile);
@@ -68,23 +68,10 @@ impl RunCommand {
         let (asked, spec, graph) = read_spec(&self.spec, &self.asking, place)?;
         crate::draw::check(&spec, &graph)?;
         let results = Results::open(&place.of(&spec.file))?;
-        let mut monitor = monitor();
-        let mut executed = self.execute(&asked, &spec, &graph, &results, monitor.as_mut());
-        if let Err(problems) = &executed
-            && let Some(damaged) = problems.0.iter().find(|problem| says_damaged(problem))
-        {
-            crate::files::write_aside(&results.distrusted(), damaged.sentence.as_bytes())?;
-            executed = self.execute(&asked, &spec, &graph, &results, monitor.as_mut());
-        }
-        let (mut outcome, mut record) = executed?;
-        let (mut asked, mut spec, mut graph) = (asked, spec, graph);
-        while let Some(most) = self.topup.filter(|_| outcome.exit_code() == 0) {
-            if !top_up(&mut asked, (&spec, &graph), &record, most)? {
-                break;
-            }
-            (spec, graph) = Graph::read_with(&self.spec, &asked)?;
-            (outcome, record) = self.execute(&asked, &spec, &graph, &results, monitor.as_mut())?;
-        }
+        let limits = self.limiting.limits()?;
+        let mut rounds = Rounds { command: self, asked, spec, graph, results, limits };
+        let (outcome, record) = rounds.all(monitor().as_mut())?;
+        let Rounds { spec, graph, results, .. } = rounds;
         if outcome.stopped {
             say("stopped; the same command goes on");
             // What was meant to fit is complete: there is something to see.
@@ -95,7 +82,8 @@ impl RunCommand {
         let drawn = crate::draw::all(&spec, &graph, &results, &record)?;
         let answer = drawn.answer(&spec);
         print(&answer);
-        if whole && outcome.exit_code() == 0 && graph.notices.is_empty() {
+        let decided = graph.selections.iter().all(|selection| selection.file.is_some());
+        if whole && decided && outcome.exit_code() == 0 && graph.notices.is_empty() {
             Settled::write(&spec, profile, &graph, &results, &record, &answer);
         }
         if outcome.counts.failed > 0 {
@@ -109,41 +97,79 @@ impl RunCommand {
         }
         Ok(outcome.exit_code())
     }
+}
 
-    fn execute(
-        &self,
-        asked: &Asked,
-        spec: &Spec,
-        graph: &Graph,
-        results: &Results,
-        monitor: &mut dyn Monitor,
-    ) -> Result<(Outcome, Record), Problems> {
+/// A run, round by round: what one round finishes may decide what the next one makes.
+struct Rounds<'c> {
+    command: &'c RunCommand,
+    asked: Asked,
+    spec: Spec,
+    graph: Graph,
+    results: Results,
+    /// What is left of the limits.
+    limits: Limits,
+}
+
+impl Rounds<'_> {
+    /// Runs rounds until there is nothing more to make.
+    fn all(&mut self, monitor: &mut dyn Monitor) -> Result<(Outcome, Record), Problems> {
+        let mut ended = self.round(monitor);
+        if let Err(problems) = &ended
+            && let Some(damaged) = problems.0.iter().find(|problem| says_damaged(problem))
+        {
+            let text = damaged.sentence.as_bytes();
+            crate::files::write_aside(&self.results.distrusted(), text)?;
+            ended = self.round(monitor);
+        }
+        loop {
+            let (outcome, record) = ended?;
+            if outcome.stopped || !self.is_another_due(&outcome, &record)? {
+                return Ok((outcome, record));
+            }
+            let spent = outcome.device_seconds;
+            self.limits.device_seconds = self.limits.device_seconds.map(|budget| budget - spent);
+            (self.spec, self.graph) = Graph::read_with(&self.command.spec, &self.asked)?;
+            ended = self.round(monitor);
+        }
+    }
+
+    /// Whether what was finished decides about something that is now to be made.
+    fn is_another_due(&mut self, outcome: &Outcome, record: &Record) -> Result<bool, Problem> {
+        if decide(&self.asked, &self.graph, &self.results, record)? {
+            return Ok(true);
+        }
+        let topup = self.command.topup.filter(|_| outcome.exit_code() == 0);
+        topup.map_or(Ok(false), |most| {
+            top_up(&mut self.asked, (&self.spec, &self.graph), record, most)
+        })
+    }
+
+    fn round(&self, monitor: &mut dyn Monitor) -> Result<(Outcome, Record), Problems> {
+        let Self { command, spec, graph, results, limits, .. } = self;
         let begun = Instant::now();
         let coordinator = Coordinator::enter(results)?;
         let slots = slots();
         let device = slots.first().map_or("cpu", |slot| slot.word()).to_owned();
-        let (mut record, plan) =
-            self.prepare(asked, spec, graph, results, (&coordinator, &device), monitor)?;
+        let (mut record, plan) = self.prepare((&coordinator, &device), monitor)?;
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
-        let limits = self.limiting.limits()?;
-        let mut wanted = self.selection.wanted(graph, &plan)?;
+        let mut wanted = command.naming.wanted(graph, &plan)?;
         let (to_run, finished) = (wanted.len(), graph.nodes.node_count() - plan.to_run().count());
         tell(&format!("{}: {} to run, {finished} finished", spec.name, plural(to_run, "node")));
         if to_run == 0 {
             let counts = crate::screen::Counts { done: finished, ..Default::default() };
-            return Ok((Outcome { counts, stopped: false }, record));
+            return Ok((Outcome { counts, stopped: false, device_seconds: 0.0 }, record));
         }
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
         let mut pool = Pool::new(find_worker(), results, &coordinator.id, slots, sender);
-        let mut limit = self.jobs.map_or(usize::MAX, |n| n as usize).clamp(1, pool.len());
-        if self.foreground {
+        let mut limit = command.jobs.map_or(usize::MAX, |n| n as usize).clamp(1, pool.len());
+        if command.foreground {
             pool.to_foreground();
             limit = 1;
         }
         let mut left_out = 0;
-        if !self.limiting.is_none() {
-            let (fits, lines) = fitting(graph, &plan, &wanted, limit, &limits);
+        if !command.limiting.is_none() {
+            let (fits, lines) = fitting(graph, &plan, &wanted, limit, limits);
             lines.iter().for_each(|line| tell(line));
             left_out = wanted.len() - fits.len();
             wanted = fits;
@@ -162,7 +188,7 @@ impl RunCommand {
             coordinator,
             pool,
             limit,
-            limits,
+            limits: *limits,
             monitor,
         };
         let mut outcome = Run::new(means, &plan, &wanted).finish(&messages)?;
@@ -193,22 +219,20 @@ impl RunCommand {
     /// Mends what is to be mended, and plans what is to be run.
     fn prepare(
         &self,
-        asked: &Asked,
-        spec: &Spec,
-        graph: &Graph,
-        results: &Results,
         (coordinator, device): (&Coordinator, &str),
         monitor: &mut dyn Monitor,
     ) -> Result<(Record, Plan), Problems> {
+        let Self { asked, spec, graph, results, .. } = self;
+        let naming = &self.command.naming;
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let mut record = verify::open_record(results, coordinator, &mut tell)?;
         record.experiment(spec, asked, graph)?;
         let (said, mut listing) = survey::recover(results, &mut record, coordinator)?;
         said.iter().for_each(|line| tell(line));
-        if self.selection.fresh {
-            let nodes = self.selection.named(graph)?;
+        if naming.fresh {
+            let nodes = naming.named(graph)?;
             let known = survey::known_of(graph, results, Some(&record), listing)?;
-            self.selection.refuse_unfinished(graph, &plan::make(graph, &known, device), &nodes)?;
+            naming.refuse_unfinished(graph, &plan::make(graph, &known, device), &nodes)?;
             survey::discard(graph, &nodes, results, &mut record, coordinator)?;
             listing = results.list()?;
         }
@@ -248,14 +272,44 @@ fn top_up(
     Ok(asked.choice.extras.len() > before)
 }
 
-/// Ctrl-C and SIGTERM become messages; a third one ends the program as usual.
+/// Makes the choices for which everything is finished; whether there were any.
+fn decide(
+    asked: &Asked,
+    graph: &Graph,
+    results: &Results,
+    record: &Record,
+) -> Result<bool, Problem> {
+    let mut any = false;
+    for contest in decide::contests(graph, record)? {
+        if contest.selection.file.is_some() {
+            continue;
+        }
+        let all = contest.selection.seeds();
+        let wanted = asked.choice.seeds.as_ref().map(|seeds| seeds.iter().copied().collect());
+        if let Some(file) = contest.choice(Some(&wanted.unwrap_or(all))) {
+            file.write(&results.root.join("nodes"))?;
+            let decided = Selection { file: Some(file), ..contest.selection.clone() };
+            say(&decide::Contest::read(&decided, graph, record)?.told());
+            any = true;
+        }
+    }
+    Ok(any)
+}
+
+/// Ctrl-C and SIGTERM become messages for whoever listened last; a third one ends the program as usual.
 pub(super) fn listen_for_signals(sender: Sender<Message>) -> Result<(), Problem> {
     use signal_hook::consts::{SIGINT, SIGTERM};
+    static LISTENER: Mutex<Option<Sender<Message>>> = Mutex::new(None);
+    let listener = || LISTENER.lock().expect("nobody panics with it");
+    if listener().replace(sender).is_some() {
+        return Ok(());
+    }
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
         .map_err(|e| Problem::system(format!("cannot listen for Ctrl-C: {e}")))?;
     std::thread::spawn(move || {
         for (count, _) in signals.forever().enumerate() {
-            if count >= 2 || sender.send(Message::Interrupt).is_err() {
+            let sent = listener().as_ref().map(|sender| sender.send(Message::Interrupt));
+            if count >= 2 || !matches!(sent, Some(Ok(()))) {
                 std::process::exit(crate::job::EXIT_STOPPED);
             }
         }

@@ -6,6 +6,7 @@ use crate::files::{read_json, write_aside};
 use crate::graph::Graph;
 use crate::problem::Problems;
 use crate::record::Record;
+use crate::selection;
 use crate::settings::Settings;
 use crate::spec::{Merged, Spec};
 use crate::store::Results;
@@ -78,6 +79,11 @@ impl Settled {
             let entries = std::fs::read_dir(folder.join(part)).into_iter().flatten().flatten();
             files.extend(entries.map(|entry| entry.path()));
         }
+        let records = graph
+            .selections
+            .iter()
+            .map(|selection| selection::path_of(&results.root.join("nodes"), &selection.id.hex()));
+        files.extend(records);
         for node in graph.nodes.node_weights() {
             if let Settings::Dataset(data) = &*node.settings {
                 files.extend(data.clone().files().into_iter().map(|(_, file)| file.path.clone()));

@@ -1,6 +1,8 @@
 //! Points and rows → the numbers of a table or figure: which points fall into which row, line or
 //! panel, and the values there by seed.
 
+use super::alike::{single, telling};
+use crate::decide;
 use crate::expand::{Point, SEED, show};
 use crate::graph::{Graph, Node};
 use crate::job::Better;
@@ -30,7 +32,12 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
         for (i, column) in table.columns.iter().enumerate() {
             let path =
                 kind.iter().cloned().chain(keys(&["columns"])).chain([Step::Item(i)]).collect();
-            note(&mut reader, path, metric(spec, graph, column));
+            let checked = metric(spec, graph, column);
+            let single = || match &table.rows {
+                Some(axes) if known => single(spec, graph, table.sweep.as_ref(), axes, column),
+                _ => Ok(()),
+            };
+            note(&mut reader, path, checked.and_then(|()| single()));
         }
         for (i, axis) in table.rows.iter().flatten().enumerate().filter(|_| known) {
             let path = kind.iter().cloned().chain(keys(&["rows"])).chain([Step::Item(i)]).collect();
@@ -54,7 +61,11 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
         let path = kind.iter().cloned().chain(keys(&[setting])).collect();
         let target = figure.target();
         let checked = match word {
-            "curve" => metric(spec, graph, target),
+            "curve" => metric(spec, graph, target).and_then(|()| {
+                let axes: Vec<String> =
+                    figure.axes().into_iter().map(|(_, axis)| axis.clone()).collect();
+                single(spec, graph, figure.sweep(), &axes, target)
+            }),
             "spectrum" => of_kind(spec, target, Kind::Evaluate),
             "training" => of_kind(spec, target, Kind::Train),
             _ => of_kind(spec, target, Kind::Sample),
@@ -212,7 +223,10 @@ pub(super) fn table(
     asked: &TableSpec,
 ) -> Result<Table> {
     let points = points(graph, asked.sweep.as_ref());
-    let axes = asked.rows.clone().unwrap_or_else(|| axes(&points));
+    let axes = match &asked.rows {
+        Some(axes) => axes.clone(),
+        None => telling(spec, graph, &points, axes(&points), &asked.columns),
+    };
     let mut columns = vec![];
     let mut sources = BTreeSet::new();
     let groups = group(&points, &axes);
@@ -231,7 +245,10 @@ pub(super) fn table(
         }
         columns.push(column);
     }
+    // Where nothing was chosen there is nothing to show.
+    rows.retain(|row| row.cells.iter().any(|cell| cell.n() + cell.missing > 0));
     Ok(Table {
+        remarks: remarks(spec, graph, record, asked)?,
         question: spec.question.clone(),
         axes,
         columns,
@@ -239,6 +256,25 @@ pub(super) fn table(
         versus_baseline: asked.versus == Some(Versus::Baseline),
         sources: sources.into_iter().collect(),
     })
+}
+
+/// What was chosen, for a table whose columns depend on it.
+fn remarks(spec: &Spec, graph: &Graph, record: &Record, asked: &TableSpec) -> Result<Vec<String>> {
+    if graph.selections.is_empty() {
+        return Ok(vec![]);
+    }
+    let declared = asked.columns.iter().filter_map(|column| Some(spec.split_path(column)?.0));
+    let declared: Vec<&str> = declared.map(|node| node.name.as_str()).collect();
+    let points = points(graph, asked.sweep.as_ref());
+    let nodes = points.iter().flat_map(|(i, _)| declared.iter().map(|name| graph.at(*i, name)));
+    let behind: BTreeSet<&str> =
+        graph.upstream(nodes.flatten()).into_iter().map(|i| &*graph.nodes[i].declared).collect();
+    let chosen = decide::contests(graph, record)?;
+    let chosen = chosen.iter().filter(|contest| {
+        let reader = contest.selection.reader.as_str();
+        behind.contains(reader) || declared.contains(&reader)
+    });
+    Ok(chosen.map(decide::Contest::told).collect())
 }
 
 fn cell(

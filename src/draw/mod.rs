@@ -1,6 +1,7 @@
 //! What a spec asks to see → files: its tables and figures, made of the rows of finished nodes and
 //! written into the experiment's folder for people. Also made from partial results, and marked so.
 
+mod alike;
 mod collect;
 mod pictures;
 mod undecided;

@@ -1,9 +1,10 @@
 //! The making of a [`Graph`]: points are reduced to the changes that matter for each declaration, each
 //! such set is read as settings once, on all cores, and equal keys become one node.
 
-use super::Graph;
+use super::choose::Contests;
 use super::make::Instance;
 use super::reach::Reach;
+use super::{Asked, Graph};
 use crate::expand::{Change, Point, Points};
 use crate::external::External;
 use crate::settings::{Found, Reader};
@@ -13,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 /// Builds the graph of these points; what is wrong lands in `reader`.
-pub(super) fn build(spec: &Spec, mut points: Points, reader: &mut Reader) -> Graph {
+pub(super) fn build(spec: &Spec, mut points: Points, asked: &Asked, reader: &mut Reader) -> Graph {
     let reach = match Reach::of(spec, &mut points) {
         Ok(reach) => reach,
         Err(circle) => {
@@ -29,6 +30,7 @@ pub(super) fn build(spec: &Spec, mut points: Points, reader: &mut Reader) -> Gra
         made: spec.nodes.iter().map(|_| vec![]).collect(),
         reach,
         external: Mutex::new(None),
+        contests: Contests::default(),
     };
     let at = builder.request_points(&points);
     let plain = builder.request_plain(&points, &at);
@@ -41,6 +43,9 @@ pub(super) fn build(spec: &Spec, mut points: Points, reader: &mut Reader) -> Gra
     let order = builder.reach.order.clone();
     for index in order {
         builder.make(index, &collected, reader);
+        if builder.reach.selects() {
+            builder.choose(index, (&points, &at, &collected), asked, reader);
+        }
     }
     if !reader.is_clean() {
         return Graph::default();
@@ -67,6 +72,8 @@ pub(super) struct Slot {
     pub(super) changes: Box<[Arc<Change>]>,
     /// The seed of the point that first asked for it.
     pub(super) seed: u64,
+    /// The sweep it belongs to, where that matters.
+    sweep: u32,
     /// The slots that its edges lead to, in their order.
     pub(super) inputs: Box<[u32]>,
 }
@@ -84,16 +91,18 @@ pub(super) struct Builder<'s> {
     pub(super) made: Vec<Vec<Option<Instance>>>,
     /// Made when the first external file is met.
     pub(super) external: Mutex<Option<External>>,
+    /// What is chosen, and what therefore is not there.
+    pub(super) contests: Contests,
 }
 
 impl Builder<'_> {
-    /// The slot for a declaration under some changes. Nodes that collect belong to one sweep.
+    /// The slot for a declaration under some changes. What collects or chooses belongs to one sweep.
     fn request(&mut self, index: usize, changes: &[Arc<Change>], seed: u64, sweep: u32) -> u32 {
         let matters = &self.reach.all[index];
         let mut id: Vec<u32> =
             changes.iter().filter(|c| matters[c.target_id as usize]).map(|c| c.id).collect();
         id.sort_unstable();
-        if self.reach.edges[index].iter().any(|edge| edge.collects.is_some()) {
+        if self.reach.of_sweep[index] {
             id.push(u32::MAX - sweep);
         }
         let table = &mut self.tables[index];
@@ -102,7 +111,7 @@ impl Builder<'_> {
         }
         let slot = table.slots.len() as u32;
         let changes = changes.iter().filter(|c| matters[c.target_id as usize]).cloned().collect();
-        table.slots.push(Slot { changes, seed, inputs: Box::default() });
+        table.slots.push(Slot { changes, seed, sweep, inputs: Box::default() });
         table.index.insert(id.into_boxed_slice(), slot);
         slot
     }
@@ -205,8 +214,8 @@ impl Builder<'_> {
     fn request_inputs(&mut self) {
         for index in self.reach.order.clone().into_iter().rev() {
             for slot in 0..self.tables[index].slots.len() {
-                let Slot { changes, seed, .. } = &self.tables[index].slots[slot];
-                let (changes, seed) = (changes.clone(), *seed);
+                let Slot { changes, seed, sweep, .. } = &self.tables[index].slots[slot];
+                let (changes, seed, sweep) = (changes.clone(), *seed, *sweep);
                 let mut slots = vec![];
                 for n in 0..self.reach.edges[index].len() {
                     let edge = &self.reach.edges[index][n];
@@ -214,13 +223,13 @@ impl Builder<'_> {
                     if edge.collects.is_some() {
                         slots.push(NOT);
                     } else if edge.pins.is_empty() {
-                        slots.push(self.request(input, &changes, seed, 0));
+                        slots.push(self.request(input, &changes, seed, sweep));
                     } else {
                         let kept = changes.iter().filter(|change| {
                             !edge.pins.iter().any(|pin| pin.target_id == change.target_id)
                         });
                         let pinned: Vec<Arc<Change>> = kept.chain(&edge.pins).cloned().collect();
-                        slots.push(self.request(input, &pinned, seed, 0));
+                        slots.push(self.request(input, &pinned, seed, sweep));
                     }
                 }
                 self.tables[index].slots[slot].inputs = slots.into_boxed_slice();

@@ -3,6 +3,7 @@
 
 use super::body::{self, Moved};
 use super::build::{Builder, Collected, Slot};
+use super::choose::State;
 use super::inputs::{self, Facts};
 use crate::expand::Change;
 use crate::external::{self, External};
@@ -22,6 +23,8 @@ pub(super) struct Instance {
     pub(super) settings: Arc<Settings>,
     /// Declarations and slots of the inputs, beside what enters the key.
     pub(super) inputs: Vec<(usize, u32)>,
+    /// The edges that it reads through.
+    pub(super) edges: Vec<usize>,
     pub(super) keyed: Inputs,
     pub(super) key: Key,
     pub(super) trajectory: Option<Key>,
@@ -89,7 +92,9 @@ impl Builder<'_> {
             .into_par_iter()
             .map(|slot| {
                 let settled = settled[case_of[slot]].as_ref()?;
-                Some(self.instance(index, &slots[slot], settled, inputs[slot].as_ref()?))
+                let edges = drafts[draft_of[slot]].as_ref()?.inputs.iter().map(|(edge, _)| *edge);
+                let inputs = inputs[slot].as_ref()?;
+                Some(self.instance(index, &slots[slot], settled, (inputs, edges.collect())))
             })
             .collect();
         self.made[index] = made;
@@ -207,7 +212,10 @@ impl Builder<'_> {
             let edge = &self.reach.edges[index][*n];
             let read = |slot| Read { role: edge.role, port, input: edge.input, slot };
             match collected.get(&(index, slot, *n)) {
-                Some(slots) => inputs.extend(slots.iter().map(|slot| read(*slot))),
+                Some(slots) => {
+                    let here = |slot: &&u32| self.contests.state(edge.input, **slot) == State::Here;
+                    inputs.extend(slots.iter().filter(here).map(|slot| read(*slot)));
+                }
                 None if edge.collects.is_none() => {
                     inputs.push(read(self.tables[index].slots[slot as usize].inputs[*n]));
                 }
@@ -238,7 +246,13 @@ impl Builder<'_> {
         Some(Settled { text, trajectory, settings: Arc::new(settings) })
     }
 
-    fn instance(&self, index: usize, slot: &Slot, settled: &Settled, inputs: &[Read]) -> Instance {
+    fn instance(
+        &self,
+        index: usize,
+        slot: &Slot,
+        settled: &Settled,
+        (inputs, edges): (&[Read], Vec<usize>),
+    ) -> Instance {
         let node = &self.spec.nodes[index];
         let input = |read: &Read| {
             let made = &self.made[read.input][read.slot as usize];
@@ -255,6 +269,7 @@ impl Builder<'_> {
             name: readable(&node.name, &slot.changes),
             settings: settled.settings.clone(),
             inputs: inputs.iter().map(|read| (read.input, read.slot)).collect(),
+            edges,
             keyed,
         }
     }
@@ -295,10 +310,15 @@ fn collect<T: Sync, R: Send>(
 
 /// `net[schedule=cosine,seed=1]`, the seed last.
 fn readable(declared: &str, changes: &[Arc<Change>]) -> String {
-    if changes.is_empty() {
-        return declared.to_owned();
+    match labels(changes.iter()) {
+        labels if labels.is_empty() => declared.to_owned(),
+        labels => format!("{declared}[{labels}]"),
     }
-    let mut name = format!("{declared}[");
+}
+
+/// `schedule=cosine,seed=1`.
+pub(super) fn labels<'c>(changes: impl Iterator<Item = &'c Arc<Change>>) -> String {
+    let mut name = String::new();
     let mut last: Option<&(String, String)> = None;
     for change in changes {
         // A variant, and a value that sets several paths, are named once.
@@ -316,6 +336,5 @@ fn readable(declared: &str, changes: &[Arc<Change>]) -> String {
         }
         name.push_str(value);
     }
-    name.push(']');
     name
 }

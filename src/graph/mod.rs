@@ -3,6 +3,7 @@
 
 mod body;
 mod build;
+mod choose;
 mod inputs;
 mod make;
 mod publish;
@@ -13,11 +14,12 @@ use crate::key::{self, Input, Inputs, Key};
 use crate::problem::{Problem, Problems};
 use crate::settings::{Kind, Reader, Settings};
 use crate::spec::Spec;
+pub use choose::{Candidate, Selection};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A node: one piece of work with its identity.
@@ -73,6 +75,8 @@ pub struct Graph {
     pub pictured: BTreeSet<NodeIndex>,
     /// How many nodes there would be if no two points shared any, by kind.
     pub unshared: BTreeMap<Kind, usize>,
+    /// What is chosen among the nodes of a sweep, or will be.
+    pub selections: Vec<Selection>,
     /// What the author of the spec should know.
     pub notices: Vec<Problem>,
     /// Whether each point is chosen, if anything was.
@@ -91,6 +95,8 @@ struct At {
 /// What of a spec is wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
+    /// The folder with finished nodes, beside which the records of selections lie.
+    pub nodes: Option<PathBuf>,
     /// A profile above it.
     pub profile: Option<String>,
     /// A revision of git from which it is read, instead of the file as it is now.
@@ -122,7 +128,7 @@ impl Graph {
         let mut reader = Reader::default();
         let mut points = expand::points(&spec, &asked.choice, &mut reader, &mut problems);
         let notices = std::mem::take(&mut points.notices);
-        let mut graph = build::build(&spec, points, &mut reader);
+        let mut graph = build::build(&spec, points, asked, &mut reader);
         graph.notices = notices
             .into_iter()
             .map(|(path, notice)| match spec.merged.place(&path) {
@@ -140,6 +146,14 @@ impl Graph {
         let points = (0..self.at.len()).filter(|point| chosen[*point]);
         let nodes = points.flat_map(|point| self.nodes_at(point).map(|(_, node, _)| node));
         Some(self.upstream(nodes))
+    }
+
+    /// Whether a name is declared, as a node or as an evaluate node of several measures.
+    pub fn is_declared(&self, name: &str) -> bool {
+        let is = |declared: &str| {
+            declared.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.declared.iter().any(|declared| is(declared))
     }
 
     /// The node of a declared name at a point.

@@ -1,6 +1,7 @@
 //! Slots whose keys are known → the nodes of a [`Graph`], equal keys once.
 
 use super::build::{Builder, NOT, Slots};
+use super::choose::State;
 use super::{At, Graph, Node};
 use crate::expand::{Point, Points};
 use crate::key::Key;
@@ -23,17 +24,22 @@ impl Builder<'_> {
                 baseline: vec![false; at[i].len()].into_boxed_slice(),
             };
             for (index, slot) in at[i].iter().enumerate().filter(|(_, slot)| **slot != NOT) {
-                let kind = self.spec.nodes[index].kind;
-                *graph.unshared.entry(kind).or_default() += 1;
-                here.nodes[index] = publisher.publish(&mut graph, index, *slot);
                 let key = |slot: u32| {
                     self.made[index][slot as usize].as_ref().map(|instance| instance.key)
                 };
                 here.baseline[index] = key(plain[i][index]) == key(*slot);
+                if self.contests.state(index, *slot) != State::Here {
+                    continue;
+                }
+                let kind = self.spec.nodes[index].kind;
+                *graph.unshared.entry(kind).or_default() += 1;
+                here.nodes[index] = publisher.publish(&mut graph, index, *slot);
             }
             self.picture(&mut graph, point, &here);
             graph.at.push(here);
         }
+        graph.selections =
+            self.contests.told(|(index, slot)| publisher.nodes[index][slot as usize]);
         (graph.points, graph.chosen) = (points.all, points.chosen);
         graph
     }

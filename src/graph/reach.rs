@@ -4,7 +4,7 @@
 use super::inputs;
 use crate::expand::{self, Change, Points, Target};
 use crate::problem::Problem;
-use crate::settings::{Found, Over, Reader, Reference, Setting, Step};
+use crate::settings::{Best, Found, Over, Reader, Reference, Setting, Step};
 use crate::spec::{Declaration, Spec};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -26,6 +26,19 @@ pub(super) struct Edge {
     pub(super) pins: Vec<Arc<Change>>,
     /// For each target whether `over` collects it.
     pub(super) collects: Option<Vec<bool>>,
+    /// What chooses among the nodes that are read.
+    pub(super) best: Option<Contest>,
+}
+
+/// A choice among the nodes of a declaration.
+#[derive(Debug)]
+pub(super) struct Contest {
+    /// The declaration whose metric decides.
+    pub(super) by: usize,
+    /// The metric.
+    pub(super) metric: String,
+    /// For each target whether its values compete.
+    pub(super) over: Vec<bool>,
 }
 
 /// What reaches what.
@@ -37,12 +50,15 @@ pub(super) struct Reach {
     pub(super) all: Vec<Vec<bool>>,
     /// The ways in which each declaration reads from others.
     pub(super) edges: Vec<Vec<Edge>>,
-    /// For each declaration, those it may read from, directly or not, itself included.
+    /// For each declaration, those it may read from or be chosen by, directly or not, itself included.
     pub(super) upstream: Vec<BTreeSet<usize>>,
     /// The declarations, inputs first.
     pub(super) order: Vec<usize>,
     /// What is wrong with the `at` and `over` of a reference, by declaration and role.
     pub(super) wrong: Vec<(usize, &'static str, Step, Problem)>,
+    /// For each declaration whether it, or anything it reads, differs from sweep to sweep: what is
+    /// collected, and what is chosen.
+    pub(super) of_sweep: Vec<bool>,
 }
 
 impl Reach {
@@ -66,16 +82,37 @@ impl Reach {
         let mut all: Vec<Vec<bool>> = own.clone();
         let mut upstream: Vec<BTreeSet<usize>> =
             (0..spec.nodes.len()).map(|index| BTreeSet::from([index])).collect();
+        let mut of_sweep = vec![false; spec.nodes.len()];
         for &index in &order {
             for edge in &edges[index] {
+                let own = edge.collects.is_some() || edge.best.is_some();
+                of_sweep[index] |= own || of_sweep[edge.input];
                 for target in 0..targets.len() {
                     let pinned = edge.pins.iter().any(|pin| pin.target_id as usize == target);
                     let collected = edge.collects.as_ref().is_some_and(|over| over[target]);
                     let through = all[edge.input][target] && !pinned && !collected;
                     all[index][target] |= through;
                 }
-                let more = upstream[edge.input].clone();
-                upstream[index].extend(more);
+                for input in edge.inputs() {
+                    let more = upstream[input].clone();
+                    upstream[index].extend(more);
+                }
+            }
+        }
+        for (index, edges) in edges.iter_mut().enumerate() {
+            for edge in edges {
+                let Some(contest) = &mut edge.best else { continue };
+                if contest.over.is_empty() {
+                    contest.over.clone_from(&all[edge.input]);
+                }
+                if !upstream[contest.by].contains(&edge.input) {
+                    let [by, node] = [contest.by, edge.input].map(|i| &spec.nodes[i].name);
+                    let problem = Problem::new(format!(
+                        "`{by}` does not read from `{node}`, so it cannot choose among its nodes"
+                    ));
+                    let help = format!("take a metric of `{node}`, or of what is made of it");
+                    wrong.push((index, edge.role, step("best"), problem.help(help)));
+                }
             }
         }
         for (index, edges) in edges.iter().enumerate() {
@@ -86,13 +123,31 @@ impl Reach {
                         let problem = Problem::new(format!(
                             "`at` pins `{name}`, which nothing of `{node}` reads"
                         ));
-                        wrong.push((index, edge.role, Step::Key("at".to_owned()), problem));
+                        wrong.push((index, edge.role, step("at"), problem));
                     }
                 }
             }
         }
-        Ok(Self { own, all, edges, upstream, order, wrong })
+        Ok(Self { own, all, edges, upstream, order, wrong, of_sweep })
     }
+}
+
+impl Reach {
+    /// Whether anything is chosen.
+    pub(super) fn selects(&self) -> bool {
+        self.edges.iter().flatten().any(|edge| edge.best.is_some())
+    }
+}
+
+impl Edge {
+    /// The declarations that must be known before this reads anything.
+    fn inputs(&self) -> impl Iterator<Item = usize> {
+        [self.input].into_iter().chain(self.best.as_ref().map(|contest| contest.by))
+    }
+}
+
+fn step(key: &str) -> Step {
+    Step::Key(key.to_owned())
 }
 
 /// Every way in which a declaration may read from others, at whatever point.
@@ -120,14 +175,20 @@ fn edges_of(
             for (name, value) in &reference.at {
                 match expand::target_of(spec, name) {
                     Ok(target) => pins.push(points.change(target, value.clone(), vec![])),
-                    Err(problem) => note(Step::Key("at".to_owned()), problem),
+                    Err(problem) => note(step("at"), problem),
                 }
             }
-            edges.push(Edge { role, input, pins, collects: None, reference });
+            edges.push(Edge { role, input, pins, collects: None, best: None, reference });
         }
     }
-    // Collected targets are counted once all pins have theirs.
+    // Targets are counted once all pins have theirs.
     for edge in &mut edges {
+        if let Some(best) = &edge.reference.best {
+            match contest(spec, points, best) {
+                Ok(contest) => edge.best = Some(contest),
+                Err(problem) => wrong.push((index, edge.role, step("best"), problem)),
+            }
+        }
         let Some(over) = &edge.reference.over else { continue };
         let mut collects = vec![matches!(over, Over::All); points.targets().len()];
         if let Over::Axes(axes) = over {
@@ -139,7 +200,7 @@ fn edges_of(
                         }
                     }
                     Err(problem) => {
-                        wrong.push((index, edge.role, Step::Key("over".to_owned()), problem));
+                        wrong.push((index, edge.role, step("over"), problem));
                     }
                 }
             }
@@ -147,6 +208,25 @@ fn edges_of(
         edge.collects = Some(collects);
     }
     edges
+}
+
+/// The contest of a `best`; without axes of its own those follow.
+fn contest(spec: &Spec, points: &Points, best: &Best) -> Result<Contest, Problem> {
+    let split = spec.split_path(&best.by).filter(|(_, metric)| !metric.is_empty());
+    let Some((node, metric)) = split else {
+        let problem = Problem::new(format!("`by: {}` is no metric", best.by));
+        return Err(problem.help("write node.metric, for example score.power_spectrum.error"));
+    };
+    let by = spec.nodes.iter().position(|other| other.name == node.name);
+    let mut over = vec![];
+    for axis in best.over.iter().flatten() {
+        let targets = expand::targets_of(spec, axis)?;
+        over.resize(points.targets().len(), false);
+        for (i, target) in points.targets().iter().enumerate() {
+            over[i] |= targets.contains(target);
+        }
+    }
+    Ok(Contest { by: by.expect("the path led to it"), metric: metric.to_owned(), over })
 }
 
 /// What may stand in a field of a declaration: as written, or put there by a variable or an axis.
@@ -182,15 +262,15 @@ fn in_order(spec: &Spec, edges: &[Vec<Edge>]) -> Result<Vec<usize>, Box<(usize, 
                 continue;
             }
             state[index] = 1;
-            let Some(edge) = edges[index].get(next) else {
+            let Some(input) = edges[index].iter().flat_map(Edge::inputs).nth(next) else {
                 state[index] = 2;
                 order.push(index);
                 continue;
             };
             trail.push((index, next + 1));
-            match state[edge.input] {
-                0 => trail.push((edge.input, 0)),
-                1 => return Err(Box::new(circle(spec, &trail, edge.input))),
+            match state[input] {
+                0 => trail.push((input, 0)),
+                1 => return Err(Box::new(circle(spec, &trail, input))),
                 _ => {}
             }
         }

@@ -295,6 +295,7 @@ impl Record {
                 name: row.get(0)?,
                 file: PathBuf::from(row.get::<_, String>(1)?),
                 asked: Asked {
+                    nodes: self.path.parent().map(|root| root.join("nodes")),
                     profile: Some(profile).filter(|p| !p.is_empty()),
                     revision: None,
                     choice,

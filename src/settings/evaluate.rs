@@ -1,7 +1,7 @@
 //! Settings of evaluate nodes: one measure each.
 
+use super::reference::Reference;
 use super::table::{choice, kinds, table};
-use super::values::Reference;
 
 table! {
     /// Applies one measure to samples, beside a reference.
@@ -28,6 +28,13 @@ impl Measure {
     pub fn metrics(&self) -> &'static [&'static str] {
         match self {
             Self::PowerSpectrum(_) => &["error", "floor", "max_deviation"],
+        }
+    }
+
+    /// Whether the smaller value of a metric is the better one; `None` if it only describes.
+    pub fn smaller_is_better(&self, metric: &str) -> Option<bool> {
+        match self {
+            Self::PowerSpectrum(_) => ["error", "max_deviation"].contains(&metric).then_some(true),
         }
     }
 }

@@ -7,6 +7,7 @@ mod dataset;
 mod evaluate;
 mod file;
 mod reader;
+mod reference;
 mod sample;
 pub(crate) mod table;
 mod train;
@@ -19,6 +20,7 @@ pub use dataset::{
 pub use evaluate::{Binning, Evaluate, Measure, PowerSpectrum};
 pub use file::{DataFile, DataFolder, beside};
 pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
+pub use reference::{Best, Over, Reference};
 pub use sample::{Ddim, DdpmSampler, Sample, Sampler, Spacing, Variance, Weights};
 pub use table::{Field, Identity, Number, Setting, Shape};
 pub use train::{
@@ -26,7 +28,7 @@ pub use train::{
     Standardisation, Train, Unet, Validation,
 };
 
-pub use values::{Off, Over, Reference};
+pub use values::Off;
 
 use crate::problem::Problems;
 use serde_json::Value;
@@ -153,6 +155,15 @@ impl Settings {
         match self {
             Self::Evaluate(s) => s.measure.metrics().to_vec(),
             _ => vec![],
+        }
+    }
+
+    /// Whether the smaller value of a metric is the better one; `None` if it only describes.
+    pub fn smaller_is_better(&self, metric: &str) -> Option<bool> {
+        match self {
+            Self::Evaluate(s) => s.measure.smaller_is_better(metric),
+            Self::Train(_) => Train::smaller_is_better(metric),
+            Self::Dataset(_) | Self::Sample(_) => None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Settings of sample nodes.
 
+use super::reference::Reference;
 use super::table::{choice, kinds, table};
-use super::values::{Off, Reference};
+use super::values::Off;
 
 table! {
     /// Draws samples from a trained network.

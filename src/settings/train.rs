@@ -1,8 +1,9 @@
 //! Settings of train nodes.
 
 use super::reader::{Found, Reader};
+use super::reference::Reference;
 use super::table::{choice, kinds, table};
-use super::values::{Off, Reference};
+use super::values::Off;
 use crate::problem::Problem;
 
 table! {
@@ -52,6 +53,18 @@ impl Train {
             (Some(steps), _) => Length::Steps(steps),
             (None, epochs) => Length::Epochs(epochs.unwrap_or(1)),
         }
+    }
+
+    /// Whether the smaller value of a metric is the better one; `None` if it only describes.
+    pub fn smaller_is_better(metric: &str) -> Option<bool> {
+        const LOSSES: [&str; 5] = [
+            "loss",
+            "validation_loss",
+            "validation_loss_ema",
+            "best_validation_loss",
+            "best_validation_loss_ema",
+        ];
+        LOSSES.contains(&metric).then_some(true)
     }
 }
 

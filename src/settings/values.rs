@@ -1,11 +1,10 @@
-//! The values that settings are made of: numbers, words, lists, what can be off, references.
+//! The values that settings are made of: numbers, words, lists, what can be off.
 
 use super::reader::{Found, Reader};
 use super::table::{Identity, Setting, Shape};
 use crate::problem::Problem;
 use crate::words;
 use serde_json::{Value, json};
-use std::fmt;
 
 impl Setting for u64 {
     fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
@@ -177,102 +176,5 @@ impl<T: Setting> Setting for Off<T> {
     }
     fn can_be_off() -> bool {
         true
-    }
-}
-
-/// What a node reads, as written: `node` or `node.port`, or a map that pins or collects.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reference {
-    /// The node's name in the spec.
-    pub node: String,
-    /// The port, if one was written.
-    pub port: Option<String>,
-    /// Axes that have other values there than at the point.
-    pub at: Vec<(String, Value)>,
-    /// The axes over which all nodes are read at once.
-    pub over: Option<Over>,
-}
-
-/// What is collected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Over {
-    /// Every axis of the sweep, seeds included.
-    All,
-    /// These axes.
-    Axes(Vec<String>),
-}
-
-impl Reference {
-    /// Reads `node` or `node.port`.
-    fn plain(text: &str) -> Self {
-        let (node, port) = match text.split_once('.') {
-            Some((node, port)) => (node, Some(port.to_owned())),
-            None => (text, None),
-        };
-        Self { node: node.to_owned(), port, at: vec![], over: None }
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.port {
-            Some(port) => write!(f, "{}.{port}", self.node),
-            None => write!(f, "{}", self.node),
-        }
-    }
-}
-
-impl Setting for Reference {
-    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
-        if let Value::String(text) = found.value {
-            return Some(Self::plain(text));
-        }
-        if !found.value.is_object() {
-            let problem = Problem::new(format!("`{}` is not the name of a node", found.shown()));
-            return reader.wrong(found, problem);
-        }
-        super::table::refuse_unknown(found, &["node", "at", "over"], reader);
-        let Some(node) = found.key("node") else {
-            let problem = Problem::new("`node` is missing");
-            return reader.wrong(found, problem.help("for example { node: net, at: { seed: 0 } }"));
-        };
-        let mut reference = Self::plain(&String::read(&node, reader)?);
-        if let Some(at) = found.key("at") {
-            let Some(map) = at.value.as_object().filter(|map| !map.is_empty()) else {
-                let problem = Problem::new("`at` is not a map of axes and values");
-                return reader.wrong(&at, problem.help("for example { schedule: linear }"));
-            };
-            reference.at = map.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-        }
-        if let Some(over) = found.key("over") {
-            reference.over = Some(match over.value {
-                Value::String(word) if word == "all" => Over::All,
-                Value::String(word) => Over::Axes(vec![word.clone()]),
-                _ => Over::Axes(Vec::read(&over, reader)?),
-            });
-            if !reference.at.is_empty() {
-                let problem = Problem::new("both `at` and `over` are given");
-                return reader.wrong(&over, problem.help("pin an axis or collect over it"));
-            }
-        }
-        Some(reference)
-    }
-    fn write(&self, identity: Identity) -> Value {
-        if identity == Identity::Semantic {
-            return Value::Null;
-        }
-        let mut map = serde_json::Map::from_iter([("node".to_owned(), json!(self.to_string()))]);
-        if !self.at.is_empty() {
-            map.insert("at".to_owned(), Value::Object(self.at.iter().cloned().collect()));
-        }
-        match &self.over {
-            Some(Over::All) => map.insert("over".to_owned(), json!("all")),
-            Some(Over::Axes(axes)) => map.insert("over".to_owned(), json!(axes)),
-            None => None,
-        };
-        if map.len() == 1 { json!(self.to_string()) } else { Value::Object(map) }
-    }
-    fn shape() -> Shape {
-        Shape::Reference
     }
 }

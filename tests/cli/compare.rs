@@ -111,3 +111,46 @@ fn a_spec_is_compared_with_what_it_was() {
     let option = bench.ablate(&["compare", "spec.yaml", "--against=--output=x"]).expect(2);
     assert!(option.err.contains("no revision") && !bench.path("x").exists(), "{}", option.err);
 }
+
+#[test]
+fn points_are_compared_pair_by_pair() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let out = bench.ablate(&["compare", "schedule=linear", "schedule=cosine"]).expect(0).out;
+    for piece in [
+        "a  schedule=linear  4 points",
+        "4 pairs that agree on everything else",
+        "  maps: the same",
+        "  net: 2 nodes differ",
+        "  score.power_spectrum: 4 nodes differ",
+        "net.objective.ddpm.schedule: linear → cosine  (2 nodes)",
+    ] {
+        assert!(out.contains(piece), "{piece} in\n{out}");
+    }
+    let mean = |schedule: &str| -> f64 {
+        let query = format!(
+            "select avg(m.value) from points p join metrics m on m.node = p.node and m.name = 'error'
+             join coordinates c on c.experiment = p.experiment and c.point = p.point and c.axis = 'schedule'
+             where p.declared = 'score.power_spectrum' and c.value = '{schedule}'"
+        );
+        let out = bench.ablate(&["query", &query, "--csv"]).expect(0).out;
+        out.lines().nth(1).unwrap().parse().unwrap()
+    };
+    let line = out.lines().find(|line| line.contains("score.power_spectrum.error:")).unwrap();
+    let words: Vec<f64> =
+        line.split([' ', ',']).filter_map(|word| word.parse().ok()).take(3).collect();
+    let want = [mean("linear"), mean("cosine"), mean("cosine") - mean("linear")];
+    for (got, want) in words.iter().zip(want) {
+        assert!((got - want).abs() < 1e-4, "{line}: {want}");
+    }
+    assert!(line.contains("(n = 4)"), "{line}");
+    let one = bench.ablate(&["compare", "nfe=10,schedule=linear", "nfe=50,schedule=linear"]);
+    let one = one.expect(0).out;
+    assert!(one.contains("  net: the same") && one.contains("  draw: 2 nodes differ"), "{one}");
+    for (a, hint) in [("shedule=linear", "`schedule`"), ("schedule=cosin", "`cosine`")] {
+        let said = bench.ablate(&["compare", a, "schedule=cosine"]).expect(2).err;
+        assert!(said.contains(hint), "{said}");
+    }
+    let apart = bench.ablate(&["compare", "schedule=linear", "nfe=50"]).expect(2).err;
+    assert!(apart.contains("name the same axes for both"), "{apart}");
+}

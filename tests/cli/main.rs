@@ -25,6 +25,7 @@ mod planning;
 mod python;
 mod run;
 mod schema;
+mod selecting;
 mod specs;
 mod sweep_mistakes;
 mod sweeps;

@@ -116,7 +116,7 @@ fn a_budget_takes_what_fits_seeds_first_and_says_what_will_be_complete() {
     bench
         .ablate_with(
             &["run", "spec.yaml", "--seeds", "0", "--where", "schedule == linear"],
-            "slow net 30",
+            "slow net 1500",
         )
         .expect(0);
     let whole = json(&bench, &[])["device_seconds"]["seconds"].as_f64().unwrap();

@@ -219,7 +219,7 @@ fn a_pin_that_pins_nothing_is_refused() {
     let unknown = with_at("at: { shedule: linear }");
     assert!(unknown.contains("did you mean `schedule`?"), "{unknown}");
     let both = with_at("at: { schedule: linear }, over: seed");
-    assert!(both.contains("both `at` and `over`"), "{both}");
+    assert!(both.contains("only one of `at`, `over` and `best`"), "{both}");
     let axis = with_at("over: shedule");
     assert!(axis.contains("did you mean `schedule`?"), "{axis}");
 }

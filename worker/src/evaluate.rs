@@ -20,7 +20,7 @@ pub fn run(context: &Context<'_>, settings: &Evaluate) -> Result<End> {
     let start = Instant::now();
     context.started(0, 1);
     match &settings.measure {
-        Measure::PowerSpectrum(measure) => power_spectrum(context, measure)?,
+        Measure::PowerSpectrum(measure) => power_spectrum(context, settings, measure)?,
     }
     context.costs(&Costs { seconds: start.elapsed().as_secs_f64(), steps: 1, memory_bytes: 0 })?;
     Ok(End::Done)
@@ -67,7 +67,11 @@ fn fields(role: &str, input: &Input) -> Result<(Vec<f64>, Manifest)> {
     Ok((data, manifest))
 }
 
-fn power_spectrum(context: &Context<'_>, measure: &PowerSpectrum) -> Result<()> {
+fn power_spectrum(
+    context: &Context<'_>,
+    settings: &Evaluate,
+    measure: &PowerSpectrum,
+) -> Result<()> {
     let theirs = Manifest::read(&inputs(context.job, "reference")?[0].folder)?;
     let box_mpc_h = theirs.box_mpc_h.ok_or_else(|| {
         let problem = Problem::system("the reference has no box, so no wave numbers");
@@ -80,18 +84,18 @@ fn power_spectrum(context: &Context<'_>, measure: &PowerSpectrum) -> Result<()> 
     let (mean, known) = (power::summarise(&spectra), power::summarise(&truth));
     let (ratio, ratio_error) = power::ratio(&mean, spectra.len(), &known, truth.len());
     let deviations = power::deviations(&spectra, &truth);
-    let metric = |value: f64, better| Metric { value, unit: String::new(), better };
-    let metrics = Metrics::from([
-        ("error".to_owned(), metric(power::error(&spectra, &truth), Better::Lower)),
-        (
-            "floor".to_owned(),
-            metric(power::floor(&truth, spectra.len()).unwrap_or(f64::NAN), Better::Neither),
-        ),
-        (
-            "max_deviation".to_owned(),
-            metric(deviations.into_iter().fold(0.0, f64::max), Better::Lower),
-        ),
-    ]);
+    let metric = |name: &str, value: f64| Metric {
+        value,
+        unit: String::new(),
+        better: Better::of(settings.measure.smaller_is_better(name)),
+    };
+    let values = [
+        ("error", power::error(&spectra, &truth)),
+        ("floor", power::floor(&truth, spectra.len()).unwrap_or(f64::NAN)),
+        ("max_deviation", deviations.into_iter().fold(0.0, f64::max)),
+    ];
+    let metrics: Metrics =
+        values.map(|(name, value)| (name.to_owned(), metric(name, value))).into();
     let work = &context.job.work;
     write_json(&work.join("metrics.json"), &metrics)?;
     let columns = columns(&estimator, mean, known, ratio, ratio_error);

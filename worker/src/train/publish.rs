@@ -9,7 +9,7 @@ use crate::weights;
 use ablate::files::write_aside;
 use ablate::job::{Better, Costs, Metric, Metrics, Series, SeriesFile};
 use ablate::problem::Result;
-use ablate::settings::{Identity, Setting};
+use ablate::settings::{Identity, Setting, Train};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,33 +70,22 @@ fn write_weights(context: &Context<'_>, session: &Session<'_>, manifest: &Manife
 }
 
 fn metrics(session: &Session<'_>, ended: bool) -> Metrics {
-    let metric = |value: f64, better| Metric { value, unit: String::new(), better };
-    let last = &session.losses[session.losses.len().saturating_sub(LAST)..];
-    let mut metrics = Metrics::from([
-        (
-            "loss".to_owned(),
-            metric(last.iter().sum::<f64>() / last.len().max(1) as f64, Better::Lower),
-        ),
-        ("steps".to_owned(), metric(session.state.step as f64, Better::Neither)),
-        (
-            "parameters".to_owned(),
-            metric(net::count(&session.net.parameters) as f64, Better::Neither),
-        ),
-    ]);
-    if ended {
-        let ended_at = metric(session.state.step as f64, Better::Neither);
-        metrics.insert("ended_at".to_owned(), ended_at);
-    }
+    let mut metrics = Metrics::new();
     let mut put = |name: &str, value: Option<f64>| {
-        metrics.extend(value.map(|value| (name.to_owned(), metric(value, Better::Lower))));
+        let better = Better::of(Train::smaller_is_better(name));
+        let metric = |value| Metric { value, unit: String::new(), better };
+        metrics.extend(value.map(|value| (name.to_owned(), metric(value))));
     };
-    put("validation_loss", session.state.validations.last().map(|(_, plain, _)| *plain));
-    put(
-        "validation_loss_ema",
-        session.state.validations.last().and_then(|(_, _, average)| *average),
-    );
-    put("best_validation_loss", session.state.best.map(|(loss, _)| loss));
-    put("best_validation_loss_ema", session.state.best_ema.map(|(loss, _)| loss));
+    let (state, steps) = (&session.state, session.state.step as f64);
+    let last = &session.losses[session.losses.len().saturating_sub(LAST)..];
+    put("loss", Some(last.iter().sum::<f64>() / last.len().max(1) as f64));
+    put("steps", Some(steps));
+    put("parameters", Some(net::count(&session.net.parameters) as f64));
+    put("ended_at", ended.then_some(steps));
+    put("validation_loss", state.validations.last().map(|(_, plain, _)| *plain));
+    put("validation_loss_ema", state.validations.last().and_then(|(_, _, average)| *average));
+    put("best_validation_loss", state.best.map(|(loss, _)| loss));
+    put("best_validation_loss_ema", state.best_ema.map(|(loss, _)| loss));
     metrics
 }
 

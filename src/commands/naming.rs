@@ -1,6 +1,6 @@
 //! Which nodes of a plan a run is asked for: all that are missing, those up to a node, or a node alone.
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Selection};
 use crate::plan::Plan;
 use crate::problem::{Problem, Result};
 use crate::words::{self, plural};
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// The options that choose nodes.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct Selection {
+pub(super) struct Naming {
     /// Run only this node (a name such as `net`, a readable name, a key); its inputs must be finished.
     #[arg(long, value_name = "NODE", conflicts_with = "until")]
     pub(super) only: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct Selection {
     pub(super) fresh: bool,
 }
 
-impl Selection {
+impl Naming {
     /// Whether nothing is chosen.
     pub(super) fn is_all(&self) -> bool {
         self.only.is_empty() && self.until.is_empty()
@@ -48,7 +48,7 @@ impl Selection {
             return Ok(wanted);
         }
         if !self.until.is_empty() {
-            let upstream = graph.upstream(find(graph, &self.until)?);
+            let upstream = graph.upstream(find_or_undecided(graph, &self.until)?);
             return Ok(upstream.intersection(&missing).copied().collect());
         }
         Ok(missing)
@@ -92,8 +92,38 @@ fn find(graph: &Graph, names: &[String]) -> Result<BTreeSet<NodeIndex>> {
     Ok(found)
 }
 
+/// The same; of a name that waits for a choice, the nodes that decide it.
+fn find_or_undecided(graph: &Graph, names: &[String]) -> Result<BTreeSet<NodeIndex>> {
+    let mut found = BTreeSet::new();
+    for name in names {
+        let waits = graph.find(name).is_empty() && graph.is_declared(name);
+        let undecided = graph.selections.iter().filter(|s| waits && s.file.is_none());
+        let deciding = undecided.flat_map(|s| &s.candidates).flat_map(|c| c.nodes.values());
+        let before = found.len();
+        found.extend(deciding.flatten().copied());
+        if found.len() == before {
+            found.extend(find(graph, std::slice::from_ref(name))?);
+        }
+    }
+    Ok(found)
+}
+
 /// No node is called so.
 pub(super) fn unknown(graph: &Graph, name: &str) -> Problem {
+    let reads = |s: &&Selection| s.candidates.iter().any(|c| c.readers.contains(name));
+    if let Some(selection) = graph.selections.iter().find(reads) {
+        let by = selection.by_metric();
+        return match &selection.file {
+            Some(_) => Problem::new(format!("{name} is not there: others were better by {by}"))
+                .help("`ablate select SPEC` shows how all that competed did"),
+            None => Problem::new(format!("whether {name} is made is not decided yet, by {by}"))
+                .help("`ablate plan SPEC` tells what is missing for that"),
+        };
+    }
+    if graph.is_declared(name) && graph.selections.iter().any(|s| s.file.is_none()) {
+        let problem = Problem::new(format!("`{name}` waits for a choice that is not made yet"));
+        return problem.help("`ablate plan SPEC` tells what is missing for that");
+    }
     let names: Vec<&str> = graph
         .nodes
         .node_weights()
