@@ -279,13 +279,24 @@ fn spec_of(
     }
     let database = place.alone().join("ablate.sqlite");
     let record = Record::open_to_read(&database)?;
-    let experiments = record.map(|record| record.experiments()).transpose()?.unwrap_or_default();
+    let (mut experiments, having) = match &record {
+        Some(record) => (record.experiments()?, record.experiments_with(node)?),
+        None => (vec![], vec![]),
+    };
+    experiments.retain(|known| known.file.exists());
+    // Where none had it, it may be new.
+    let had = |known: &Experiment| having.contains(&known.name);
+    if experiments.iter().any(had) {
+        experiments.retain(had);
+    }
+    if let [one] = experiments.as_slice() {
+        return Ok((one.file.clone(), Asking::of(one.asked.profile.clone())));
+    }
     let read = |known: Experiment| {
         let (_, graph) = Graph::read_with(&known.file, &known.asked).ok()?;
         Some((known.file, Asking::of(known.asked.profile), graph))
     };
-    let graphs: Vec<(PathBuf, Asking, Graph)> =
-        experiments.into_iter().filter(|known| known.file.exists()).filter_map(read).collect();
+    let graphs: Vec<(PathBuf, Asking, Graph)> = experiments.into_iter().filter_map(read).collect();
     let having: Vec<&(PathBuf, Asking, Graph)> =
         graphs.iter().filter(|(.., graph)| !graph.find(node).is_empty()).collect();
     // The same node in several specs is no question; different ones are.

@@ -12,7 +12,7 @@ use crate::spec::{
 };
 use crate::words::plural;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Some coordinates and changes.
@@ -297,7 +297,12 @@ impl<'s, 'r> Expander<'s, 'r> {
         let target = match target::find(self.spec, &axis.name) {
             Ok(target) => Some(target),
             // A name of its own, whose labelled values set several paths.
-            Err(_) if is_bundle(axis) => None,
+            Err(_) if is_bundle(axis) => {
+                if let Some(notice) = uneven(axis).filter(|notice| !self.notices.contains(notice)) {
+                    self.notices.push(notice);
+                }
+                None
+            }
             Err(problem) => {
                 let maps = |list: &&[Placed]| list.iter().all(|placed| placed.value.is_object());
                 let problem = match axis.values.lists().iter().all(maps) {
@@ -539,6 +544,22 @@ fn is_bundle(axis: &Axis) -> bool {
         list.iter().all(|placed| placed.label.is_some() && placed.value.is_object())
     };
     !axis.name.contains('.') && axis.values.lists().iter().all(bundle)
+}
+
+/// A labelled value that leaves a path as it is which its siblings set, for its author to know.
+fn uneven(axis: &Axis) -> Option<(Vec<Step>, Problem)> {
+    let keys = |placed: &Placed| -> BTreeSet<String> {
+        placed.value.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect()
+    };
+    let lists = axis.values.lists();
+    let all: BTreeSet<String> = lists.iter().copied().flatten().flat_map(keys).collect();
+    lists.iter().copied().flatten().find_map(|placed| {
+        let left = all.difference(&keys(placed)).next().cloned()?;
+        let (label, name) = (placed.label.as_deref().unwrap_or_default(), &axis.name);
+        let sentence =
+            format!("`{label}` leaves `{left}` as it is, which other values of `{name}` set");
+        Some((placed.path.clone(), Problem::new(sentence)))
+    })
 }
 
 /// Whether the points of an expression depend on what it is combined with.

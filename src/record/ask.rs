@@ -274,6 +274,22 @@ impl Record {
         self.select(statement, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
+    /// The names of the experiments that have a node of this name, as they last ran: a declared or
+    /// readable name, or the beginning of a key.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn experiments_with(&self, name: &str) -> Result<Vec<String>> {
+        let declared = name.split('[').next().unwrap_or_default();
+        let key = name.rsplit('-').next().unwrap_or_default();
+        let is_key = key.len() >= 4 && key.bytes().all(|b| b.is_ascii_hexdigit());
+        let (first, last) =
+            if is_key { (key.to_owned(), format!("{key}g")) } else { Default::default() };
+        let statement = "SELECT DISTINCT experiment FROM points WHERE declared = ?1
+             OR substr(declared, 1, length(?1) + 1) = ?1 || '.' OR (node >= ?2 AND node < ?3)";
+        self.select(statement, params![declared, first, last], |row| row.get(0))
+    }
+
     /// The experiments that ran here.
     ///
     /// # Errors

@@ -130,6 +130,16 @@ impl Spec {
 
     fn from_merged(file: &Path, merged: &Merged, reader: &mut Reader) -> Self {
         let root = Found::root(&merged.value);
+        // Of what is no map nothing is missing.
+        let mut ignored = Reader::default();
+        let reader = match merged.value.is_object() {
+            true => reader,
+            false => {
+                let problem = Problem::new("a spec is a map").help("begin it with `question: …`");
+                reader.wrong::<()>(&root, problem);
+                &mut ignored
+            }
+        };
         crate::settings::table::refuse_unknown(&root, &PARTS, reader);
         let name = Self::name_of(file, None);
         if TAKEN.contains(&name.as_str()) {

@@ -142,11 +142,11 @@ impl Document {
             let sentence = message.split(" at line ").next().unwrap_or_default();
             let duplicate = sentence.find("duplicate key");
             let sentence = duplicate.map_or(sentence, |start| &sentence[start..]);
-            let mut problem = Problem::new(sentence);
-            if sentence.contains("repetition limit") {
-                problem =
-                    problem.help("aliases (`*name`) repeat each other too often; write it out");
-            }
+            let problem = Problem::new(sentence);
+            let problem = match help(sentence) {
+                Some(help) => problem.help(help),
+                None => problem,
+            };
             problems.0.push(match error.location() {
                 Some(spot) => problem.at(self.place_at(spot.line(), spot.column())),
                 None => {
@@ -192,6 +192,21 @@ impl Document {
             text,
         }
     }
+}
+
+/// What to do about a mistake in the YAML, by the parser's words for it.
+fn help(sentence: &str) -> Option<&'static str> {
+    const HELP: [(&str, &str); 8] = [
+        ("duplicate key", "keep one of them; the last one would hold"),
+        ("tab character", "indent with spaces"),
+        ("expected ',' or ']'", "a bracket `[` before this is not closed, or a comma is missing"),
+        ("expected ',' or '}'", "a brace `{` before this is not closed, or a comma is missing"),
+        ("did not find expected key", "indent keys of one map alike, and write `key: value`"),
+        ("mapping values are not allowed", "quote text that holds a colon, or start a new line"),
+        ("unexpected end of stream", "a quote before this is not closed"),
+        ("repetition limit", "aliases (`*name`) repeat each other too often; write it out"),
+    ];
+    HELP.iter().find(|(words, _)| sentence.contains(words)).map(|(_, help)| *help)
 }
 
 /// Builds a value; fails at the `duplicates`-th duplicate key, counting from 0.

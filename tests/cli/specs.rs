@@ -96,7 +96,25 @@ fn a_value_of_an_axis_is_blamed_at_its_own_place() {
 
 #[test]
 fn a_duplicate_key_is_refused() {
-    refused("  draw:", "  net: {}\n  draw:", &["spec.yaml:7:3: duplicate key `net`"]);
+    refused("  draw:", "  net: {}\n  draw:", &["spec.yaml:7:3: duplicate key `net`", "keep one"]);
+}
+
+#[test]
+fn mistakes_in_the_yaml_come_with_a_hint() {
+    let mistakes = [
+        ("question: [a\nnodes: 3\n", "2:6: did not find expected ',' or ']'", "is not closed"),
+        ("question: {a: b\n", "did not find expected ',' or '}'", "is not closed"),
+        ("question: a\n\tnodes: 3\n", "2:1: found a tab character", "indent with spaces"),
+        ("question: a: b\n", "1:12: mapping values are not allowed", "quote text"),
+        ("question: 'a\n", "unexpected end of stream", "a quote before this"),
+        ("nodes:\n  a: 1\n b: 2\n", "3:2: did not find expected key", "indent keys"),
+        ("just words\n", "1:1: a spec is a map", "begin it with"),
+    ];
+    for (text, sentence, hint) in mistakes {
+        let said = Bench::new(text).ablate(&["check", "spec.yaml"]).expect(2).err;
+        assert!(said.contains(sentence) && said.contains(hint), "{text}: {said}");
+        assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    }
 }
 
 #[test]

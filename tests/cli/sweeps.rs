@@ -181,6 +181,15 @@ fn labels_name_values_and_one_label_may_set_several_paths() {
         &["draw[size=small]", "draw[size=big]"],
     );
     let (_keep, _, graph) = read(
+        "  main: { product: { size: { small: { nfe: 5, net.batch: 32 }, big: { net.batch: 8 } } } }\n",
+    );
+    let notices: Vec<String> = graph.notices.iter().map(ToString::to_string).collect();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(
+        notices[0].contains("`big` leaves `nfe` as it is, which other values of `size` set"),
+        "{notices:?}"
+    );
+    let (_keep, _, graph) = read(
         "  main: { product: { size: { small: { net.model.unet.width: 8, net.batch: 32 } } } }\n",
     );
     let net = graph.nodes.node_weights().find(|node| &*node.declared == "net").unwrap();
