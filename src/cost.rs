@@ -4,7 +4,7 @@
 
 use crate::graph::Graph;
 use crate::record::Past;
-use crate::settings::{Dataset, Kind, Length, Model, Sampler, Settings, Unet};
+use crate::settings::{Dataset, Kind, Length, Model, Objective, Settings, Unet};
 use petgraph::graph::NodeIndex;
 use std::collections::BTreeMap;
 
@@ -70,17 +70,17 @@ pub fn work(graph: &Graph, index: NodeIndex) -> Work {
         Settings::Sample(sample) => {
             let train = input(index, "from");
             let pixels = pixels_of(train.and_then(|train| input(train, "data")));
-            let (load, times) = match train.map(settings) {
+            let (load, times, is_flow) = match train.map(settings) {
                 Some(Settings::Train(train)) => {
-                    let crate::settings::Objective::Ddpm(ddpm) = &train.objective;
-                    (network(&train.model, pixels), ddpm.timesteps)
+                    let load = network(&train.model, pixels);
+                    match &train.objective {
+                        Objective::Ddpm(ddpm) => (load, ddpm.timesteps, false),
+                        Objective::FlowMatching(_) => (load, 1000, true),
+                    }
                 }
-                _ => (pixels, 1000),
+                _ => (pixels, 1000, false),
             };
-            let steps = match &sample.sampler {
-                Sampler::Ddim(ddim) => ddim.steps,
-                Sampler::Ddpm(ancestral) => ancestral.steps.unwrap_or(times),
-            };
+            let steps = sample.sampler.evaluations(times, is_flow);
             let size = sample.count as f64 * pixels;
             Work { units: sample.count.saturating_mul(steps), weight: load, size }
         }

@@ -58,11 +58,12 @@ impl RunCommand {
         self.limiting.limits()?;
         let whole = self.naming.is_all() && self.asking.is_all() && self.topup.is_none();
         let (profile, root) = (self.asking.profile.as_deref(), place.of(&self.spec));
-        if whole && let Some((answer, nodes)) = Settled::answer(&self.spec, profile, &root) {
+        if whole && let Some(answer) = Settled::answer(&self.spec, profile, &root) {
             let name = Spec::name_of(&self.spec, profile);
-            let text = format!("{name}: 0 nodes to run, {nodes} finished");
+            answer.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
+            let text = format!("{name}: 0 nodes to run, {} finished", answer.nodes);
             monitor().show(&Change::Say(text));
-            print(&answer);
+            print(&answer.text);
             return Ok(0);
         }
         let (asked, spec, graph) = read_spec(&self.spec, &self.asking, place)?;
@@ -83,7 +84,7 @@ impl RunCommand {
         let answer = drawn.answer(&spec);
         print(&answer);
         let decided = graph.selections.iter().all(|selection| selection.file.is_some());
-        if whole && decided && outcome.exit_code() == 0 && graph.notices.is_empty() {
+        if whole && decided && outcome.exit_code() == 0 {
             Settled::write(&spec, profile, &graph, &results, &record, &answer);
         }
         if outcome.counts.failed > 0 {

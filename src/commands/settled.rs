@@ -25,8 +25,19 @@ pub(super) struct Settled {
     files: Vec<(PathBuf, State)>,
     /// The folders of the nodes, a line each.
     nodes: String,
+    /// What the author of the spec should know.
+    notices: Vec<String>,
     /// What was told.
     answer: String,
+}
+
+/// What a run with nothing to do tells.
+pub(super) struct Answer {
+    pub(super) text: String,
+    /// How many nodes are finished.
+    pub(super) nodes: usize,
+    /// What the author of the spec should know.
+    pub(super) notices: Vec<String>,
 }
 
 /// Size and time of a file.
@@ -96,6 +107,7 @@ impl Settled {
             rows,
             files: files.collect::<Option<_>>()?,
             nodes: nodes.join("\n"),
+            notices: graph.notices.iter().map(ToString::to_string).collect(),
             answer: answer.to_owned(),
         };
         let text = serde_json::to_string(&settled).ok()?;
@@ -103,12 +115,8 @@ impl Settled {
         write_aside(&path_of(&results.root, &spec.name), text.as_bytes()).ok()
     }
 
-    /// What was told when everything was finished, with the number of nodes, if nothing has changed since.
-    pub(super) fn answer(
-        spec: &Path,
-        profile: Option<&str>,
-        root: &Path,
-    ) -> Option<(String, usize)> {
+    /// What was told when everything was finished, if nothing has changed since.
+    pub(super) fn answer(spec: &Path, profile: Option<&str>, root: &Path) -> Option<Answer> {
         let name = Spec::name_of(spec, profile);
         let settled: Self = read_json(&path_of(root, &name)).ok()??;
         let same = |(path, state): &(PathBuf, State)| state_of(path).as_ref() == Some(state);
@@ -131,6 +139,7 @@ impl Settled {
         let rows = known.digest == settled.rows
             && record.count().ok()? == listing.finished.len()
             && record.noted_damage().ok()?.is_empty();
-        rows.then_some((settled.answer, nodes.len()))
+        let nodes = nodes.len();
+        rows.then_some(Answer { text: settled.answer, nodes, notices: settled.notices })
     }
 }

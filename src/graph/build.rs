@@ -7,7 +7,8 @@ use super::reach::Reach;
 use super::{Asked, Graph};
 use crate::expand::{Change, Point, Points};
 use crate::external::External;
-use crate::settings::{Found, Reader};
+use crate::problem::Problem;
+use crate::settings::{Found, Reader, Step};
 use crate::spec::Spec;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -30,6 +31,7 @@ pub(super) fn build(spec: &Spec, mut points: Points, asked: &Asked, reader: &mut
         made: spec.nodes.iter().map(|_| vec![]).collect(),
         reach,
         external: Mutex::new(None),
+        notices: vec![],
         contests: Contests::default(),
     };
     let at = builder.request_points(&points);
@@ -50,6 +52,7 @@ pub(super) fn build(spec: &Spec, mut points: Points, asked: &Asked, reader: &mut
     if !reader.is_clean() {
         return Graph::default();
     }
+    points.notices.append(&mut builder.notices);
     builder.publish(points, &at, &plain)
 }
 
@@ -91,6 +94,8 @@ pub(super) struct Builder<'s> {
     pub(super) made: Vec<Vec<Option<Instance>>>,
     /// Made when the first external file is met.
     pub(super) external: Mutex<Option<External>>,
+    /// What the author of the spec should know of settings, with its place.
+    pub(super) notices: Vec<(Vec<Step>, Problem)>,
     /// What is chosen, and what therefore is not there.
     pub(super) contests: Contests,
 }

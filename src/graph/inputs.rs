@@ -2,7 +2,10 @@
 //! for the settings of its users.
 
 use crate::problem::Problem;
-use crate::settings::{Found, Kind, Reader, Reference, Sampler, Settings, Weights};
+use crate::settings::{
+    Found, Kind, Objective, Reader, Reference, SIGNAL_LEFT, Sampler, Settings, Spacing, Step,
+    Weights,
+};
 use serde_json::Value;
 
 /// What of an input bears on the settings of its users.
@@ -21,8 +24,10 @@ pub(super) enum Facts {
         ema: bool,
         /// Whether it validates.
         validates: bool,
-        /// Its noise levels.
-        timesteps: u64,
+        /// Its noise levels; none of a flow.
+        timesteps: Option<u64>,
+        /// Whether the last of them holds no signal at all.
+        zero_terminal: bool,
     },
     /// Nothing.
     Other,
@@ -36,14 +41,18 @@ impl Facts {
                 sides: data.geometry().map(|geometry| [geometry.height, geometry.width]),
                 unvalidated: data.split().is_some_and(|split| split.validation == 0),
             },
-            Settings::Train(train) => {
-                let crate::settings::Objective::Ddpm(ddpm) = &train.objective;
-                Self::Train {
-                    ema: train.ema.on().is_some(),
-                    validates: train.validation.on().is_some(),
-                    timesteps: ddpm.timesteps,
-                }
-            }
+            Settings::Train(train) => Self::Train {
+                ema: train.ema.on().is_some(),
+                validates: train.validation.on().is_some(),
+                timesteps: match &train.objective {
+                    Objective::Ddpm(ddpm) => Some(ddpm.timesteps),
+                    Objective::FlowMatching(_) => None,
+                },
+                zero_terminal: match &train.objective {
+                    Objective::Ddpm(ddpm) => ddpm.zero_terminal_snr,
+                    Objective::FlowMatching(_) => false,
+                },
+            },
             _ => Self::Other,
         }
     }
@@ -53,8 +62,18 @@ impl Facts {
 pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Reader) {
     for facts in facts {
         match (&mut *settings, facts) {
-            (Settings::Sample(sample), Facts::Train { ema, validates, timesteps }) => {
-                settle_sample(sample, (*ema, *validates), *timesteps, reader);
+            (
+                Settings::Sample(sample),
+                Facts::Train { ema, validates, timesteps, zero_terminal },
+            ) => {
+                settle_sample(sample, (*ema, *validates), reader);
+                match timesteps {
+                    Some(timesteps) => {
+                        let sampler = &mut sample.sampler;
+                        settle_discrete(sampler, *timesteps, *zero_terminal, reader);
+                    }
+                    None => check_flow(&sample.sampler, reader),
+                }
             }
             (Settings::Train(train), Facts::Data { sides, unvalidated }) => {
                 check_train(train, *sides, *unvalidated, reader);
@@ -62,6 +81,24 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
             _ => {}
         }
     }
+}
+
+/// What is allowed and yet probably not meant, with the settings it is about.
+pub(super) fn warnings(settings: &Settings) -> Vec<(Vec<Step>, Problem)> {
+    let Settings::Train(train) = settings else { return vec![] };
+    let Objective::Ddpm(ddpm) = &train.objective else { return vec![] };
+    let left = ddpm.signal_left();
+    if left <= SIGNAL_LEFT {
+        return vec![];
+    }
+    let sentence = format!(
+        "at the last of {} times {} of the variance is still signal, and samplers start from noise alone",
+        ddpm.timesteps,
+        crate::words::significant(left)
+    );
+    let help = "take `rescale: true`, `schedule: cosine`, or `zero_terminal_snr: true` with `prediction: v`";
+    let path = crate::settings::keys(&["objective", "ddpm", "timesteps"]);
+    vec![(path, Problem::new(sentence).help(help))]
 }
 
 /// The port that a role reads, of a node of this kind.
@@ -100,7 +137,6 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'st
 fn settle_sample(
     sample: &mut crate::settings::Sample,
     (ema, validates): (bool, bool),
-    timesteps: u64,
     reader: &mut Reader,
 ) {
     let found = &Found::root(&Value::Null);
@@ -125,16 +161,66 @@ fn settle_sample(
         (true, false) => Weights::Ema,
         _ => Weights::Last,
     });
-    let asked = match &sample.sampler {
-        Sampler::Ddim(ddim) => Some(ddim.steps),
-        Sampler::Ddpm(ancestral) => ancestral.steps,
-    };
-    let path = crate::settings::keys(&["sampler", sample.sampler.word(), "steps"]);
-    if let Some(steps) = asked.filter(|steps| *steps > timesteps) {
+}
+
+/// Notes what is wrong with a sampler, below its word or at it.
+fn wrong_sampler(sampler: &Sampler, setting: Option<&str>, problem: Problem, reader: &mut Reader) {
+    let path = crate::settings::keys(&["sampler", sampler.word()]).into_iter();
+    let path = path.chain(setting.map(|name| Step::Key(name.to_owned()))).collect();
+    reader.wrong::<()>(&Found { value: &Value::Null, path }, problem);
+}
+
+/// The limits and defaults of a sampler over the discrete times of a `ddpm` training.
+fn settle_discrete(
+    sampler: &mut Sampler,
+    timesteps: u64,
+    zero_terminal: bool,
+    reader: &mut Reader,
+) {
+    if let Sampler::Midpoint(_) | Sampler::Rk4(_) = sampler {
+        let word = sampler.word();
+        let problem = Problem::new(format!(
+            "`{word}` needs times between times, and the training has {timesteps} discrete ones"
+        ));
+        let help = "take ddpm, ddim, euler, heun or dpm_solver, or train by `flow_matching`";
+        return wrong_sampler(sampler, None, problem.help(help), reader);
+    }
+    if let Some(steps) = sampler.steps().filter(|steps| *steps > timesteps) {
         let problem =
             Problem::new(format!("{steps} sampler steps, but the training has {timesteps} times"));
-        let at = Found { value: found.value, path };
-        reader.wrong::<()>(&at, problem.help(format!("at most {timesteps} steps")));
+        let help = format!("at most {timesteps} steps");
+        wrong_sampler(sampler, Some("steps"), problem.help(help), reader);
+    }
+    let in_sigma = matches!(sampler, Sampler::Euler(_) | Sampler::Heun(_) | Sampler::DpmSolver(_));
+    if in_sigma && zero_terminal {
+        let word = sampler.word();
+        let problem = Problem::new(format!(
+            "`{word}` walks in sigma / alpha, and the last time of the training has no finite one"
+        ));
+        let help = "take ddim or ddpm with `zero_terminal_snr`";
+        wrong_sampler(sampler, None, problem.help(help), reader);
+    }
+    if let Sampler::Euler(ode) | Sampler::Heun(ode) | Sampler::DpmSolver(ode) = sampler {
+        ode.spacing.get_or_insert(Spacing::Trailing);
+    }
+}
+
+/// Refuses what only a process of discrete times has.
+fn check_flow(sampler: &Sampler, reader: &mut Reader) {
+    match sampler {
+        Sampler::Ddpm(_) | Sampler::Ddim(_) | Sampler::DpmSolver(_) => {
+            let word = sampler.word();
+            let problem = Problem::new(format!(
+                "`{word}` goes along the noise levels of a `ddpm` objective, and this network learned a flow"
+            ));
+            let help = "take euler, heun, midpoint or rk4";
+            wrong_sampler(sampler, None, problem.help(help), reader);
+        }
+        Sampler::Euler(ode) | Sampler::Heun(ode) if ode.spacing.is_some() => {
+            let problem = Problem::new("a flow is walked in even steps");
+            wrong_sampler(sampler, Some("spacing"), problem.help("leave `spacing` out"), reader);
+        }
+        _ => {}
     }
 }
 

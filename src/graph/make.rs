@@ -44,6 +44,8 @@ struct Settled {
     settings: Arc<Settings>,
     text: String,
     trajectory: Option<String>,
+    /// What its author should know.
+    notices: Vec<(Vec<Step>, Problem)>,
 }
 
 /// One input of a slot.
@@ -98,6 +100,11 @@ impl Builder<'_> {
             })
             .collect();
         self.made[index] = made;
+        for notice in settled.into_iter().flatten().flat_map(|settled| settled.notices) {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
     }
 
     /// What of some inputs bears on the settings; `None` if one of them is wrong.
@@ -243,7 +250,11 @@ impl Builder<'_> {
             return None;
         }
         let (text, trajectory) = key::settings_text(&settings);
-        Some(Settled { text, trajectory, settings: Arc::new(settings) })
+        let notices = inputs::warnings(&settings)
+            .into_iter()
+            .map(|(path, problem)| (body::origin(node, &draft.moved, &path), problem))
+            .collect();
+        Some(Settled { text, trajectory, notices, settings: Arc::new(settings) })
     }
 
     fn instance(

@@ -126,16 +126,8 @@ impl Graph {
             return Err(problems.or(()).expect_err("without a spec there is a problem"));
         };
         let mut reader = Reader::default();
-        let mut points = expand::points(&spec, &asked.choice, &mut reader, &mut problems);
-        let notices = std::mem::take(&mut points.notices);
-        let mut graph = build::build(&spec, points, asked, &mut reader);
-        graph.notices = notices
-            .into_iter()
-            .map(|(path, notice)| match spec.merged.place(&path) {
-                Some(place) => notice.at(place),
-                None => notice,
-            })
-            .collect();
+        let points = expand::points(&spec, &asked.choice, &mut reader, &mut problems);
+        let graph = build::build(&spec, points, asked, &mut reader);
         problems.0.append(&mut spec.located(reader).0);
         problems.or((spec, graph))
     }

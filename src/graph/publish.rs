@@ -40,6 +40,14 @@ impl Builder<'_> {
         }
         graph.selections =
             self.contests.told(|(index, slot)| publisher.nodes[index][slot as usize]);
+        graph.notices = points
+            .notices
+            .into_iter()
+            .map(|(path, notice)| match self.spec.merged.place(&path) {
+                Some(place) => notice.at(place),
+                None => notice,
+            })
+            .collect();
         (graph.points, graph.chosen) = (points.all, points.chosen);
         graph
     }

@@ -6,9 +6,11 @@
 mod dataset;
 mod evaluate;
 mod file;
+mod objective;
 mod reader;
 mod reference;
 mod sample;
+pub mod schedule;
 pub(crate) mod table;
 mod train;
 mod values;
@@ -19,13 +21,16 @@ pub use dataset::{
 };
 pub use evaluate::{Binning, Evaluate, Measure, PowerSpectrum};
 pub use file::{DataFile, DataFolder, beside};
+pub use objective::{
+    Ddpm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule, TimeDirection,
+};
 pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use reference::{Best, Over, Reference};
-pub use sample::{Ddim, DdpmSampler, Sample, Sampler, Spacing, Variance, Weights};
+pub use sample::{Ddim, DdpmSampler, FlowOde, Ode, Sample, Sampler, Spacing, Variance, Weights};
 pub use table::{Field, Identity, Number, Setting, Shape};
 pub use train::{
-    AdamW, Ddpm, EarlyStopping, Length, Loss, Model, Objective, Optimizer, Padding, Schedule,
-    Standardisation, Train, Unet, Validation,
+    AdamW, EarlyStopping, Length, Model, Optimizer, Padding, Standardisation, Train, Unet,
+    Validation,
 };
 
 pub use values::Off;

@@ -43,6 +43,59 @@ kinds! {
         Ddpm(DdpmSampler) = "ddpm",
         /// Implicit sampling, deterministic at `eta: 0`.
         Ddim(Ddim) = "ddim",
+        /// Euler's method along the probability flow; one network evaluation a step.
+        Euler(Ode) = "euler",
+        /// Heun's method; two evaluations a step (one in the last of a `ddpm` objective).
+        Heun(Ode) = "heun",
+        /// The midpoint method; two evaluations a step. For `flow_matching`.
+        Midpoint(FlowOde) = "midpoint",
+        /// The classical Runge-Kutta method; four evaluations a step. For `flow_matching`.
+        Rk4(FlowOde) = "rk4",
+        /// DPM-Solver++ (2M); one evaluation a step. For `ddpm`.
+        DpmSolver(Ode) = "dpm_solver",
+    }
+}
+
+impl Sampler {
+    /// Network evaluations for one sample, of a training with so many times.
+    pub fn evaluations(&self, timesteps: u64, is_flow: bool) -> u64 {
+        match self {
+            Self::Ddpm(ancestral) => ancestral.steps.unwrap_or(timesteps),
+            Self::Ddim(ddim) => ddim.steps,
+            Self::Euler(ode) | Self::DpmSolver(ode) => ode.steps,
+            Self::Heun(ode) => (2 * ode.steps).saturating_sub(u64::from(!is_flow)),
+            Self::Midpoint(ode) => 2 * ode.steps,
+            Self::Rk4(ode) => 4 * ode.steps,
+        }
+    }
+
+    /// The number of steps as asked for.
+    pub fn steps(&self) -> Option<u64> {
+        match self {
+            Self::Ddpm(ancestral) => ancestral.steps,
+            Self::Ddim(ddim) => Some(ddim.steps),
+            Self::Euler(ode) | Self::Heun(ode) | Self::DpmSolver(ode) => Some(ode.steps),
+            Self::Midpoint(ode) | Self::Rk4(ode) => Some(ode.steps),
+        }
+    }
+}
+
+table! {
+    /// A method along the probability flow: in even steps of time for `flow_matching`; for `ddpm` in
+    /// sigma / alpha, over chosen times (Karras et al. 2022; Lu et al. 2022).
+    pub struct Ode {
+        #[doc = "Steps; the metric `nfe` tells the network evaluations."]
+        steps: u64 [1.0..=1e5] = 25;
+        #[doc = "Which times of a `ddpm` training are visited, `trailing` by default; `flow_matching` has no such choice."]
+        spacing: Option<Spacing>;
+    }
+}
+
+table! {
+    /// A method along the flow in even steps of time.
+    pub struct FlowOde {
+        #[doc = "Steps; the metric `nfe` tells the network evaluations."]
+        steps: u64 [1.0..=1e5] = 25;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Settings of train nodes.
 
+use super::objective::{Ddpm, Objective};
 use super::reader::{Found, Reader};
 use super::reference::Reference;
 use super::table::{choice, kinds, table};
@@ -168,64 +169,6 @@ choice! {
         Off = "off",
         #[doc = "(w - mean) * sqrt(variance + eps), as a widely copied notebook had it; for comparison only."]
         AsWritten = "as_written",
-    }
-}
-
-kinds! {
-    /// What the network learns.
-    pub enum Objective {
-        /// Denoising diffusion: predict the noise in a variance-preserving process.
-        Ddpm(Ddpm) = "ddpm",
-    }
-}
-
-table! {
-    /// Denoising diffusion with prediction of the noise (Ho, Jain & Abbeel 2020, eq. 14).
-    pub struct Ddpm {
-        #[doc = "The noise schedule."]
-        schedule: Schedule = Schedule::Linear;
-        #[doc = "Number of noise levels T."]
-        timesteps: u64 [2.0..=1e5] = 1000;
-        #[doc = "First beta of the linear schedule."]
-        beta_start: f64 [1e-8..=0.999] = 1e-4;
-        #[doc = "Last beta of the linear schedule."]
-        beta_end: f64 [1e-8..=0.999] = 0.02;
-        #[doc = "The distance between predicted and true noise, averaged over all elements."]
-        loss: Loss = Loss::L2;
-    }
-}
-
-impl Default for Ddpm {
-    fn default() -> Self {
-        Self {
-            schedule: Schedule::Linear,
-            timesteps: 1000,
-            beta_start: 1e-4,
-            beta_end: 0.02,
-            loss: Loss::L2,
-        }
-    }
-}
-
-choice! {
-    /// How noise grows with time.
-    pub enum Schedule {
-        #[doc = "Betas from `beta_start` to `beta_end` in equal steps (Ho et al. 2020)."]
-        Linear = "linear",
-        #[doc = "Squared cosine with s = 0.008, betas at most 0.999 (Nichol & Dhariwal 2021)."]
-        Cosine = "cosine",
-    }
-}
-
-choice! {
-    /// The distance between prediction and target.
-    pub enum Loss {
-        #[doc = "Mean squared error."]
-        L2 = "l2",
-        #[doc = "Mean absolute error."]
-        L1 = "l1",
-        #[doc = "Smooth L1 with beta = 1: half the square below 1, the distance less one half above."]
-        Huber = "huber",
     }
 }
 

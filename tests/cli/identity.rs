@@ -1,7 +1,8 @@
 //! Keys stay what they are, and docs/identity.md says of every setting whether it is in them.
 
 use ablate::graph::Graph;
-use ablate::settings::{Kind, Shape};
+use ablate::settings::{Field, Kind, Shape};
+use serde_json::Value;
 use std::path::Path;
 
 /// The keys of one spec, pinned. A change here changes every user's results folder: raise a REVISION,
@@ -24,45 +25,73 @@ fn the_keys_of_a_spec_never_change() {
     }
 }
 
-/// The paths of all settings of a shape.
-fn paths(shape: &Shape, prefix: &str, out: &mut Vec<String>) {
+/// The rows of all settings of a shape, as docs/identity.md has them.
+fn rows(shape: &Shape, prefix: &str, out: &mut Vec<String>) {
     match shape {
         Shape::Map(fields) => {
             for field in fields {
                 let path = format!("{prefix}.{}", field.name);
                 match field.shape {
-                    Shape::Map(_) | Shape::OneOf(_) => paths(&field.shape, &path, out),
-                    _ => out.push(path),
+                    Shape::Map(_) | Shape::OneOf(_) => rows(&field.shape, &path, out),
+                    _ => out.push(row(field, &path)),
                 }
             }
         }
         Shape::OneOf(kinds) => {
-            kinds.iter().for_each(|(word, inner)| paths(inner, &format!("{prefix}.{word}"), out))
+            kinds.iter().for_each(|(word, inner)| rows(inner, &format!("{prefix}.{word}"), out))
         }
-        _ => out.push(prefix.to_owned()),
+        _ => {}
     }
 }
 
+/// Settings of nodes that say where things are, and enter no key.
+const OUT: [&str; 1] = ["dataset.idx.folder"];
+
+fn row(field: &Field, path: &str) -> String {
+    let key = match &field.shape {
+        Shape::Reference => "input",
+        _ if OUT.contains(&path) => "out",
+        _ => "in",
+    };
+    let default = match &field.default {
+        None | Some(Value::Null) => "–".to_owned(),
+        Some(Value::String(word)) => format!("`{word}`"),
+        Some(other) => format!("`{other}`"),
+    };
+    let mut meaning = field.doc.trim().to_owned();
+    if let Shape::Words(words) = &field.shape {
+        let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        meaning += &format!(" One of {}.", words.join(", "));
+    }
+    if field.neutral.is_some() {
+        assert_eq!(field.neutral, field.default, "{path}: the docs say that these are equal");
+        meaning += " Left out of the key at its neutral value, the default.";
+    }
+    format!("| `{path}` | {key} | {default} | {meaning} |")
+}
+
+/// With ABLATE_UPDATE=1 the tables of the docs are written anew.
 #[test]
-fn every_setting_is_listed_in_the_docs_as_in_or_out() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/identity.md");
-    let text = std::fs::read_to_string(docs).unwrap();
-    let mut all = vec![];
+fn the_docs_list_every_setting_with_its_default() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/identity.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, _) = text.split_once("\n## dataset\n").unwrap();
+    let mut want = before.to_owned();
     for kind in Kind::ALL {
-        paths(&kind.shape(), kind.word(), &mut all);
+        let mut lines = vec![];
+        rows(&kind.shape(), kind.word(), &mut lines);
+        want += &format!("\n## {}\n\n", kind.word());
+        want += "| setting | key | default | meaning |\n| --- | --- | --- | --- |\n";
+        want += &format!("{}\n", lines.join("\n"));
     }
-    let missing: Vec<&String> = all
-        .iter()
-        .filter(|path| {
-            !["in", "out", "input"].iter().any(|w| text.contains(&format!("| `{path}` | {w} |")))
-        })
-        .collect();
-    assert!(missing.is_empty(), "docs/identity.md lacks {missing:#?}");
-    for line in text.lines().filter(|line| line.starts_with("| `")) {
-        let path = line.split('`').nth(1).unwrap();
-        assert!(
-            all.iter().any(|known| known == path) || path.starts_with("run."),
-            "docs/identity.md lists `{path}`, which is no setting"
-        );
+    if std::env::var("ABLATE_UPDATE").is_ok() {
+        std::fs::write(&file, &want).unwrap();
     }
+    let text = std::fs::read_to_string(&file).unwrap();
+    let missing: Vec<&str> = want.lines().filter(|line| !text.contains(line)).collect();
+    let stale: Vec<&str> = text.lines().filter(|line| !want.contains(line)).collect();
+    assert!(
+        missing.is_empty() && stale.is_empty() && text == want,
+        "docs/identity.md lacks {missing:#?} and has {stale:#?}; ABLATE_UPDATE=1 writes it anew"
+    );
 }

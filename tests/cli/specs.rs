@@ -118,6 +118,76 @@ fn mistakes_in_the_yaml_come_with_a_hint() {
 }
 
 #[test]
+fn objectives_and_samplers_that_do_not_fit_are_refused() {
+    let ddpm = "ddpm: { schedule: $schedule }";
+    for (objective, sampler, pieces) in [
+        (
+            "flow_matching: { loss: $schedule }",
+            "ddim: { steps: $nfe }",
+            ["learned a flow", "take euler"],
+        ),
+        (
+            "flow_matching: { loss: $schedule }",
+            "heun: { steps: $nfe, spacing: trailing }",
+            ["in even steps", "leave `spacing` out"],
+        ),
+        (ddpm, "rk4: { steps: $nfe }", ["needs times between times", "dpm_solver"]),
+        (
+            ddpm,
+            "heun: { steps: 5k }",
+            ["5000 sampler steps, but the training has 1000", "at most 1000"],
+        ),
+        (
+            "ddpm: { schedule: $schedule, zero_terminal_snr: true }",
+            "ddim: { steps: $nfe }",
+            ["nothing but noise to predict", "`prediction: v`"],
+        ),
+        (
+            "ddpm: { schedule: $schedule, prediction: v, zero_terminal_snr: true }",
+            "heun: { steps: $nfe }",
+            ["no finite", "ddim"],
+        ),
+        (
+            "ddpm: { schedule: $schedule, rescale: true }",
+            "ddim: { steps: $nfe }",
+            ["`cosine` has no betas", "leave `rescale` out"],
+        ),
+        (
+            "ddpm: { timesteps: 15, rescale: true }",
+            "ddim: { steps: 10 }",
+            ["the last beta is 1.333", "more timesteps"],
+        ),
+    ] {
+        let text = SPEC.replace(ddpm, objective).replace("ddim: { steps: $nfe }", sampler);
+        let is_flow = objective.starts_with("flow");
+        let text =
+            if is_flow { text.replace("linear", "l2").replace("cosine", "l1") } else { text };
+        let said = Bench::new(&text).ablate(&["check", "spec.yaml"]).expect(2).err;
+        for piece in pieces {
+            assert!(said.contains(piece), "{objective}, {sampler}: {piece} in\n{said}");
+        }
+    }
+}
+
+#[test]
+fn a_schedule_that_leaves_signal_is_told_of_and_runs() {
+    let text = SPEC.replace("schedule: $schedule", "schedule: $schedule, timesteps: 500");
+    let bench = Bench::new(&text);
+    let note = "note: spec.yaml:6:";
+    let said = bench.ablate(&["check", "spec.yaml"]).expect(0).err;
+    assert!(said.contains(note) && said.contains("at the last of 500 times 0.00635"), "{said}");
+    // A run with nothing to do says it again.
+    for _ in 0..2 {
+        assert!(bench.ablate(&["run", "spec.yaml"]).expect(0).err.contains(note));
+    }
+    let text = SPEC.replace("{ schedule: $schedule }", "{ timesteps: 500, rescale: true }");
+    let text = text.replace("schedule: [linear, cosine], ", "").replace("lines: schedule, ", "");
+    let text = text.replace("schedule: linear, ", "");
+    let said = Bench::new(&text).ablate(&["check", "spec.yaml"]).expect(0).err;
+    assert!(!said.contains("note:"), "{said}");
+}
+
+#[test]
 fn everything_is_told_at_once() {
     let spec = SPEC
         .replace("steps: 100", "steps: ten")

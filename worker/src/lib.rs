@@ -18,6 +18,8 @@ pub mod ema;
 
 pub mod samplers;
 
+pub mod objective;
+
 pub mod data;
 
 pub mod measure;

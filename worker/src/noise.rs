@@ -2,33 +2,50 @@
 //! Times are 0-based (index 0 is the papers' t = 1); before time 0 there is no noise, `alpha_bar = 1`.
 //! Nothing here knows networks or samplers.
 
-use ablate::settings::{Ddpm, Schedule};
+use ablate::settings::Ddpm;
 use tch::Tensor;
 
-/// How much signal and noise a noisy sample holds: `x = alpha x0 + sigma eps`, alpha^2 + sigma^2 = 1.
+pub use ablate::settings::schedule::{
+    Limits, cosine, linear, quadratic, sigmoid_alpha_bar, sigmoid_beta,
+};
+
+/// How much signal and noise a noisy sample holds: `x = alpha x0 + sigma eps`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Level {
-    /// Share of the signal in the variance, alpha squared, in [0, 1].
-    pub alpha_bar: f64,
+    /// Variance of the signal, alpha squared.
+    pub signal: f64,
+    /// Variance of the noise, sigma squared.
+    pub noise: f64,
 }
 
 impl Level {
     /// No noise at all.
-    pub const CLEAN: Self = Self { alpha_bar: 1.0 };
+    pub const CLEAN: Self = Self { signal: 1.0, noise: 0.0 };
 
-    /// Returns the factor of the clean sample, in [0, 1].
-    pub fn alpha(self) -> f64 {
-        self.alpha_bar.sqrt()
+    /// The level of a variance-preserving process with this share of signal, in [0, 1].
+    pub fn preserving(alpha_bar: f64) -> Self {
+        Self { signal: alpha_bar, noise: 1.0 - alpha_bar }
     }
 
-    /// Returns the factor of the noise, in [0, 1].
+    /// The level on the straight path from noise, at time 0, to data, at time 1 (Lipman et al. 2023;
+    /// Liu et al. 2023).
+    pub fn straight(time: f64) -> Self {
+        Self { signal: time * time, noise: (1.0 - time) * (1.0 - time) }
+    }
+
+    /// Returns the factor of the clean sample.
+    pub fn alpha(self) -> f64 {
+        self.signal.sqrt()
+    }
+
+    /// Returns the factor of the noise.
     pub fn sigma(self) -> f64 {
-        (1.0 - self.alpha_bar).sqrt()
+        self.noise.sqrt()
     }
 
     /// Returns the ratio of the variances of signal and noise; infinite for [`Level::CLEAN`].
     pub fn snr(self) -> f64 {
-        self.alpha_bar / (1.0 - self.alpha_bar)
+        self.signal / self.noise
     }
 }
 
@@ -44,11 +61,11 @@ pub struct Process {
 impl Process {
     /// Makes the process that settings ask for.
     pub fn new(settings: &Ddpm) -> Self {
-        let timesteps = settings.timesteps as usize;
-        Self::from_betas(match settings.schedule {
-            Schedule::Linear => linear(timesteps, settings.beta_start, settings.beta_end),
-            Schedule::Cosine => cosine(timesteps, Limits::PUBLISHED),
-        })
+        let process = Self::from_betas(settings.betas());
+        match settings.zero_terminal_snr {
+            true => process.zero_terminal_snr(),
+            false => process,
+        }
     }
 
     /// Makes the process with these betas, each in (0, 1], at least one.
@@ -88,7 +105,7 @@ impl Process {
 
     /// Returns the level at a time below T; `None` stands for the time before 0.
     pub fn level(&self, time: Option<usize>) -> Level {
-        time.map_or(Level::CLEAN, |time| Level { alpha_bar: self.alpha_bar[time] })
+        time.map_or(Level::CLEAN, |time| Level::preserving(self.alpha_bar[time]))
     }
 
     /// Returns the posterior of the sample at `next`, given the one at `time` and the clean one.
@@ -96,12 +113,12 @@ impl Process {
         let (now, then) = (self.level(Some(time)), self.level(next));
         // One step of the table keeps beta as it is; over several steps it follows from the product.
         let neighbours = next.map_or(0, |next| next + 1) == time;
-        let lost = if neighbours { self.beta[time] } else { 1.0 - now.alpha_bar / then.alpha_bar };
-        let noise = 1.0 - now.alpha_bar;
+        let lost = if neighbours { self.beta[time] } else { 1.0 - now.signal / then.signal };
+        let noise = now.noise;
         Posterior {
             x0_factor: then.alpha() * lost / noise,
-            x_factor: (1.0 - lost).sqrt() * (1.0 - then.alpha_bar) / noise,
-            variance: (1.0 - then.alpha_bar) / noise * lost,
+            x_factor: (1.0 - lost).sqrt() * then.noise / noise,
+            variance: then.noise / noise * lost,
             beta: lost,
         }
     }
@@ -119,7 +136,7 @@ impl Process {
     pub fn factors(&self, times: &Tensor, like: &Tensor) -> (Tensor, Tensor) {
         let table = |factor: fn(Level) -> f64| {
             let values: Vec<f64> =
-                self.alpha_bar.iter().map(|&alpha_bar| factor(Level { alpha_bar })).collect();
+                self.alpha_bar.iter().map(|share| factor(Level::preserving(*share))).collect();
             // The roots are taken in 64 bits: 1 - alpha_bar at time 0 keeps few digits in 32.
             let values = Tensor::from_slice(&values).to_kind(like.kind()).to_device(like.device());
             values.index_select(0, times).view([-1, 1, 1, 1])
@@ -141,70 +158,10 @@ pub struct Posterior {
     pub beta: f64,
 }
 
-/// Returns `n` numbers from `start` to `end` in equal steps.
-fn linspace(start: f64, end: f64, n: usize) -> impl Iterator<Item = f64> {
-    let step = (end - start) / n.saturating_sub(1).max(1) as f64;
-    (0..n).map(move |i| if i + 1 == n && n > 1 { end } else { start + step * i as f64 })
-}
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-/// Returns betas whose product follows `share`, the signal share at a fraction of the whole time.
-fn betas_of(timesteps: usize, limits: Limits, share: impl Fn(f64) -> f64) -> Vec<f64> {
-    let at = |time: usize| share(time as f64 / timesteps as f64);
-    let beta = |time| 1.0 - at(time + 1) / at(time);
-    (0..timesteps).map(|time| beta(time).clamp(limits.smallest, limits.largest)).collect()
-}
-
-/// Between which values betas are kept; 0 <= smallest <= largest <= 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// No beta is smaller.
-    pub smallest: f64,
-    /// No beta is larger.
-    pub largest: f64,
-}
-
-impl Limits {
-    /// Those of Nichol & Dhariwal 2021: no lower one, and 0.999 so that the last step is no singularity.
-    pub const PUBLISHED: Self = Self { smallest: 0.0, largest: 0.999 };
-}
-
-/// Returns betas in equal steps (Ho et al. 2020, section 4).
-pub fn linear(timesteps: usize, start: f64, end: f64) -> Vec<f64> {
-    linspace(start, end, timesteps).collect()
-}
-
-/// Returns betas whose roots go in equal steps (`quad` of the DDPM release, `scaled_linear` elsewhere).
-pub fn quadratic(timesteps: usize, start: f64, end: f64) -> Vec<f64> {
-    linspace(start.sqrt(), end.sqrt(), timesteps).map(|root| root * root).collect()
-}
-
-/// Returns betas along a sigmoid from -6 to 6 (Xu et al. 2022); not [`sigmoid_alpha_bar`].
-pub fn sigmoid_beta(timesteps: usize, start: f64, end: f64) -> Vec<f64> {
-    linspace(-6.0, 6.0, timesteps).map(|x| sigmoid(x) * (end - start) + start).collect()
-}
-
-/// Returns betas of the squared cosine with s = 0.008 (Nichol & Dhariwal 2021, eq. 17).
-pub fn cosine(timesteps: usize, limits: Limits) -> Vec<f64> {
-    let s = 0.008;
-    let share = |t: f64| ((t + s) / (1.0 + s) * std::f64::consts::FRAC_PI_2).cos().powi(2);
-    betas_of(timesteps, limits, share)
-}
-
-/// Returns betas under which alpha_bar itself falls along a sigmoid from -3 to 3 (Jabri et al. 2022).
-pub fn sigmoid_alpha_bar(timesteps: usize) -> Vec<f64> {
-    let (start, end) = (-3.0, 3.0);
-    let (high, low) = (sigmoid(end), sigmoid(start));
-    let share = |t: f64| (high - sigmoid(t * (end - start) + start)) / (high - low);
-    betas_of(timesteps, Limits::PUBLISHED, share)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ablate::settings::Schedule;
     use tch::{Device, Kind};
 
     #[test]

@@ -39,7 +39,7 @@ mod tests {
     fn every_way_round_comes_back_to_the_same_sample() {
         let (x0, eps) = (Tensor::from_slice(&[0.3, -1.2]), Tensor::from_slice(&[-0.4, 2.0]));
         for alpha_bar in [0.999, 0.5, 1e-4] {
-            let level = Level { alpha_bar };
+            let level = Level::preserving(alpha_bar);
             let x = &x0 * level.alpha() + &eps * level.sigma();
             let v = v_from_parts(&x0, &eps, level);
             for (got, want) in [

@@ -5,16 +5,16 @@
 use crate::data::manifest::Manifest;
 use crate::files::write_json;
 use crate::net::{self, Network};
-use crate::noise::Process;
+use crate::objective::{Model, Rule};
 use crate::picture;
 use crate::random::Stream;
-use crate::samplers::Chain;
+use crate::samplers::Sampling;
 use crate::serve::{Context, End, input};
 use crate::weights;
 use ablate::job::{Better, Costs, Metric, Metrics};
 use ablate::npy::{self, Writer};
 use ablate::problem::{Problem, Result};
-use ablate::settings::{Kind, Objective, Sample, Settings, Train};
+use ablate::settings::{Kind, Sample, Settings, Train};
 use ablate::store::PROGRESS;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -40,20 +40,20 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
     let manifest = Manifest::read(trained)?;
     let network = load(context, settings, trained, &manifest)?;
     let train = train_settings(trained)?;
-    let Objective::Ddpm(ddpm) = &train.objective;
-    let process = Process::new(ddpm);
-    let chain = Chain::new(&settings.sampler, &process)?;
+    let rule = Rule::new(&train.objective);
+    let sampling = Sampling::new(&settings.sampler, &rule)?;
     let work = &context.job.work;
     let count = settings.count as usize;
     let shape = [count, manifest.channels, manifest.side, manifest.width()];
     let path = work.join("samples.npy");
     let (mut progress, mut writer) = go_on(context, &path, &shape)?;
     let first = progress.done;
-    let units = chain.nfe() as u64;
+    let units = sampling.nfe() as u64;
     context.started(first as u64 * units, settings.count * units);
     while progress.done < count {
         let batch = progress.done..(progress.done + settings.batch as usize).min(count);
-        let draw = Draw { context, settings, chain: &chain, network: network.as_ref() };
+        let model = Model { network: network.as_ref(), rule: &rule };
+        let draw = Draw { context, settings, sampling: &sampling, model };
         let Some(seen) = draw.batch(batch.clone(), &shape)? else {
             return Ok(End::Stopped(progress.done as u64 * units));
         };
@@ -70,7 +70,7 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
         write_json(&work.join(PROGRESS), &progress)?;
         context.checkpoint(progress.done as u64 * units);
     }
-    publish(context, &manifest, &chain, &progress, &path)?;
+    publish(context, &manifest, &sampling, &progress, &path)?;
     let drawn = (count - first) as u64 * units;
     context.costs(&Costs {
         seconds: start.elapsed().as_secs_f64(),
@@ -133,8 +133,8 @@ fn train_settings(folder: &Path) -> Result<Train> {
 struct Draw<'d> {
     context: &'d Context<'d>,
     settings: &'d Sample,
-    chain: &'d Chain,
-    network: &'d dyn Network,
+    sampling: &'d Sampling,
+    model: Model<'d>,
 }
 
 impl Draw<'_> {
@@ -144,22 +144,17 @@ impl Draw<'_> {
         indices: std::ops::Range<usize>,
         shape: &[usize; 4],
     ) -> Result<Option<Vec<f32>>> {
-        let units = self.chain.nfe() as u64;
-        let mut x = self.noise("start", &indices, 0, shape);
-        for i in 0..self.chain.nfe() {
-            if self.context.stop() {
-                return Ok(None);
-            }
-            let predict = |x: &Tensor, time: usize| {
-                let times =
-                    Tensor::full([x.size()[0]], time as i64, (tch::Kind::Int64, x.device()));
-                self.network.forward(x, &times)
-            };
-            let noise = |step: usize| self.noise("step", &indices, step as u64 + 1, shape);
-            x = no_grad(|| self.chain.step(i, &x, predict, noise));
-            let done = indices.start as u64 * units + (i as u64 + 1) * indices.len() as u64;
+        let units = self.sampling.nfe() as u64;
+        let start = self.noise("start", &indices, 0, shape);
+        let noise = |step: usize| self.noise("step", &indices, step as u64 + 1, shape);
+        let each = |evaluations: usize| {
+            let done = indices.start as u64 * units + evaluations as u64 * indices.len() as u64;
             self.context.progress(done, self.settings.count * units, None);
-        }
+            !self.context.stop()
+        };
+        let Some(x) = no_grad(|| self.sampling.run(start, &self.model, noise, each)) else {
+            return Ok(None);
+        };
         let flat = x.to_device(tch::Device::Cpu).contiguous().view([-1]);
         Vec::try_from(&flat).map(Some).map_err(|e: tch::TchError| Problem::system(e.to_string()))
     }
@@ -188,7 +183,7 @@ impl Draw<'_> {
 fn publish(
     context: &Context<'_>,
     manifest: &Manifest,
-    chain: &Chain,
+    sampling: &Sampling,
     progress: &Progress,
     samples: &Path,
 ) -> Result<()> {
@@ -201,7 +196,7 @@ fn publish(
     let deviation =
         (seen.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / seen.len() as f64).sqrt();
     let metrics = Metrics::from([
-        ("nfe".to_owned(), metric(chain.nfe() as f64, "evaluations")),
+        ("nfe".to_owned(), metric(sampling.nfe() as f64, "evaluations")),
         ("clamped".to_owned(), metric(progress.clamped as f64 / seen.len() as f64, "")),
         ("mean".to_owned(), metric(mean, "train deviations")),
         ("deviation".to_owned(), metric(deviation, "train deviations")),

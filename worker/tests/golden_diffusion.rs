@@ -16,11 +16,14 @@ mod networks;
 mod oracle;
 #[path = "golden_diffusion/reading.rs"]
 mod reading;
+#[path = "golden_diffusion/solvers.rs"]
+mod solvers;
 
-use ablate::settings::{Loss, Variance};
+use ablate::settings::{Ddpm, Loss, Objective, Prediction, Variance};
 use ablate_worker::ema::{Decay, Ema};
 use ablate_worker::net::Tensors;
 use ablate_worker::noise::{Level, Process};
+use ablate_worker::objective::Rule;
 use ablate_worker::samplers::{self, Step, ddim, ddpm, spacing};
 use ablate_worker::{embedding, loss, predict};
 use reading::{Skipped, number, numbers_of, process, spaced, tensor, text, values, whole, wholes};
@@ -100,7 +103,6 @@ fn schedules_are_those_of_the_golden_file() {
 #[test]
 fn noisy_samples_and_predictions_are_those_of_the_golden_file() {
     let mut golden = Golden::open("diffusion/forward.json");
-    let mut skipped = Skipped::new("forward.json");
     let json = golden.json.clone();
     let tolerance = number(&json["tolerance"], "f64");
     let (x0, eps) = (tensor(&json["x0"]), tensor(&json["eps"]));
@@ -128,11 +130,19 @@ fn noisy_samples_and_predictions_are_those_of_the_golden_file() {
             let want = numbers_of(case, key);
             golden.compare(&format!("{name} {key}"), &values(got), &want, tolerance, tolerance);
         }
-        for (key, got) in [("alpha_bar", level.alpha_bar), ("snr", level.snr())] {
+        for (key, got) in [("alpha_bar", level.signal), ("snr", level.snr())] {
             let want = number(case, key);
             golden.compare(&format!("{name} {key}"), &[got], &[want], tolerance, 0.0);
         }
-        skipped.note("min-SNR weights, which no setting offers");
+        let weights = &case["min_snr_weight"];
+        let largest = number(weights, "gamma");
+        for prediction in Prediction::ALL {
+            let key = if *prediction == Prediction::Epsilon { "eps" } else { prediction.word() };
+            let ddpm = Ddpm { prediction: *prediction, ..Ddpm::default() };
+            let Rule::Discrete(rule) = Rule::new(&Objective::Ddpm(ddpm)) else { unreachable!() };
+            let (got, want) = (rule.weight(level, largest), number(weights, key));
+            golden.compare(&format!("{name} min-SNR {key}"), &[got], &[want], tolerance, 0.0);
+        }
     }
     golden.finish();
 }
@@ -182,7 +192,7 @@ fn ancestral_steps_are_those_of_the_golden_file() {
         // The file writes a variance of zero as 1e-20.
         let var = ddpm::variance(&posterior, choice).max(1e-20);
         golden.compare(&format!("{name} var"), &[var], &[number(case, "var")], tolerance, 0.0);
-        let levels = [step.level.alpha_bar, process.level(step.next).alpha_bar];
+        let levels = [step.level.signal, process.level(step.next).signal];
         let want = [number(case, "alpha_bar_t"), number(case, "alpha_bar_prev")];
         golden.compare(&format!("{name} alpha_bar"), &levels, &want, tolerance, 0.0);
     }
@@ -272,7 +282,7 @@ fn single_ddim_steps(golden: &mut Golden, json: &Value, process: &Process) {
             let want = numbers_of(case, key);
             golden.compare(&format!("{name} {key}"), &values(&got), &want, tolerance, tolerance);
         }
-        let got = [step.noise_factor, step.level.alpha_bar, process.level(step.next).alpha_bar];
+        let got = [step.noise_factor, step.level.signal, process.level(step.next).signal];
         let want = ["sigma", "alpha_bar_t", "alpha_bar_prev"].map(|key| number(case, key));
         golden.compare(&name, &got, &want, tolerance, 1e-15);
     }

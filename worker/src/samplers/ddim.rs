@@ -8,10 +8,10 @@ use crate::noise::Process;
 /// 0 being deterministic and 1 the same law as [`super::ddpm::step`] with the smaller variance.
 pub fn step(process: &Process, time: usize, next: Option<usize>, eta: f64) -> Step {
     let (now, then) = (process.level(Some(time)), process.level(next));
-    let share = (1.0 - then.alpha_bar) / (1.0 - now.alpha_bar);
-    let sigma = eta * (share * (1.0 - now.alpha_bar / then.alpha_bar)).sqrt();
+    let share = then.noise / now.noise;
+    let sigma = eta * (share * (1.0 - now.signal / then.signal)).sqrt();
     // Rounding must not take the root of a negative number where the noise vanishes.
-    let direction = (1.0 - then.alpha_bar - sigma * sigma).max(0.0).sqrt();
+    let direction = (then.noise - sigma * sigma).max(0.0).sqrt();
     Step {
         time,
         next,

@@ -1,16 +1,161 @@
-//! Samplers: from noise to samples, one network evaluation a step. A sampler is a [`Chain`] of steps
-//! whose factors are settled beforehand; the network and the fresh noise come in from outside, so
-//! that a run can pause between any two steps.
+//! Samplers: from noise to samples. A [`Chain`] of steps whose factors are settled beforehand, a
+//! [`sigma::SigmaWalk`] along the probability flow of a discrete process, or a [`flow::Walk`]; the
+//! network and the fresh noise come in from outside.
 
 pub mod ddim;
 pub mod ddpm;
+pub mod flow;
+pub mod sigma;
 pub mod spacing;
 
 use crate::noise::{Level, Process};
+use crate::objective::Rule;
 use crate::predict;
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Sampler, Spacing};
+use flow::Walk;
+use sigma::{Method, SigmaWalk};
 use tch::Tensor;
+
+/// What a network says of samples at a time.
+#[derive(Debug)]
+pub enum Predicted {
+    /// Their noise.
+    Eps(Tensor),
+    /// Both the clean sample and the noise.
+    Parts {
+        /// The clean sample.
+        x0: Tensor,
+        /// The noise.
+        eps: Tensor,
+    },
+}
+
+impl From<Tensor> for Predicted {
+    fn from(eps: Tensor) -> Self {
+        Self::Eps(eps)
+    }
+}
+
+impl Predicted {
+    /// Returns the clean sample and the noise of samples `x` at a level.
+    pub fn parts(self, x: &Tensor, level: Level) -> (Tensor, Tensor) {
+        match self {
+            Self::Eps(eps) => (predict::x0_from_eps(x, &eps, level), eps),
+            Self::Parts { x0, eps } => (x0, eps),
+        }
+    }
+}
+
+/// Whom a sampler asks.
+pub trait Model {
+    /// Returns what is predicted of samples `x` `[n, c, h, w]` at a discrete time.
+    fn predicted(&self, x: &Tensor, time: usize) -> Predicted;
+    /// Returns the velocity of samples `x` `[n, c, h, w]` at a time in [0, 1], 0 being noise.
+    fn velocity(&self, x: &Tensor, time: f64) -> Tensor;
+}
+
+/// A sampler that fits a network's objective.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sampling {
+    /// Steps of settled factors.
+    Chain(Chain),
+    /// Along the probability flow of a discrete process.
+    Sigma(SigmaWalk),
+    /// Along a flow.
+    Flow(Walk),
+}
+
+impl Sampling {
+    /// Makes the sampler that settings ask for.
+    ///
+    /// # Errors
+    /// If it does not fit the rule by which the network learned.
+    pub fn new(settings: &Sampler, rule: &Rule) -> Result<Self> {
+        let misfit = || {
+            let word = settings.word();
+            Problem::new(format!("the sampler `{word}` does not fit the objective of the training"))
+        };
+        match rule {
+            Rule::Discrete(rule) => {
+                let (method, ode) = match settings {
+                    Sampler::Ddim(_) | Sampler::Ddpm(_) => {
+                        return Ok(Self::Chain(Chain::new(settings, &rule.process)?));
+                    }
+                    Sampler::Euler(ode) => (Method::Euler, ode),
+                    Sampler::Heun(ode) => (Method::Heun, ode),
+                    Sampler::DpmSolver(ode) => (Method::DpmSolver, ode),
+                    Sampler::Midpoint(_) | Sampler::Rk4(_) => return Err(misfit()),
+                };
+                let spacing = ode.spacing.unwrap_or(Spacing::Trailing);
+                let times = times_of(spacing, ode.steps as usize, &rule.process)?;
+                Ok(Self::Sigma(SigmaWalk::new(method, times, &rule.process)))
+            }
+            Rule::Flow(_) => {
+                let (tableau, steps) = match settings {
+                    Sampler::Euler(ode) => (flow::EULER, ode.steps),
+                    Sampler::Heun(ode) => (flow::HEUN, ode.steps),
+                    Sampler::Midpoint(ode) => (flow::MIDPOINT, ode.steps),
+                    Sampler::Rk4(ode) => (flow::RK4, ode.steps),
+                    Sampler::Ddim(_) | Sampler::Ddpm(_) | Sampler::DpmSolver(_) => {
+                        return Err(misfit());
+                    }
+                };
+                Ok(Self::Flow(Walk { tableau, steps: steps as usize }))
+            }
+        }
+    }
+
+    /// Returns how often the network is evaluated for one sample.
+    pub fn nfe(&self) -> usize {
+        match self {
+            Self::Chain(chain) => chain.nfe(),
+            Self::Sigma(walk) => walk.nfe(),
+            Self::Flow(walk) => walk.nfe(),
+        }
+    }
+
+    /// Goes all the way from pure noise `x` `[n, c, h, w]`. `noise` gives standard normal numbers for a step
+    /// number; `each` hears of the evaluations so far after every step, and ends the walk by `false`, whereupon
+    /// the result is `None`.
+    pub fn run(
+        &self,
+        x: Tensor,
+        model: &dyn Model,
+        noise: impl Fn(usize) -> Tensor,
+        mut each: impl FnMut(usize) -> bool,
+    ) -> Option<Tensor> {
+        let predict = |x: &Tensor, time: usize| model.predicted(x, time);
+        match self {
+            Self::Chain(chain) => {
+                let mut x = x;
+                for i in 0..chain.steps.len() {
+                    x = chain.step(i, &x, predict, &noise);
+                    go_on(&mut each, i + 1, self.nfe())?;
+                }
+                Some(x)
+            }
+            Self::Sigma(walk) => {
+                let mut way = walk.begin(&x);
+                for i in 0..walk.times.len() {
+                    way = walk.step(i, way, predict);
+                    let per_step = if walk.method == Method::Heun { 2 } else { 1 };
+                    go_on(&mut each, (per_step * (i + 1)).min(self.nfe()), self.nfe())?;
+                }
+                // The last level is that of the clean sample, where alpha is 1.
+                Some(way.y)
+            }
+            Self::Flow(walk) => {
+                let mut x = x;
+                for i in 0..walk.steps {
+                    x = walk.step(i, &x, |x, t| model.velocity(x, t));
+                    go_on(&mut each, (i + 1) * walk.tableau.stages.len(), self.nfe())?;
+                }
+                Some(x)
+            }
+        }
+    }
+}
 
 /// One step towards less noise: `x_next = x0_factor x0 + x_factor x + eps_factor eps + noise_factor z`
 /// with x0 predicted and z fresh standard normal noise.
@@ -45,9 +190,20 @@ impl Step {
         clip: Option<f64>,
         noise: impl FnOnce() -> Tensor,
     ) -> Tensor {
-        let x0 = predict::x0_from_eps(x, eps, self.level);
+        self.take_predicted(x, Predicted::Eps(eps.shallow_clone()), clip, noise)
+    }
+
+    /// The same with whatever was predicted.
+    pub fn take_predicted(
+        &self,
+        x: &Tensor,
+        predicted: Predicted,
+        clip: Option<f64>,
+        noise: impl FnOnce() -> Tensor,
+    ) -> Tensor {
+        let (x0, eps) = predicted.parts(x, self.level);
         let (x0, eps) = match clip {
-            None => (x0, eps.shallow_clone()),
+            None => (x0, eps),
             Some(limit) => {
                 let x0 = x0.clamp(-limit, limit);
                 let eps = predict::eps_from_x0(x, &x0, self.level);
@@ -80,29 +236,22 @@ impl Chain {
     /// Makes the chain that settings ask for, over the times of a training's process.
     ///
     /// # Errors
-    /// If there are more steps than times.
+    /// If there are more steps than times, or the sampler is of another form.
     pub fn new(settings: &Sampler, process: &Process) -> Result<Self> {
-        let timesteps = process.timesteps();
-        let (spacing, count, clip) = match settings {
-            Sampler::Ddim(ddim) => (ddim.spacing, ddim.steps as usize, ddim.clip.on()),
-            Sampler::Ddpm(ddpm) => {
-                let count = ddpm.steps.map_or(timesteps, |steps| steps as usize);
-                (Spacing::Trailing, count, ddpm.clip.on())
+        match settings {
+            Sampler::Ddim(ddim) => {
+                let times = times_of(ddim.spacing, ddim.steps as usize, process)?;
+                let steps = link(&times, |t, next| ddim::step(process, t, next, ddim.eta));
+                Ok(Self { steps, clip: ddim.clip.on() })
             }
-        };
-        if count > timesteps {
-            let sentence =
-                format!("the sampler takes {count} steps, but the training has {timesteps} times");
-            return Err(Problem::new(sentence).help(format!("take at most {timesteps} steps")));
+            Sampler::Ddpm(ddpm) => {
+                let count = ddpm.steps.map_or(process.timesteps(), |steps| steps as usize);
+                let times = times_of(Spacing::Trailing, count, process)?;
+                let steps = link(&times, |t, next| ddpm::step(process, t, next, ddpm.variance));
+                Ok(Self { steps, clip: ddpm.clip.on() })
+            }
+            other => Err(Problem::new(format!("`{}` is no chain of steps", other.word()))),
         }
-        let times = spacing::times(spacing, timesteps, count);
-        let steps = match settings {
-            Sampler::Ddim(ddim) => link(&times, |t, next| ddim::step(process, t, next, ddim.eta)),
-            Sampler::Ddpm(ddpm) => {
-                link(&times, |t, next| ddpm::step(process, t, next, ddpm.variance))
-            }
-        };
-        Ok(Self { steps, clip })
     }
 
     /// Returns how often the network is evaluated for one sample.
@@ -112,17 +261,17 @@ impl Chain {
 
     /// Takes step number `i` (0-based) from `x` `[n, c, h, w]`.
     ///
-    /// `predict_eps` gives the predicted noise of samples at a time; `noise` gives standard normal
+    /// `predict` gives what is predicted of samples at a time, the noise alone or both parts; `noise` gives standard normal
     /// numbers for a step number, both in the shape of `x`.
-    pub fn step(
+    pub fn step<P: Into<Predicted>>(
         &self,
         i: usize,
         x: &Tensor,
-        predict_eps: impl FnOnce(&Tensor, usize) -> Tensor,
+        predict: impl FnOnce(&Tensor, usize) -> P,
         noise: impl FnOnce(usize) -> Tensor,
     ) -> Tensor {
         let step = &self.steps[i];
-        step.take(x, &predict_eps(x, step.time), self.clip, || noise(i))
+        step.take_predicted(x, predict(x, step.time).into(), self.clip, || noise(i))
     }
 
     /// Takes all steps from pure noise `x` `[n, c, h, w]`; see [`Chain::step`].
@@ -134,6 +283,22 @@ impl Chain {
     ) -> Tensor {
         (0..self.steps.len()).fold(x, |x, i| self.step(i, &x, &predict_eps, &noise))
     }
+}
+
+/// Tells of the evaluations so far; `None` if the walk is to end before its last.
+fn go_on(each: &mut impl FnMut(usize) -> bool, done: usize, all: usize) -> Option<()> {
+    (each(done) || done == all).then_some(())
+}
+
+/// Returns `count` times of a process, noisiest first.
+fn times_of(spacing: Spacing, count: usize, process: &Process) -> Result<Vec<usize>> {
+    let timesteps = process.timesteps();
+    if count > timesteps {
+        let sentence =
+            format!("the sampler takes {count} steps, but the training has {timesteps} times");
+        return Err(Problem::new(sentence).help(format!("take at most {timesteps} steps")));
+    }
+    Ok(spacing::times(spacing, timesteps, count))
 }
 
 /// Returns the steps between neighbours of a descending list of times, and the one from the last of

@@ -5,15 +5,14 @@ use crate::checkpoint::{Checkpoint, State, insert};
 use crate::data::manifest::Manifest;
 use crate::data::maps::{Maps, TrainingData};
 use crate::ema::{Decay, Ema};
-use crate::loss;
 use crate::net::{self, Network, Tensors};
-use crate::noise::Process;
+use crate::objective::Rule;
 use crate::optimizer::{AdamW, clip_gradients};
 use crate::random::Stream;
 use crate::serve::Context;
 use ablate::job::{Arithmetic, Input, NOT_A_NUMBER};
 use ablate::problem::{Problem, Result};
-use ablate::settings::{Loss, Objective, Optimizer, Train};
+use ablate::settings::{Optimizer, Train};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -48,8 +47,7 @@ pub(super) struct Session<'s> {
     pub(super) state: State,
     pub(super) losses: Vec<f64>,
     optimizer: AdamW,
-    process: Process,
-    loss: Loss,
+    rule: Rule,
     maps: TrainingData,
     held_out: Option<HeldOut>,
     device: Device,
@@ -79,14 +77,13 @@ impl<'s> Session<'s> {
         let device = context.device;
         let channels = manifest.channels as i64;
         let net = Net::new(settings, channels, device);
-        let Objective::Ddpm(ddpm) = &settings.objective;
         let Optimizer::AdamW(adamw) = &settings.optimizer;
-        let process = Process::new(ddpm);
+        let rule = Rule::new(&settings.objective);
         let held_out = match settings.validation.on() {
             Some(validation) => {
                 let maps = Maps::open_split(manifest, data, "validation")?;
                 let items = maps.len().min(validation.items as usize);
-                Some(HeldOut::new(maps.seen(0..items, device), process.timesteps()))
+                Some(HeldOut::new(maps.seen(0..items, device), &rule))
             }
             None => None,
         };
@@ -108,8 +105,7 @@ impl<'s> Session<'s> {
                 arithmetic: vec![],
             },
             losses: vec![],
-            process,
-            loss: ddpm.loss,
+            rule,
             maps: TrainingData::new(Maps::open(manifest, data)?, device),
             held_out,
             device,
@@ -144,15 +140,11 @@ impl<'s> Session<'s> {
         let size = x0.size();
         let numbers = size.iter().product::<i64>() as usize;
         let seed = self.settings.seed;
-        let mut times = Stream::new(seed, "times", step);
-        let times: Vec<i64> =
-            (0..size[0]).map(|_| times.below(self.process.timesteps() as u64) as i64).collect();
-        let times = Tensor::from_slice(&times).to_device(self.device);
+        let times = self.rule.draw_times(&mut Stream::new(seed, "times", step), size[0]);
+        let times = times.to_device(self.device);
         let noise = Tensor::from_slice(&Stream::new(seed, "noise", step).normal_f32(numbers));
         let noise = noise.view(size.as_slice()).to_device(self.device);
-        let noisy = self.process.noisy(&x0, &noise, &times);
-        let predicted = self.net.network.forward(&noisy, &times);
-        let loss = loss::mean(self.loss, &predicted, &noise);
+        let loss = self.rule.loss(self.net.network.as_ref(), &x0, &noise, &times);
         loss.backward();
         if let Some(largest) = self.settings.gradient_clip.on() {
             let _ = clip_gradients(&self.net.parameters, largest);
@@ -214,14 +206,8 @@ impl<'s> Session<'s> {
     /// The validation losses of the weights and of their average, as they are now.
     pub(super) fn validation_losses(&self) -> Result<Option<(f64, Option<f64>)>> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
-        let of = |net: &Net| {
-            held_out.loss(
-                net.network.as_ref(),
-                &self.process,
-                self.loss,
-                self.settings.batch as i64,
-            )
-        };
+        let of =
+            |net: &Net| held_out.loss(net.network.as_ref(), &self.rule, self.settings.batch as i64);
         let average = match &self.average {
             Some(average) => {
                 net::load(&average.judge.parameters, average.ema.average())?;
@@ -290,28 +276,19 @@ impl<'s> Session<'s> {
 impl HeldOut {
     /// These maps; times spread evenly over all, noise from a stream that no seed changes,
     /// so that every arm of an ablation is validated on the same.
-    fn new(maps: Tensor, timesteps: usize) -> Self {
+    fn new(maps: Tensor, rule: &Rule) -> Self {
         let size = maps.size();
-        let n = size[0];
-        let times: Vec<i64> =
-            (0..n).map(|i| ((i as f64 + 0.5) * timesteps as f64 / n as f64) as i64).collect();
         let noise =
             Stream::new(0, "validation noise", 0).normal_f32(size.iter().product::<i64>() as usize);
         let device = maps.device();
         Self {
-            times: Tensor::from_slice(&times).to_device(device),
+            times: rule.even_times(size[0]).to_device(device),
             noise: Tensor::from_slice(&noise).view(size.as_slice()).to_device(device),
             maps,
         }
     }
 
-    fn loss(
-        &self,
-        network: &dyn Network,
-        process: &Process,
-        loss: Loss,
-        batch: i64,
-    ) -> Result<f64> {
+    fn loss(&self, network: &dyn Network, rule: &Rule, batch: i64) -> Result<f64> {
         let n = self.maps.size()[0];
         let mut sum = 0.0;
         let mut at = 0;
@@ -319,9 +296,7 @@ impl HeldOut {
             let count = batch.min(n - at);
             let part = |tensor: &Tensor| tensor.narrow(0, at, count);
             let mean = no_grad(|| {
-                let (noise, times) = (part(&self.noise), part(&self.times));
-                let noisy = process.noisy(&part(&self.maps), &noise, &times);
-                loss::mean(loss, &network.forward(&noisy, &times), &noise)
+                rule.loss(network, &part(&self.maps), &part(&self.noise), &part(&self.times))
             });
             sum += f64::try_from(&mean)
                 .map_err(|e: tch::TchError| Problem::system(e.to_string()))?

@@ -4,7 +4,8 @@
 use crate::reading::{Skipped, number, process, spaced, text, values, whole};
 use crate::support::Golden;
 use ablate::settings::{Loss, Variance};
-use ablate_worker::noise::Process;
+use ablate_worker::noise::{Level, Process};
+use ablate_worker::samplers::flow::{EULER, HEUN, MIDPOINT, RK4, Walk};
 use ablate_worker::samplers::{Chain, ddim, ddpm, link};
 use ablate_worker::{loss, predict};
 use serde_json::Value;
@@ -48,7 +49,7 @@ fn moments(chain: &Chain, process: &Process, mean: f64, variance: f64) -> [f64; 
     };
     let best = |x: &Tensor, t: usize| {
         let level = process.level(Some(t));
-        let spread = level.alpha_bar * variance + level.sigma().powi(2);
+        let spread = level.signal * variance + level.sigma().powi(2);
         (x - level.alpha() * mean) * (level.sigma() / spread)
     };
     let out = values(&chain.run(unit(1), best, |i| unit(2 + i as i64)));
@@ -82,8 +83,8 @@ fn gaussian_rule(spread: f64) -> (Tensor, Tensor) {
 /// The smallest losses at one time: eps in l2, l1 and Huber, then x0 and v in l2.
 fn smallest_losses(process: &Process, time: usize, variance: f64) -> [f64; 5] {
     let level = process.level(Some(time));
-    let spread = level.alpha_bar * variance + level.sigma().powi(2);
-    let (residual, weights) = gaussian_rule((level.alpha_bar * variance / spread).sqrt());
+    let spread = level.signal * variance + level.sigma().powi(2);
+    let (residual, weights) = gaussian_rule((level.signal * variance / spread).sqrt());
     // What is left of x0 and v when the prediction of the noise is off by `residual`.
     let none = residual.zeros_like();
     let x0 = predict::x0_from_eps(&none, &residual, level);
@@ -99,6 +100,32 @@ fn smallest_losses(process: &Process, time: usize, variance: f64) -> [f64; 5] {
         expected(Loss::L2, &x0),
         expected(Loss::L2, &v),
     ]
+}
+
+/// Factor and offset of the best velocity for data N(mean, variance): u = factor (x - t mean) + mean.
+fn best_slope(t: f64, variance: f64) -> f64 {
+    let level = Level::straight(t);
+    let covariance = level.alpha() * variance - level.sigma();
+    covariance / (level.signal * variance + level.noise)
+}
+
+/// The mean and variance that a walk gives data N(mean, variance) with the best velocity, which is linear.
+fn flow_moments(walk: Walk, mean: f64, variance: f64) -> [f64; 2] {
+    let start = Tensor::from_slice(&[0.0, 1.0]);
+    let velocity = |x: &Tensor, t: f64| (x - t * mean) * best_slope(t, variance) + mean;
+    let end = values(&(0..walk.steps).fold(start, |x, i| walk.step(i, &x, velocity)));
+    [end[0], (end[1] - end[0]).powi(2)]
+}
+
+/// The smallest mean squared error of a velocity, over all times.
+fn smallest_flow_loss(variance: f64) -> f64 {
+    let n = 100_000;
+    let at = |t: f64| {
+        let level = Level::straight(t);
+        let spread = level.signal * variance + level.noise;
+        1.0 + variance - best_slope(t, variance).powi(2) * spread
+    };
+    (0..n).map(|i| at((f64::from(i) + 0.5) / f64::from(n))).sum::<f64>() / f64::from(n)
 }
 
 #[test]
@@ -130,11 +157,26 @@ fn the_best_network_gives_the_moments_and_losses_of_the_golden_file() {
         let name = format!("smallest loss {} s2={variance}", text(case, "schedule"));
         golden.compare(&name, &got, &want, tolerance, tolerance);
     }
-    for _ in json["flow_stats"].as_array().into_iter().flatten() {
-        skipped.note("flow matching, which no setting offers");
+    let (mean, variance) = (number(&json, "m"), number(&json, "s2"));
+    for case in json["flow_stats"].as_array().unwrap() {
+        let tableau = match text(case, "method") {
+            "euler" => EULER,
+            "midpoint" => MIDPOINT,
+            "heun2" | "heun" => HEUN,
+            "rk4" => RK4,
+            _ => {
+                skipped.note("methods along flows that no setting offers");
+                continue;
+            }
+        };
+        let got = flow_moments(Walk { tableau, steps: whole(case, "N") }, mean, variance);
+        let want = [number(case, "mean"), number(case, "var")];
+        golden.compare(&format!("flow {case}"), &got, &want, tolerance, tolerance);
     }
-    for _ in json["bayes_loss_flow_mse"].as_object().into_iter().flatten() {
-        skipped.note("flow matching, which no setting offers");
+    for (variance, want) in json["bayes_loss_flow_mse"].as_object().unwrap() {
+        let got = smallest_flow_loss(variance.parse().unwrap());
+        let name = format!("smallest loss of a flow s2={variance}");
+        golden.compare(&name, &[got], &[want.as_f64().unwrap()], 1e-6, 0.0);
     }
     golden.finish();
 }

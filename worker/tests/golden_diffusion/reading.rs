@@ -61,27 +61,31 @@ pub(crate) fn process(name: &str, timesteps: usize, json: &Value) -> Process {
     }
     let betas = numbers_of(&json["params"], "beta");
     let (start, end) = (betas[0], betas[1]);
-    let offered = |schedule| {
+    let offered = |schedule, rescale| {
         let timesteps = timesteps as u64;
         Process::new(&Ddpm {
             schedule,
             timesteps,
             beta_start: start,
             beta_end: end,
+            rescale,
             ..Ddpm::default()
         })
     };
-    let stretch = 1000.0 / timesteps as f64;
-    Process::from_betas(match name {
-        "linear" => return offered(Schedule::Linear),
-        "cosine" => return offered(Schedule::Cosine),
-        "cosine_seed_clip" => noise::cosine(timesteps, Limits { smallest: 1e-4, largest: 0.9999 }),
-        "linear_rescaled_1000_over_T" => noise::linear(timesteps, start * stretch, end * stretch),
-        "quadratic" => noise::quadratic(timesteps, start, end),
-        "sigmoid" => noise::sigmoid_beta(timesteps, start, end),
-        "sigmoid_alpha_bar" => noise::sigmoid_alpha_bar(timesteps),
+    match name {
+        "linear" => offered(Schedule::Linear, false),
+        "cosine" => offered(Schedule::Cosine, false),
+        "linear_rescaled_1000_over_T" => offered(Schedule::Linear, true),
+        "quadratic" => offered(Schedule::Quadratic, false),
+        "sigmoid" => offered(Schedule::SigmoidBeta, false),
+        "sigmoid_alpha_bar" => offered(Schedule::SigmoidAlphaBar, false),
+        // As a widely copied notebook has it; no setting offers it.
+        "cosine_seed_clip" => Process::from_betas(noise::cosine(
+            timesteps,
+            Limits { smallest: 1e-4, largest: 0.9999 },
+        )),
         other => panic!("unknown schedule {other}"),
-    })
+    }
 }
 
 /// The times of a spacing that settings offer.

@@ -1,0 +1,291 @@
+//! What a network learns, as an objective asks for it: which noisy samples it sees, what it is to say of
+//! them, and what its answer means to a sampler. Training and sampling agree on it here.
+
+use crate::loss;
+use crate::net::Network;
+use crate::noise::{Level, Process};
+use crate::predict;
+use crate::random::Stream;
+use crate::samplers::Predicted;
+use ablate::settings::{FlowMatching, Loss, Objective, Prediction, TimeDirection};
+use tch::{Kind, Tensor};
+
+/// The units of time in which networks are asked: a thousand to the whole of it.
+const NETWORK_TIMES: f64 = 1000.0;
+
+/// What a network learns.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// Denoising in a process of discrete times.
+    Discrete(Discrete),
+    /// The velocity along straight paths.
+    Flow(FlowMatching),
+}
+
+/// Denoising in a process of discrete times.
+#[derive(Debug, Clone)]
+pub struct Discrete {
+    /// The levels of noise.
+    pub process: Process,
+    /// What the network predicts.
+    pub prediction: Prediction,
+    /// Largest signal-to-noise ratio that counts in the weight of a time.
+    pub min_snr: Option<f64>,
+    /// The distance between prediction and target.
+    pub loss: Loss,
+}
+
+impl Rule {
+    /// Makes the rule that settings ask for.
+    pub fn new(objective: &Objective) -> Self {
+        match objective {
+            Objective::Ddpm(ddpm) => Self::Discrete(Discrete {
+                process: Process::new(ddpm),
+                prediction: ddpm.prediction,
+                min_snr: ddpm.min_snr.on(),
+                loss: ddpm.loss,
+            }),
+            Objective::FlowMatching(flow) => Self::Flow(flow.clone()),
+        }
+    }
+
+    /// Returns `n` random times for training, `[n]`: int64 below T, or 64-bit numbers in [0, 1).
+    pub fn draw_times(&self, stream: &mut Stream, n: i64) -> Tensor {
+        match self {
+            Self::Discrete(rule) => {
+                let bound = rule.process.timesteps() as u64;
+                let times: Vec<i64> = (0..n).map(|_| stream.below(bound) as i64).collect();
+                Tensor::from_slice(&times)
+            }
+            Self::Flow(_) => Tensor::from_slice(&stream.uniform(n as usize)),
+        }
+    }
+
+    /// Returns `n` times spread evenly over all, `[n]`, as [`Rule::draw_times`].
+    pub fn even_times(&self, n: i64) -> Tensor {
+        let share = |i: i64| (i as f64 + 0.5) / n as f64;
+        match self {
+            Self::Discrete(rule) => {
+                let all = rule.process.timesteps() as f64;
+                let times: Vec<i64> =
+                    (0..n).map(|i| ((i as f64 + 0.5) * all / n as f64) as i64).collect();
+                Tensor::from_slice(&times)
+            }
+            Self::Flow(_) => Tensor::from_slice(&(0..n).map(share).collect::<Vec<f64>>()),
+        }
+    }
+
+    /// Returns the loss of a network, a scalar, on samples `x0` with noise `eps`, both `[n, c, h, w]`, at
+    /// `times` `[n]`.
+    pub fn loss(&self, network: &dyn Network, x0: &Tensor, eps: &Tensor, times: &Tensor) -> Tensor {
+        match self {
+            Self::Discrete(rule) => {
+                let noisy = rule.process.noisy(x0, eps, times);
+                let predicted = network.forward(&noisy, times);
+                let target = rule.target(x0, eps, times);
+                match rule.weights(times, x0) {
+                    None => loss::mean(rule.loss, &predicted, &target),
+                    Some(weights) => loss::weighted(rule.loss, &predicted, &target, &weights),
+                }
+            }
+            Self::Flow(flow) => {
+                let t = times.to_kind(x0.kind()).view([-1, 1, 1, 1]);
+                let x = x0 * &t + eps * (t.ones_like() - &t);
+                let predicted = network.forward(&x, &flow_times(flow, times));
+                loss::mean(flow.loss, &predicted, &((x0 - eps) * sign(flow)))
+            }
+        }
+    }
+}
+
+impl Discrete {
+    /// What the network is to predict.
+    fn target(&self, x0: &Tensor, eps: &Tensor, times: &Tensor) -> Tensor {
+        match self.prediction {
+            Prediction::Epsilon => eps.shallow_clone(),
+            Prediction::X0 => x0.shallow_clone(),
+            Prediction::V => {
+                let (alpha, sigma) = self.process.factors(times, x0);
+                alpha * eps - sigma * x0
+            }
+        }
+    }
+
+    /// The weights of samples at `times` `[n]`, `[n]`; `None` if all count alike.
+    fn weights(&self, times: &Tensor, like: &Tensor) -> Option<Tensor> {
+        let largest = self.min_snr?;
+        let weight = |share: &f64| self.weight(Level::preserving(*share), largest);
+        let table: Vec<f64> = self.process.alpha_bar.iter().map(weight).collect();
+        let table = Tensor::from_slice(&table).to_kind(like.kind()).to_device(like.device());
+        Some(table.index_select(0, times))
+    }
+
+    /// The weight of a level under which every prediction counts as if it were of the clean sample with
+    /// weight min(SNR, largest) (Hang et al. 2023, eq. 6 and appendix).
+    pub fn weight(&self, level: Level, largest: f64) -> f64 {
+        let snr = level.snr();
+        match self.prediction {
+            // Without signal nothing of the clean sample can be learned, from whatever prediction.
+            Prediction::Epsilon if snr == 0.0 => 1.0,
+            Prediction::Epsilon => snr.min(largest) / snr,
+            Prediction::X0 => snr.min(largest),
+            Prediction::V => snr.min(largest) / (snr + 1.0),
+        }
+    }
+
+    /// Returns what a network's output says of samples `x` at a time.
+    pub fn read(&self, x: &Tensor, output: Tensor, time: usize) -> Predicted {
+        let level = self.process.level(Some(time));
+        match self.prediction {
+            Prediction::Epsilon => Predicted::Eps(output),
+            Prediction::X0 => {
+                let eps = predict::eps_from_x0(x, &output, level);
+                Predicted::Parts { x0: output, eps }
+            }
+            Prediction::V => Predicted::Parts {
+                x0: predict::x0_from_v(x, &output, level),
+                eps: predict::eps_from_v(x, &output, level),
+            },
+        }
+    }
+}
+
+/// The times `[n]` at which the network of a flow is asked for samples at `times`, 0 for noise.
+fn flow_times(flow: &FlowMatching, times: &Tensor) -> Tensor {
+    let times = times.to_kind(Kind::Double);
+    match flow.time_direction {
+        TimeDirection::NoiseToData => times * NETWORK_TIMES,
+        TimeDirection::DataToNoise => (times.ones_like() - times) * NETWORK_TIMES,
+    }
+}
+
+/// The sign of what the network of a flow says, for time that runs to the data.
+fn sign(flow: &FlowMatching) -> f64 {
+    match flow.time_direction {
+        TimeDirection::NoiseToData => 1.0,
+        TimeDirection::DataToNoise => -1.0,
+    }
+}
+
+/// A network with the rule it learned by, as a sampler asks it.
+pub struct Model<'m> {
+    /// The network.
+    pub network: &'m dyn Network,
+    /// The rule.
+    pub rule: &'m Rule,
+}
+
+impl crate::samplers::Model for Model<'_> {
+    fn predicted(&self, x: &Tensor, time: usize) -> Predicted {
+        let times = Tensor::full([x.size()[0]], time as i64, (Kind::Int64, x.device()));
+        let output = self.network.forward(x, &times);
+        match self.rule {
+            Rule::Discrete(rule) => rule.read(x, output, time),
+            Rule::Flow(_) => unreachable!("a flow has no discrete times; the settings are checked"),
+        }
+    }
+
+    fn velocity(&self, x: &Tensor, time: f64) -> Tensor {
+        match self.rule {
+            Rule::Flow(flow) => {
+                let times = Tensor::full([x.size()[0]], time, (Kind::Double, x.device()));
+                self.network.forward(x, &flow_times(flow, &times)) * sign(flow)
+            }
+            Rule::Discrete(_) => unreachable!("its samplers walk discrete times"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ablate::settings::{Ddpm, Off};
+    use tch::Device;
+
+    /// A network that knows the noise and the clean sample, and answers as the rule asks.
+    struct Knowing<'k> {
+        rule: &'k Rule,
+        x0: Tensor,
+        eps: Tensor,
+    }
+
+    impl Network for Knowing<'_> {
+        fn forward(&self, _: &Tensor, t: &Tensor) -> Tensor {
+            match self.rule {
+                Rule::Discrete(rule) => rule.target(&self.x0, &self.eps, t),
+                Rule::Flow(flow) => (&self.x0 - &self.eps) * sign(flow),
+            }
+        }
+    }
+
+    fn rules() -> Vec<Rule> {
+        let ddpm = |prediction| Objective::Ddpm(Ddpm { prediction, ..Ddpm::default() });
+        let flow = |time_direction| {
+            Objective::FlowMatching(FlowMatching { time_direction, ..FlowMatching::default() })
+        };
+        let all = [
+            ddpm(Prediction::Epsilon),
+            ddpm(Prediction::X0),
+            ddpm(Prediction::V),
+            flow(TimeDirection::NoiseToData),
+            flow(TimeDirection::DataToNoise),
+        ];
+        all.iter().map(Rule::new).collect()
+    }
+
+    #[test]
+    fn who_knows_the_answer_has_no_loss_and_is_understood() {
+        let options = (Kind::Double, Device::Cpu);
+        let (x0, eps) = (Tensor::rand([3, 1, 2, 2], options), Tensor::randn([3, 1, 2, 2], options));
+        for rule in rules() {
+            let knowing = Knowing { rule: &rule, x0: x0.shallow_clone(), eps: eps.shallow_clone() };
+            let times = rule.draw_times(&mut Stream::new(3, "times", 0), 3);
+            let loss = rule.loss(&knowing, &x0, &eps, &times);
+            assert!(loss.double_value(&[]) < 1e-20, "{rule:?}");
+            let model = Model { network: &knowing, rule: &rule };
+            match &rule {
+                Rule::Discrete(discrete) => {
+                    let level = discrete.process.level(Some(400));
+                    let x = &x0 * level.alpha() + &eps * level.sigma();
+                    let (a, b) =
+                        crate::samplers::Model::predicted(&model, &x, 400).parts(&x, level);
+                    assert!((a - &x0).abs().max().double_value(&[]) < 1e-10, "{rule:?}");
+                    assert!((b - &eps).abs().max().double_value(&[]) < 1e-10, "{rule:?}");
+                }
+                Rule::Flow(_) => {
+                    let u = crate::samplers::Model::velocity(&model, &x0, 0.3);
+                    assert!((u - (&x0 - &eps)).abs().max().double_value(&[]) < 1e-12);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn times_of_a_flow_are_those_of_its_direction() {
+        struct Asked(std::cell::RefCell<Vec<f64>>);
+        impl Network for Asked {
+            fn forward(&self, x: &Tensor, t: &Tensor) -> Tensor {
+                self.0.borrow_mut().push(t.double_value(&[0]));
+                x.zeros_like()
+            }
+        }
+        let asked = Asked(std::cell::RefCell::default());
+        for rule in &rules()[3..] {
+            let x = Tensor::zeros([1, 1, 1, 1], (Kind::Double, Device::Cpu));
+            let _ = crate::samplers::Model::velocity(&Model { network: &asked, rule }, &x, 0.25);
+        }
+        assert_eq!(*asked.0.borrow(), [250.0, 750.0]);
+    }
+
+    #[test]
+    fn a_weighted_loss_counts_clean_times_less() {
+        let ddpm = Ddpm { min_snr: Off::On(5.0), ..Ddpm::default() };
+        let Rule::Discrete(rule) = Rule::new(&Objective::Ddpm(ddpm)) else { unreachable!() };
+        let weight = |time| rule.weight(rule.process.level(Some(time)), 5.0);
+        assert!(weight(0) < 1e-2 && (weight(900) - 1.0).abs() < 1e-12);
+        let times = Tensor::from_slice(&[0_i64, 900]);
+        let like = Tensor::zeros([1], (Kind::Double, Device::Cpu));
+        let table: Vec<f64> = Vec::try_from(rule.weights(&times, &like).unwrap()).unwrap();
+        assert_eq!(table, [weight(0), weight(900)]);
+    }
+}
