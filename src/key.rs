@@ -1,7 +1,7 @@
 //! Settings and the keys of inputs → a node's [`Key`]. One function, [`identity`], lists what
 //! enters; the hash and the explanation both read that list, so they cannot disagree.
 
-use crate::settings::Settings;
+use crate::settings::{Decay, Settings};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -163,7 +163,12 @@ pub fn settings_text(settings: &Settings) -> (String, Option<String>) {
         push_filled(&semantic, names, &mut text);
         text
     };
-    let trajectory = matches!(settings, Settings::Train(_)).then(|| without(&["steps", "epochs"]));
+    let trajectory = match settings {
+        // Where the learning rate depends on the length, so does every step.
+        Settings::Train(train) if train.decay == Decay::Cosine => Some(without(&[])),
+        Settings::Train(_) => Some(without(&["steps", "epochs"])),
+        _ => None,
+    };
     (without(&[]), trajectory)
 }
 
@@ -364,6 +369,8 @@ mod tests {
         let of = |settings: &Settings| settings_text(settings).1.unwrap();
         assert_eq!(of(&train(json!({}))), of(&train(json!({ "steps": 5 }))));
         assert_ne!(of(&train(json!({}))), of(&train(json!({ "seed": 5 }))));
+        let cosine = |steps: u64| of(&train(json!({ "steps": steps, "decay": "cosine" })));
+        assert_ne!(cosine(5), cosine(6), "its rate depends on the length");
     }
 
     #[test]

@@ -21,6 +21,9 @@ const COUNT: &str = r"^\s*\+?[0-9._]+([eE]\+?[0-9]+)?\s*[kMG]?\s*$";
 /// A number that a YAML reader may take for a word: `1e-4`, `1_000`.
 const NUMBER: &str = r"^\s*[-+]?[0-9._]+([eE][-+]?[0-9]+)?\s*$";
 
+/// Passes over the data: `2 epochs`.
+const EPOCHS: &str = r"^\s*\+?[0-9._]+([eE]\+?[0-9]+)?\s*[kMG]?\s*epochs?\s*$";
+
 /// A span of time: `30s`, `2m`, `12h`.
 const DURATION: &str = r"^\s*\+?[0-9._]+([eE][-+]?[0-9]+)?\s*(ms|s|min|m|h|d)?\s*$";
 
@@ -248,6 +251,10 @@ fn scalar(words: &str, limits: Option<(f64, f64)>) -> Vec<Value> {
     let form = match words.split(" or `").next().unwrap_or(words) {
         "whole number" => {
             number(&json!({ "type": "integer" }), limits.or(Some((0.0, 9e15))), COUNT)
+        }
+        "steps or epochs" => {
+            let steps = number(&json!({ "type": "integer" }), limits, COUNT);
+            json!({ "anyOf": [steps, { "type": "string", "pattern": EPOCHS }] })
         }
         "number" => number(&json!({ "type": "number" }), limits, NUMBER),
         "duration" => number(&json!({ "type": "number" }), Some((0.0, f64::MAX)), DURATION),

@@ -29,11 +29,11 @@ pub use reference::{Best, Over, Reference};
 pub use sample::{Ddim, DdpmSampler, FlowOde, Ode, Sample, Sampler, Spacing, Variance, Weights};
 pub use table::{Field, Identity, Number, Setting, Shape};
 pub use train::{
-    AdamW, EarlyStopping, Length, Model, Optimizer, Padding, Standardisation, Train, Unet,
-    Validation,
+    AdamW, Decay, EarlyStopping, Length, Model, Optimizer, Padding, Plateau, Standardisation,
+    Train, Unet, Validation,
 };
 
-pub use values::Off;
+pub use values::{Cadence, Off};
 
 use crate::problem::Problems;
 use serde_json::Value;

@@ -78,6 +78,7 @@ pub struct Field {
 pub trait Number: Setting {}
 impl Number for u64 {}
 impl Number for f64 {}
+impl Number for super::values::Cadence {}
 
 /// Checks a number against limits; a sentence if it lies outside.
 pub(crate) fn outside<T: Setting>(value: &T, limits: &RangeInclusive<f64>) -> Option<Problem> {

@@ -4,7 +4,7 @@ use super::objective::{Ddpm, Objective};
 use super::reader::{Found, Reader};
 use super::reference::Reference;
 use super::table::{choice, kinds, table};
-use super::values::Off;
+use super::values::{Cadence, Off};
 use crate::problem::Problem;
 
 table! {
@@ -28,6 +28,10 @@ table! {
         ema: Off<f64> [0.0..=0.999_999_9] = Off::On(0.999);
         #[doc = "Largest norm of the gradient; a larger one is scaled down to it."]
         gradient_clip: Off<f64> [1e-6..=1e6] = Off::On(1.0);
+        #[doc = "How the learning rate goes after the warmup."]
+        decay: Decay = Decay::Constant, neutral Decay::Constant;
+        #[doc = "Reduce the learning rate where the validation loss has stopped falling."]
+        plateau: Off<Plateau> = Off::Off, neutral Off::Off;
         #[doc = "Loss on the validation split, with noise and times fixed per item."]
         validation: Off<Validation> = Off::On(Validation::default());
         #[doc = "End the training once the validation loss has stopped falling."]
@@ -74,6 +78,11 @@ fn check_train(train: &Train, found: &Found<'_>, reader: &mut Reader) {
         let problem = Problem::new("early stopping needs a validation loss");
         let help = "take `validation: { every: 250 }`, or `early_stopping: off`";
         reader.wrong_key(found, "early_stopping", problem.help(help));
+    }
+    if train.plateau.on().is_some() && train.validation.on().is_none() {
+        let problem = Problem::new("a plateau is one of the validation loss");
+        let help = "take `validation: { every: 250 }`, or `plateau: off`";
+        reader.wrong_key(found, "plateau", problem.help(help));
     }
     match (train.steps, train.epochs) {
         (Some(_), Some(_)) => {
@@ -185,8 +194,8 @@ table! {
     pub struct AdamW {
         #[doc = "Learning rate."]
         learning_rate: f64 [0.0..=10.0] = 1e-3;
-        #[doc = "Steps over which the learning rate rises linearly from 0 to its value."]
-        warmup: u64 [0.0..=1e9] = 0;
+        #[doc = "Steps, or `5 epochs`, over which the learning rate rises linearly from 0 to its value."]
+        warmup: Cadence [0.0..=1e9] = Cadence::Steps(0);
         #[doc = "Weight decay."]
         weight_decay: f64 [0.0..=10.0] = 0.0;
         #[doc = "Decay of the first moment."]
@@ -202,7 +211,7 @@ impl Default for AdamW {
     fn default() -> Self {
         Self {
             learning_rate: 1e-3,
-            warmup: 0,
+            warmup: Cadence::Steps(0),
             weight_decay: 0.0,
             beta_1: 0.9,
             beta_2: 0.999,
@@ -215,8 +224,8 @@ table! {
     /// When and on how much to validate.
     #[derive(Copy)]
     pub struct Validation {
-        #[doc = "Optimiser steps between two validations; the last step is always validated."]
-        every: u64 [1.0..=1e9] = 250;
+        #[doc = "Optimiser steps, or `1 epoch`, between two validations; the last step is always validated."]
+        every: Cadence [1.0..=1e9] = Cadence::Steps(250);
         #[doc = "Items of the validation split to use, at most."]
         items: u64 [1.0..=1e7] = 256;
     }
@@ -224,7 +233,57 @@ table! {
 
 impl Default for Validation {
     fn default() -> Self {
-        Self { every: 250, items: 256 }
+        Self { every: Cadence::Steps(250), items: 256 }
+    }
+}
+
+choice! {
+    /// How the learning rate goes after the warmup.
+    pub enum Decay {
+        #[doc = "It stays."]
+        Constant = "constant",
+        #[doc = "Along half a cosine to 0 at the end of the training, whose length is then part of its trajectory."]
+        Cosine = "cosine",
+    }
+}
+
+table! {
+    /// When to reduce the learning rate, and by how much.
+    #[derive(Copy)]
+    pub struct Plateau {
+        #[doc = "What the learning rate is multiplied by."]
+        factor: f64 [1e-3..=0.999] = 0.3;
+        #[doc = "Validations in a row without a smaller loss that are borne; the next one reduces the rate. Those within the warmup do not count."]
+        patience: u64 [0.0..=1e6] = 2;
+        #[doc = "Share of the smallest loss by which a loss must fall below it to count."]
+        improvement: f64 [0.0..=0.5] = 1e-4;
+        #[doc = "The rate is never reduced below this."]
+        smallest: f64 [0.0..=1.0] = 0.0;
+    }
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Self { factor: 0.3, patience: 2, improvement: 1e-4, smallest: 0.0 }
+    }
+}
+
+impl Plateau {
+    /// The product of all reductions after these validation losses.
+    pub fn factor_after(&self, losses: impl IntoIterator<Item = f64>) -> f64 {
+        let (mut best, mut waited, mut factor) = (f64::INFINITY, 0, 1.0);
+        for loss in losses {
+            if loss < best * (1.0 - self.improvement) || best == f64::INFINITY {
+                (best, waited) = (loss, 0);
+            } else {
+                waited += 1;
+            }
+            if waited > self.patience {
+                factor *= self.factor;
+                waited = 0;
+            }
+        }
+        factor
     }
 }
 

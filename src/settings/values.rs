@@ -128,6 +128,52 @@ impl<T: Setting> Setting for Vec<T> {
     }
 }
 
+/// A number of steps, or of passes over the data: `250`, or `2 epochs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// Optimiser steps.
+    Steps(u64),
+    /// Passes over the train split.
+    Epochs(u64),
+}
+
+impl Cadence {
+    /// The number of steps, so many of them to a pass.
+    pub fn steps(self, per_epoch: u64) -> u64 {
+        match self {
+            Self::Steps(steps) => steps,
+            Self::Epochs(epochs) => epochs.saturating_mul(per_epoch),
+        }
+    }
+}
+
+impl Setting for Cadence {
+    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        let text = found.value.as_str().map(str::trim);
+        let epochs =
+            text.and_then(|t| t.strip_suffix("epochs").or_else(|| t.strip_suffix("epoch")));
+        let Some(epochs) = epochs else { return u64::read(found, reader).map(Self::Steps) };
+        words::count(epochs).map(Self::Epochs).or_else(|| {
+            let problem = Problem::new(format!("`{}` is no number of epochs", found.shown()));
+            reader.wrong(found, problem.help("write it as 250, or `2 epochs`"))
+        })
+    }
+    fn write(&self, _: Identity) -> Value {
+        match self {
+            Self::Steps(steps) => json!(steps),
+            Self::Epochs(epochs) => json!(format!("{epochs} epochs")),
+        }
+    }
+    fn shape() -> Shape {
+        Shape::Scalar("steps or epochs")
+    }
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Steps(n) | Self::Epochs(n) => Some(*n as f64),
+        }
+    }
+}
+
 /// A setting that can be switched off: `off`, or a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Off<T> {

@@ -170,6 +170,25 @@ fn objectives_and_samplers_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn learning_rates_are_checked() {
+    for (setting, piece) in [
+        ("plateau: {}, validation: off,", "a plateau is one of the validation loss"),
+        ("plateau: { factor: 1.5 },", "out of range"),
+        ("decay: cosin,", "did you mean `cosine`?"),
+        ("validation: { every: two epochs },", "is no number of epochs"),
+        ("validation: { every: 0 epochs },", "out of range"),
+        ("optimizer: { adamw: { warmup: -1 } },", "is not a whole number"),
+    ] {
+        refused("data: maps,", &format!("data: maps, {setting}"), &[piece]);
+    }
+    let text = SPEC.replace(
+        "data: maps,",
+        "data: maps, plateau: {}, decay: cosine, validation: { every: 1 epoch }, optimizer: { adamw: { warmup: 2 epochs } },",
+    );
+    Bench::new(&text).ablate(&["check", "spec.yaml"]).expect(0);
+}
+
+#[test]
 fn a_schedule_that_leaves_signal_is_told_of_and_runs() {
     let text = SPEC.replace("schedule: $schedule", "schedule: $schedule, timesteps: 500");
     let bench = Bench::new(&text);

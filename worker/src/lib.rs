@@ -14,6 +14,8 @@ pub mod net;
 
 pub mod optimizer;
 
+pub mod rate;
+
 pub mod ema;
 
 pub mod samplers;

@@ -31,16 +31,11 @@ impl AdamW {
         self.steps
     }
 
-    /// Returns the learning rate of the next step.
-    pub fn learning_rate(&self) -> f64 {
-        warmed_up(self.settings.learning_rate, self.settings.warmup, self.steps)
-    }
-
-    /// Takes one step along the gradients of `parameters`, those given at first, and forgets the
-    /// gradients; a missing gradient counts as zero.
-    pub fn step(&mut self, parameters: &Tensors) {
+    /// Takes one step of this learning rate along the gradients of `parameters`, those given at first,
+    /// and forgets the gradients; a missing gradient counts as zero.
+    pub fn step(&mut self, parameters: &Tensors, rate: f64) {
         let gradient = flat::join_gradients(parameters);
-        let weights = self.next_weights(flat::join(parameters.values()), &gradient);
+        let weights = self.next_weights(flat::join(parameters.values()), &gradient, rate);
         no_grad(|| {
             for (weight, next) in parameters.values().zip(flat::split(&weights, parameters)) {
                 weight.shallow_clone().copy_(&next);
@@ -50,8 +45,7 @@ impl AdamW {
     }
 
     /// Moves the moments on, and all weights with them; both vectors are `[numbers in all]`.
-    fn next_weights(&mut self, mut weights: Tensor, gradient: &Tensor) -> Tensor {
-        let rate = self.learning_rate();
+    fn next_weights(&mut self, mut weights: Tensor, gradient: &Tensor, rate: f64) -> Tensor {
         let s = &self.settings;
         self.steps += 1;
         // Beyond 2^31 steps the powers are zero anyway.
@@ -97,11 +91,6 @@ impl AdamW {
     }
 }
 
-/// Returns the learning rate of a step (0-based): it rises linearly over the first `warmup` steps.
-pub fn warmed_up(rate: f64, warmup: u64, step: u64) -> f64 {
-    rate * ((step + 1) as f64 / warmup.max(1) as f64).min(1.0)
-}
-
 /// Scales all gradients down together where their common norm exceeds `largest`, as PyTorch's
 /// `clip_grad_norm_` does; returns the norm before, a scalar tensor (0 without any gradient).
 pub fn clip_gradients(parameters: &Tensors, largest: f64) -> Tensor {
@@ -138,6 +127,8 @@ mod tests {
     use super::*;
     use tch::{Device, Kind};
 
+    const RATE: f64 = 0.1;
+
     fn parameters() -> Tensors {
         let weight = Tensor::from_slice(&[1.0, -2.0]).set_requires_grad(true);
         Tensors::from([("weight".to_owned(), weight)])
@@ -147,7 +138,7 @@ mod tests {
     fn descend(optimizer: &mut AdamW, parameters: &Tensors) {
         let weight = &parameters["weight"];
         (weight.square().sum(Kind::Double) * 0.5).backward();
-        optimizer.step(parameters);
+        optimizer.step(parameters, RATE);
     }
 
     fn values(parameters: &Tensors) -> Vec<f64> {
@@ -157,8 +148,7 @@ mod tests {
     #[test]
     fn the_first_step_goes_by_the_learning_rate_whatever_the_gradient() {
         let parameters = parameters();
-        let settings =
-            settings::AdamW { learning_rate: 0.1, epsilon: 1e-16, ..settings::AdamW::default() };
+        let settings = settings::AdamW { epsilon: 1e-16, ..settings::AdamW::default() };
         descend(&mut AdamW::new(&settings, &parameters), &parameters);
         for (got, want) in values(&parameters).into_iter().zip([0.9, -1.9]) {
             assert!((got - want).abs() < 1e-12, "{got}");
@@ -168,12 +158,8 @@ mod tests {
     #[test]
     fn weight_decay_shrinks_without_passing_through_the_moments() {
         let parameters = parameters();
-        let settings = settings::AdamW {
-            learning_rate: 0.1,
-            weight_decay: 0.5,
-            epsilon: 1e-16,
-            ..settings::AdamW::default()
-        };
+        let settings =
+            settings::AdamW { weight_decay: 0.5, epsilon: 1e-16, ..settings::AdamW::default() };
         descend(&mut AdamW::new(&settings, &parameters), &parameters);
         let want = 1.0 - 0.1 * 0.5 - 0.1;
         assert!((values(&parameters)[0] - want).abs() < 1e-12);
@@ -181,7 +167,7 @@ mod tests {
 
     #[test]
     fn ten_steps_are_five_and_a_restart_and_five() {
-        let settings = settings::AdamW { warmup: 7, ..settings::AdamW::default() };
+        let settings = settings::AdamW::default();
         let (through, resumed) = (parameters(), parameters());
         let mut optimizer = AdamW::new(&settings, &through);
         (0..10).for_each(|_| descend(&mut optimizer, &through));
@@ -209,13 +195,6 @@ mod tests {
     }
 
     #[test]
-    fn the_learning_rate_rises_over_the_warmup_and_stays() {
-        let rates: Vec<f64> = (0..5).map(|step| warmed_up(1.0, 4, step)).collect();
-        assert_eq!(rates, [0.25, 0.5, 0.75, 1.0, 1.0]);
-        assert_eq!(warmed_up(1.0, 0, 0), 1.0);
-    }
-
-    #[test]
     fn a_long_gradient_is_cut_to_the_limit_and_a_short_one_is_left() {
         for (largest, want) in [(1.0, 1.0), (100.0, 5.0_f64.sqrt())] {
             let parameters = parameters();
@@ -232,7 +211,7 @@ mod tests {
             "weight".to_owned(),
             Tensor::ones([2], (Kind::Double, Device::Cpu)).set_requires_grad(true),
         )]);
-        AdamW::new(&settings::AdamW::default(), &parameters).step(&parameters);
+        AdamW::new(&settings::AdamW::default(), &parameters).step(&parameters, RATE);
         assert_eq!(values(&parameters), [1.0, 1.0]);
         assert_eq!(clip_gradients(&parameters, 1.0).double_value(&[]), 0.0);
     }

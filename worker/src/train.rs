@@ -31,7 +31,7 @@ pub fn run(context: &Context<'_>, settings: &Train) -> Result<End> {
     let length = length(settings, &manifest, &data.port)?;
     let checkpoint = Checkpoint::newest(folder, length, &mut |text| context.note(text))?;
     keep_threads(context, checkpoint.as_ref());
-    let mut session = Session::new(context, settings, &manifest, data)?;
+    let mut session = Session::new(context, settings, &manifest, data, length)?;
     if let Some(checkpoint) = checkpoint {
         session.restore(checkpoint)?;
     }

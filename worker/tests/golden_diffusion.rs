@@ -19,11 +19,12 @@ mod reading;
 #[path = "golden_diffusion/solvers.rs"]
 mod solvers;
 
-use ablate::settings::{Ddpm, Loss, Objective, Prediction, Variance};
+use ablate::settings::{self, Ddpm, Loss, Objective, Plateau, Prediction, Variance};
 use ablate_worker::ema::{Decay, Ema};
 use ablate_worker::net::Tensors;
 use ablate_worker::noise::{Level, Process};
 use ablate_worker::objective::Rule;
+use ablate_worker::rate::Rate;
 use ablate_worker::samplers::{self, Step, ddim, ddpm, spacing};
 use ablate_worker::{embedding, loss, predict};
 use reading::{Skipped, number, numbers_of, process, spaced, tensor, text, values, whole, wholes};
@@ -376,8 +377,40 @@ fn embeddings_are_those_of_the_golden_file() {
     golden.finish();
 }
 
+/// Rates epoch by epoch, a step and a validation each.
+fn epoch_rates(golden: &mut Golden, skipped: &mut Skipped, json: &Value) {
+    let losses = numbers_of(json, "val_loss");
+    for case in json["epoch_schedules"].as_array().unwrap() {
+        let name = text(case, "name");
+        if name.contains("as coded") {
+            skipped.note("a warmup whose first epoch runs at the full rate");
+            continue;
+        }
+        let plateau = Plateau {
+            factor: number(case, "factor"),
+            patience: whole(case, "plateau_patience") as u64,
+            improvement: 1e-4,
+            smallest: number(case, "min_lr"),
+        };
+        let rate = Rate {
+            base: number(case, "base_lr"),
+            warmup: whole(case, "warmup_epochs") as u64,
+            length: losses.len() as u64,
+            decay: settings::Decay::Constant,
+            plateau: Some(plateau),
+        };
+        let log = case["log"].as_array().unwrap();
+        let got: Vec<f64> = (0..log.len())
+            .map(|epoch| rate.at(epoch as u64, (1..).zip(losses[..epoch].iter().copied())))
+            .collect();
+        let want: Vec<f64> = log.iter().map(|line| number(line, "lr")).collect();
+        golden.compare(name, &got, &want, 1e-12, 0.0);
+        skipped.note("early stop by an absolute improvement, which no setting offers");
+    }
+}
+
 #[test]
-fn moving_averages_are_those_of_the_golden_file() {
+fn moving_averages_and_rates_are_those_of_the_golden_file() {
     let mut golden = Golden::open("diffusion/lr_ema.json");
     let mut skipped = Skipped::new("lr_ema.json");
     let json = golden.json.clone();
@@ -406,11 +439,16 @@ fn moving_averages_are_those_of_the_golden_file() {
         let got: Vec<f64> = steps.iter().map(|k| Decay::Ramp(largest).at(*k as u64 - 1)).collect();
         golden.compare(name, &got, &want, 1e-14, 0.0);
     }
-    for _ in 0..json["epoch_schedules"].as_array().unwrap().len() {
-        skipped.note("plateau and early stop, which no setting offers");
-    }
-    for _ in json["step_schedules"].as_object().unwrap() {
-        skipped.note("rates that are 0 in the first step, which no setting offers");
-    }
+    epoch_rates(&mut golden, &mut skipped, &json);
+    let case = &json["step_schedules"]["cosine"];
+    let (base, warmup) = (number(case, "base_lr"), whole(case, "warmup_steps") as u64);
+    let length = whole(case, "total_steps") as u64;
+    let rate = Rate { base, warmup, length, decay: settings::Decay::Cosine, plateau: None };
+    let counted = wholes(case, "step_index").into_iter().zip(numbers_of(case, "lr"));
+    // Their first step has no rate at all; ours are one ahead.
+    let (steps, want): (Vec<usize>, Vec<f64>) = counted.filter(|(i, _)| *i > 0).unzip();
+    let got: Vec<f64> = steps.iter().map(|i| rate.at(*i as u64 - 1, [])).collect();
+    golden.compare("cosine", &got, &want, 1e-12, 1e-18);
+    skipped.note("rates that are 0 in the first step, or fall linearly, which no setting offers");
     golden.finish();
 }

@@ -114,25 +114,33 @@ fn series(session: &Session<'_>) -> SeriesFile {
             all.insert("validation_loss_ema".to_owned(), curve(steps, average));
         }
     }
+    let every = session.losses.len().div_ceil(POINTS).max(1);
+    let (x, mean) = session
+        .learning_rates()
+        .enumerate()
+        .step_by(every)
+        .map(|(i, rate)| (i as f64 + 1.0, rate))
+        .unzip();
+    all.insert("learning_rate".to_owned(), curve(x, mean));
     all
 }
 
 /// `history.csv`: a line a step; validation losses stand at their steps.
 fn history(session: &Session<'_>) -> String {
-    let mut out = String::from("step,loss,validation_loss,validation_loss_ema\n");
+    let mut out = String::from("step,loss,learning_rate,validation_loss,validation_loss_ema\n");
     let validations: BTreeMap<u64, (f64, Option<f64>)> = session
         .state
         .validations
         .iter()
         .map(|(step, plain, average)| (*step, (*plain, *average)))
         .collect();
-    for (i, loss) in session.losses.iter().enumerate() {
+    for (i, (loss, rate)) in session.losses.iter().zip(session.learning_rates()).enumerate() {
         let step = i as u64 + 1;
         let (plain, average) = validations
             .get(&step)
             .map_or((None, None), |(plain, average)| (Some(*plain), *average));
         let cell = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-        out += &format!("{step},{loss},{},{}\n", cell(plain), cell(average));
+        out += &format!("{step},{loss},{rate},{},{}\n", cell(plain), cell(average));
     }
     out
 }

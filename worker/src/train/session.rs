@@ -9,6 +9,7 @@ use crate::net::{self, Network, Tensors};
 use crate::objective::Rule;
 use crate::optimizer::{AdamW, clip_gradients};
 use crate::random::Stream;
+use crate::rate::Rate;
 use crate::serve::Context;
 use ablate::job::{Arithmetic, Input, NOT_A_NUMBER};
 use ablate::problem::{Problem, Result};
@@ -48,6 +49,7 @@ pub(super) struct Session<'s> {
     pub(super) losses: Vec<f64>,
     optimizer: AdamW,
     rule: Rule,
+    rate: Rate,
     maps: TrainingData,
     held_out: Option<HeldOut>,
     device: Device,
@@ -73,6 +75,7 @@ impl<'s> Session<'s> {
         settings: &'s Train,
         manifest: &Manifest,
         data: &Input,
+        length: u64,
     ) -> Result<Self> {
         let device = context.device;
         let channels = manifest.channels as i64;
@@ -87,7 +90,10 @@ impl<'s> Session<'s> {
             }
             None => None,
         };
+        let maps = TrainingData::new(Maps::open(manifest, data)?, device);
+        let per_epoch = maps.len().div_ceil(settings.batch as usize) as u64;
         Ok(Self {
+            rate: Rate::new(settings, per_epoch, length),
             settings,
             optimizer: AdamW::new(adamw, &net.parameters),
             average: settings.ema.on().map(|largest| Average {
@@ -106,7 +112,7 @@ impl<'s> Session<'s> {
             },
             losses: vec![],
             rule,
-            maps: TrainingData::new(Maps::open(manifest, data)?, device),
+            maps,
             held_out,
             device,
             pending: vec![],
@@ -149,7 +155,8 @@ impl<'s> Session<'s> {
         if let Some(largest) = self.settings.gradient_clip.on() {
             let _ = clip_gradients(&self.net.parameters, largest);
         }
-        self.optimizer.step(&self.net.parameters);
+        let rate = self.learning_rate();
+        self.optimizer.step(&self.net.parameters, rate);
         if let Some(average) = &mut self.average {
             average.ema.update(&self.net.parameters);
         }
@@ -159,16 +166,40 @@ impl<'s> Session<'s> {
             self.flush()?;
         }
         match self.settings.validation.on() {
-            Some(validation) if self.state.step.is_multiple_of(validation.every) => self.validate(),
+            Some(validation)
+                if self.state.step.is_multiple_of(validation.every.steps(self.per_epoch())) =>
+            {
+                self.validate()
+            }
             _ => Ok(()),
         }
     }
 
+    /// Steps to a pass over the data, its last batch possibly smaller.
+    fn per_epoch(&self) -> u64 {
+        self.maps.len().div_ceil(self.settings.batch as usize) as u64
+    }
+
+    /// The learning rate of the next step.
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate_of(self.state.step)
+    }
+
+    /// The learning rate of a step, by what was known before it.
+    fn learning_rate_of(&self, step: u64) -> f64 {
+        let known = self.state.validations.iter().take_while(|(at, ..)| *at <= step);
+        self.rate.at(step, known.map(|(at, plain, ema)| (*at, ema.unwrap_or(*plain))))
+    }
+
+    /// The learning rates of all steps so far.
+    pub(super) fn learning_rates(&self) -> impl Iterator<Item = f64> {
+        (0..self.state.step).map(|step| self.learning_rate_of(step))
+    }
+
     /// The maps of a step: every epoch has an order of its own, its last batch may be smaller.
     fn batch(&self, step: u64) -> Tensor {
-        let items = self.maps.len();
-        let batch = self.settings.batch as usize;
-        let per_epoch = items.div_ceil(batch) as u64;
+        let (items, batch) = (self.maps.len(), self.settings.batch as usize);
+        let per_epoch = self.per_epoch();
         let (epoch, within) = (step / per_epoch, (step % per_epoch) as usize);
         let order = Stream::new(self.settings.seed, "order", epoch).permutation(items);
         self.maps.batch(&order[within * batch..(within * batch + batch).min(items)])

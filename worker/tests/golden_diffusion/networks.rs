@@ -240,7 +240,7 @@ impl Sgd {
 }
 
 enum Optimizer {
-    AdamW(Box<AdamW>),
+    AdamW(Box<AdamW>, f64),
     Sgd(Sgd),
 }
 
@@ -252,18 +252,17 @@ impl Optimizer {
         }
         let betas = run.get("betas").map_or(vec![0.9, 0.999], crate::support::numbers);
         let settings = settings::AdamW {
-            learning_rate: rate,
             weight_decay: run["weight_decay"].as_f64().unwrap_or(0.0),
             beta_1: betas[0],
             beta_2: betas[1],
             ..settings::AdamW::default()
         };
-        Self::AdamW(Box::new(AdamW::new(&settings, parameters)))
+        Self::AdamW(Box::new(AdamW::new(&settings, parameters)), rate)
     }
 
     fn step(&mut self, parameters: &Tensors) {
         match self {
-            Self::AdamW(adamw) => adamw.step(parameters),
+            Self::AdamW(adamw, rate) => adamw.step(parameters, *rate),
             Self::Sgd(sgd) => sgd.step(parameters),
         }
     }
