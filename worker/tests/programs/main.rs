@@ -5,6 +5,7 @@
 mod collect;
 mod datasets;
 mod formats;
+mod objectives;
 mod project;
 #[path = "../../../tests/support/python.rs"]
 mod python;

@@ -23,6 +23,7 @@ nodes:
       steps: 60
       ema: 0.9
       validation: { every: 7, items: 8 }
+      plateau: { factor: 0.5, patience: 0, improvement: 0.2 }
       seed: $seed
     run: { checkpoint: 0.1s }
   draw: { sample: { from: net, sampler: { ddim: { steps: $nfe, eta: 0.5, clip: 6 } }, count: 10, batch: 4, seed: $seed } }

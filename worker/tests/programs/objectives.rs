@@ -1,0 +1,86 @@
+//! Every objective with samplers that fit it, from a spec to numbers.
+
+use crate::project::{Project, json};
+use std::collections::BTreeMap;
+
+const SPEC: &str = "\
+question: what can be learned, and how is it sampled?
+nodes:
+  maps: { dataset: { log_normal_fields: { side: 8, maps: 40 } } }
+  noise:    { train: { use: net.yaml, objective: { ddpm: { schedule: sigmoid_beta, min_snr: 5 } } } }
+  velocity: { train: { use: net.yaml, objective: { ddpm: { timesteps: 100, prediction: v, zero_terminal_snr: true } } } }
+  clean:    { train: { use: net.yaml, objective: { ddpm: { schedule: quadratic, timesteps: 200, rescale: true, prediction: x0, loss: l1 } } } }
+  flow:     { train: { use: net.yaml, objective: flow_matching } }
+  reverse:  { train: { use: net.yaml, objective: { flow_matching: { time_direction: data_to_noise, loss: huber } } } }
+  a: { sample: { from: noise, sampler: { dpm_solver: { steps: 7 } }, count: 4 } }
+  b: { sample: { from: velocity, sampler: { ddim: { steps: 7 } }, count: 4 } }
+  c: { sample: { from: clean, sampler: { heun: { steps: 7, spacing: leading } }, count: 4 } }
+  d: { sample: { from: clean, sampler: { euler: { steps: 7 } }, count: 4 } }
+  e: { sample: { from: flow, sampler: { heun: { steps: 7 } }, count: 4 } }
+  f: { sample: { from: flow, sampler: { heun: { steps: 7 } }, count: 4, batch: 3 } }
+  g: { sample: { from: reverse, sampler: { rk4: { steps: 2 } }, count: 4 } }
+  h: { sample: { from: reverse, sampler: { midpoint: { steps: 3 } }, count: 4 } }
+";
+
+const NET: &str = "\
+data: maps
+model: { unet: { width: 8, multipliers: [1, 2] } }
+batch: 8
+steps: 12
+validation: { every: 1 epoch, items: 4 }
+optimizer: { adamw: { warmup: 1 epoch } }
+decay: cosine
+";
+
+#[test]
+fn every_objective_is_learned_and_sampled() {
+    let project = Project::new(SPEC);
+    project.write("net.yaml", NET.as_bytes());
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let mut samples = BTreeMap::new();
+    let mut evaluations = BTreeMap::new();
+    for node in project.nodes("sample") {
+        let name = json(&node.join("node.json"))["name"].as_str().unwrap().to_owned();
+        let metrics = json(&node.join("metrics.json"));
+        evaluations.insert(name.clone(), metrics["nfe"]["value"].as_f64().unwrap());
+        let array = ablate::npy::read_f32(&node.join("samples.npy")).unwrap();
+        assert_eq!(array.shape, [4, 1, 8, 8]);
+        assert!(array.data.iter().all(|x| x.is_finite() && *x > 0.0), "{name}");
+        samples.insert(name, array.data);
+    }
+    let want = [
+        ("a", 7.0),
+        ("b", 7.0),
+        ("c", 13.0),
+        ("d", 7.0),
+        ("e", 14.0),
+        ("f", 14.0),
+        ("g", 8.0),
+        ("h", 6.0),
+    ];
+    assert_eq!(evaluations, want.map(|(name, nfe)| (name.to_owned(), nfe)).into());
+    // The noise belongs to the sample, so the batch is nearly nothing to it.
+    for (one, other) in samples["e"].iter().zip(&samples["f"]) {
+        assert!((one / other - 1.0).abs() < 1e-4, "{one} {other}");
+    }
+    for node in project.nodes("train") {
+        let history = std::fs::read_to_string(node.join("history.csv")).unwrap();
+        let rates: Vec<f64> = history
+            .lines()
+            .skip(1)
+            .map(|l| l.split(',').nth(2).unwrap().parse().unwrap())
+            .collect();
+        // 32 maps are 4 batches: the rate rises over the first pass and has fallen to nothing at the end.
+        let largest = rates.iter().copied().fold(0.0, f64::max);
+        assert_eq!((rates.len(), rates[3]), (12, largest), "{rates:?}");
+        assert!(rates[0] == largest / 4.0 && rates[11] < 1e-12, "{rates:?}");
+        let validated: Vec<usize> = history
+            .lines()
+            .skip(1)
+            .enumerate()
+            .filter(|(_, line)| !line.split(',').nth(3).unwrap().is_empty())
+            .map(|(i, _)| i + 1)
+            .collect();
+        assert_eq!(validated, [4, 8, 12]);
+    }
+}
