@@ -318,6 +318,7 @@ impl<'s, 'r> Expander<'s, 'r> {
         };
         if let Some(target) = &target
             && !self.spec.nodes.iter().any(|node| target.reaches(node))
+            && !matches!(target, Target::Var(name) if target::is_in_sweeps(self.spec, name))
         {
             let problem = Problem::new(format!("nothing uses the axis `{}`", axis.name));
             self.wrong(&path, problem.help(format!("write ${} in a node", axis.name)));

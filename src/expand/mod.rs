@@ -5,7 +5,7 @@ mod combine;
 mod names;
 mod target;
 
-pub use target::Target;
+pub use target::{Target, mentions};
 
 use crate::condition::{Condition, same};
 use crate::key::canonical;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use target::mentions;
+use target::is_in_sweeps;
 
 pub use crate::spec::SEED;
 
@@ -281,7 +281,8 @@ fn most(expression: &Expression) -> Option<u64> {
 
 fn check_vars(spec: &Spec, reader: &mut Reader) {
     for name in spec.vars.keys() {
-        if !spec.nodes.iter().any(|node| mentions(&node.body, name)) {
+        let in_nodes = spec.nodes.iter().any(|node| mentions(&node.body, name));
+        if !in_nodes && !is_in_sweeps(spec, name) {
             let path = vec![Step::Key("vars".to_owned()), Step::Name(name.clone())];
             let problem = Problem::new(format!("no node uses the variable `{name}`"));
             let help = format!("write ${name} where it belongs, or remove it");

@@ -270,6 +270,7 @@ impl Expander<'_, '_> {
         for (setting, var) in [(first, second), (second, first)] {
             if let Target::Var(hidden) = &var.target
                 && setting.target.hides(hidden, self.spec)
+                && !super::mentions(&setting.value, hidden)
             {
                 let (setting_name, at) = (name(setting), line(var));
                 let sentence =

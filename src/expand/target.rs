@@ -3,7 +3,7 @@
 
 use crate::problem::Problem;
 use crate::settings::Shape;
-use crate::spec::{Declaration, Spec, shape_below};
+use crate::spec::{Declaration, Spec, Sweep, shape_below};
 use crate::words;
 use serde_json::Value;
 
@@ -94,8 +94,15 @@ impl Target {
     }
 }
 
+/// Whether `$name` stands in a value of any axis.
+pub(super) fn is_in_sweeps(spec: &Spec, name: &str) -> bool {
+    let axes = spec.sweeps.iter().flat_map(Sweep::axes);
+    let lists = axes.flat_map(|axis| axis.values.lists());
+    lists.flatten().any(|placed| mentions(&placed.value, name))
+}
+
 /// Whether `$name` stands anywhere in a value.
-pub(super) fn mentions(value: &Value, name: &str) -> bool {
+pub fn mentions(value: &Value, name: &str) -> bool {
     match value {
         Value::String(text) => text.strip_prefix('$') == Some(name),
         Value::Array(items) => items.iter().any(|item| mentions(item, name)),

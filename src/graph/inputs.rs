@@ -3,8 +3,8 @@
 
 use crate::problem::Problem;
 use crate::settings::{
-    Found, Kind, Objective, Reader, Reference, SIGNAL_LEFT, Sampler, Settings, Spacing, Step,
-    Weights,
+    Found, Kind, Measure, Objective, Reader, Reference, SIGNAL_LEFT, Sampler, Settings, Space,
+    Spacing, Step, Transform, Weights,
 };
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ pub(super) enum Facts {
         sides: Option<[u64; 2]>,
         /// Whether nothing is kept for validation.
         unvalidated: bool,
+        /// What a network sees of it.
+        transform: Transform,
     },
     /// A training.
     Train {
@@ -39,6 +41,7 @@ impl Facts {
         match settings {
             Settings::Dataset(data) => Self::Data {
                 sides: data.geometry().map(|geometry| [geometry.height, geometry.width]),
+                transform: data.transform(),
                 unvalidated: data.split().is_some_and(|split| split.validation == 0),
             },
             Settings::Train(train) => Self::Train {
@@ -75,7 +78,10 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
                     None => check_flow(&sample.sampler, reader),
                 }
             }
-            (Settings::Train(train), Facts::Data { sides, unvalidated }) => {
+            (Settings::Evaluate(evaluate), Facts::Data { transform, .. }) => {
+                settle_measure(&mut evaluate.measure, *transform, reader);
+            }
+            (Settings::Train(train), Facts::Data { sides, unvalidated, .. }) => {
                 check_train(train, *sides, *unvalidated, reader);
             }
             _ => {}
@@ -161,6 +167,22 @@ fn settle_sample(
         (true, false) => Weights::Ema,
         _ => Weights::Last,
     });
+}
+
+/// The form in which a measure compares values, which the data decide where the spec does not.
+fn settle_measure(measure: &mut Measure, transform: Transform, reader: &mut Reader) {
+    let Measure::OnePoint(one_point) = measure else { return };
+    if one_point.space == Some(Space::Log) && transform == Transform::Bytes {
+        let problem = Problem::new("pixels of images may be 0, which has no logarithm");
+        let path = crate::settings::keys(&["measure", "one_point", "space"]);
+        let found = Found { value: &Value::Null, path };
+        reader.wrong::<()>(&found, problem.help("take `space: linear`"));
+    }
+    let seen_as = match transform {
+        Transform::LogZScore | Transform::LogMinMax => Space::Log,
+        Transform::ZScore | Transform::MinMax | Transform::Bytes => Space::Linear,
+    };
+    one_point.space.get_or_insert(seen_as);
 }
 
 /// Notes what is wrong with a sampler, below its word or at it.

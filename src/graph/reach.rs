@@ -77,7 +77,7 @@ impl Reach {
         let own: Vec<Vec<bool>> = spec
             .nodes
             .iter()
-            .map(|node| targets.iter().map(|target| target.reaches(node)).collect())
+            .map(|node| targets.iter().map(|target| reaches(target, node, points)).collect())
             .collect();
         let mut all: Vec<Vec<bool>> = own.clone();
         let mut upstream: Vec<BTreeSet<usize>> =
@@ -148,6 +148,18 @@ impl Edge {
 
 fn step(key: &str) -> Step {
     Step::Key(key.to_owned())
+}
+
+/// Whether changing a target changes a declaration: itself, or a value that another change puts there.
+fn reaches(target: &Target, node: &Declaration, points: &Points) -> bool {
+    let put_there = |var: &str| {
+        points.changes.iter().any(|change| {
+            matches!(change.target, Target::Setting(..))
+                && change.target.reaches(node)
+                && expand::mentions(&change.value, var)
+        })
+    };
+    target.reaches(node) || matches!(target, Target::Var(var) if put_there(var))
 }
 
 /// Every way in which a declaration may read from others, at whatever point.

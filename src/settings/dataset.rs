@@ -385,6 +385,18 @@ impl Dataset {
         }
     }
 
+    /// What a network sees of it.
+    pub fn transform(&self) -> Transform {
+        match self {
+            Self::LogNormalFields(s) => s.transform,
+            Self::ParticleMeshFields(s) => s.transform,
+            Self::Npy(s) => s.transform,
+            Self::CamelsCmd(s) => s.transform,
+            Self::Idx(s) => s.transform,
+            Self::GlyphDigits(s) => s.transform,
+        }
+    }
+
     /// Items in each split, where the settings tell.
     pub fn split(&self) -> Option<Split> {
         let groups = |file: &DataFile, group: u64, validation, test| {

@@ -20,6 +20,8 @@ kinds! {
     pub enum Measure {
         /// Power spectrum of the overdensity.
         PowerSpectrum(PowerSpectrum) = "power_spectrum",
+        /// Distribution of the values of single pixels.
+        OnePoint(OnePoint) = "one_point",
     }
 }
 
@@ -28,6 +30,9 @@ impl Measure {
     pub fn metrics(&self) -> &'static [&'static str] {
         match self {
             Self::PowerSpectrum(_) => &["error", "floor", "max_deviation"],
+            Self::OnePoint(_) => {
+                &["distance", "floor", "ks", "mean", "deviation", "skewness", "kurtosis"]
+            }
         }
     }
 
@@ -35,6 +40,7 @@ impl Measure {
     pub fn smaller_is_better(&self, metric: &str) -> Option<bool> {
         match self {
             Self::PowerSpectrum(_) => ["error", "max_deviation"].contains(&metric).then_some(true),
+            Self::OnePoint(_) => ["distance", "ks"].contains(&metric).then_some(true),
         }
     }
 }
@@ -45,6 +51,26 @@ table! {
     pub struct PowerSpectrum {
         #[doc = "How wave numbers fall into bins, in units of the fundamental one."]
         binning: Binning = Binning::Round;
+    }
+}
+
+table! {
+    /// How often each value occurs among all pixels: the area between the cumulative distributions of
+    /// samples and reference (`distance`, first Wasserstein), beside the `floor` of the reference itself, their
+    /// largest difference (`ks`, Kolmogorov-Smirnov), and the moments of the samples.
+    pub struct OnePoint {
+        #[doc = "Values or their decimal logarithms; by default logarithms where the network of the samples saw them."]
+        space: Option<Space>;
+    }
+}
+
+choice! {
+    /// In which form values are compared.
+    pub enum Space {
+        #[doc = "As they are."]
+        Linear = "linear",
+        #[doc = "Their decimal logarithms; of positive values."]
+        Log = "log",
     }
 }
 

@@ -19,7 +19,7 @@ pub use dataset::{
     CamelsCmd, Cosmology, DIGIT_SIDE, Dataset, Design, Geometry, GlyphDigits, Idx, IdxSet,
     LogNormalFields, Npy, ParticleMeshFields, Split, Transform,
 };
-pub use evaluate::{Binning, Evaluate, Measure, PowerSpectrum};
+pub use evaluate::{Binning, Evaluate, Measure, OnePoint, PowerSpectrum, Space};
 pub use file::{DataFile, DataFolder, beside};
 pub use objective::{
     Ddpm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule, TimeDirection,

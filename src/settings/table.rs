@@ -252,7 +252,7 @@ macro_rules! choice {
         pub enum $name:ident { $( #[doc = $doc:literal] $variant:ident = $word:literal ),* $(,)? }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name { $( #[doc = $doc] $variant ),* }
 
         impl $name {

@@ -170,6 +170,20 @@ fn objectives_and_samplers_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn logarithms_of_images_are_refused() {
+    let images =
+        SPEC.replace("log_normal_fields: { side: 16, maps: 40 }", "glyph_digits: { images: 100 }");
+    let images = images.split("figures:").next().unwrap().to_owned();
+    let with = |measure: &str| {
+        let text = images.replace("[power_spectrum]", &format!("[{measure}]"));
+        Bench::new(&text).ablate(&["check", "spec.yaml"])
+    };
+    let said = with("{ one_point: { space: log } }").expect(2).err;
+    assert!(said.contains("may be 0") && said.contains("`space: linear`"), "{said}");
+    with("one_point").expect(0);
+}
+
+#[test]
 fn learning_rates_are_checked() {
     for (setting, piece) in [
         ("plateau: {}, validation: off,", "a plateau is one of the validation loss"),

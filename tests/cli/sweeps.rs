@@ -198,6 +198,23 @@ fn labels_name_values_and_one_label_may_set_several_paths() {
 }
 
 #[test]
+fn a_value_of_an_axis_may_hold_a_variable_that_another_varies() {
+    names(
+        "{ product: { how: { a: { draw.sampler: { ddim: { steps: $nfe } } }, b: { draw.sampler: { ddpm: { steps: $nfe } } } }, nfe: [5, 6] } }",
+        "draw",
+        &["draw[how=a,nfe=5]", "draw[how=a,nfe=6]", "draw[how=b,nfe=5]", "draw[how=b,nfe=6]"],
+    );
+    // Even one that only such values hold.
+    let spec = with(
+        "  main: { product: { draw.sampler: [{ ddpm: { steps: $more } }, { ddim: { steps: $nfe } }], more: [5, 6] } }\n",
+    );
+    let bench = Bench::new(&spec.replace("seed: 0 }", "seed: 0, more: 5 }"));
+    let (_, graph) = Graph::read(&bench.path("spec.yaml")).unwrap_or_else(|p| panic!("{p}"));
+    let draws = graph.nodes.node_weights().filter(|node| &*node.declared == "draw");
+    assert_eq!(draws.count(), 3, "to ddim it is nothing");
+}
+
+#[test]
 fn an_axis_over_whole_subtrees_is_called_by_their_kinds() {
     names(
         "{ product: { draw.sampler: [{ ddim: { steps: 5 } }, { ddpm: { variance: fixed_small } }] } }",

@@ -14,6 +14,7 @@ use ablate_worker::data::cosmology::{
 use ablate_worker::data::log_normal::{LogNormal, Slab, gaussian, slab_power};
 use ablate_worker::data::particle_mesh::{Geometry, Simulation, Vector};
 use ablate_worker::data::splitmix;
+use ablate_worker::measure::one_point::{self, Moments, Sorted};
 use ablate_worker::measure::power_spectrum::{
     Estimator, Grid, contrast, percentile, spectra, summarise,
 };
@@ -358,6 +359,28 @@ fn statistics_over_maps() {
     let error = ablate_worker::measure::power_spectrum::error(&b, &a);
     golden.compare("mean error", &[error], &numbers(&want["mean_abs_frac_diff"]), 1e-9, 0.0);
     assert_eq!(percentile(&[1.0, 2.0, 3.0], 50.0), 2.0);
+    let want = &json["pdf_log10"];
+    let logs = |name: &str| -> Vec<f64> { maps(name).into_iter().map(f64::log10).collect() };
+    let (a, b) = (logs("setA"), logs("setB"));
+    let edges = numbers(&want["edges"]);
+    for (set, values) in [("A", &a), ("B", &b)] {
+        let density = one_point::density(values, &edges);
+        golden.compare(set, &density, &numbers(&want[&format!("density_{set}")]), 1e-9, 1e-12);
+        let moments = Moments::of(values);
+        for (key, got) in [
+            ("mean", moments.mean),
+            ("std_ddof0", moments.deviation),
+            ("skew", moments.skewness),
+            ("kurtosis_excess", moments.kurtosis),
+        ] {
+            golden.compare(key, &[got], &numbers(&want[set][key]), 1e-9, 1e-12);
+        }
+    }
+    let [a, b] = [a, b].map(Sorted::new);
+    let distance = one_point::wasserstein(&a, &b);
+    golden.compare("distance", &[distance], &numbers(&want["wasserstein1"]), 1e-9, 0.0);
+    let largest = one_point::kolmogorov_smirnov(&a, &b);
+    golden.compare("ks", &[largest], &numbers(&want["ks_D"]), 1e-9, 0.0);
     golden.finish();
 }
 

@@ -1,3 +1,4 @@
 //! The measures of evaluate nodes: tensor-free, in 64 bits.
 
+pub mod one_point;
 pub mod power_spectrum;
