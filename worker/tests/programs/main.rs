@@ -6,6 +6,7 @@ mod collect;
 mod datasets;
 mod formats;
 mod objectives;
+mod oracle;
 mod project;
 #[path = "../../../tests/support/python.rs"]
 mod python;
