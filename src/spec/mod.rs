@@ -132,7 +132,7 @@ impl Spec {
         let root = Found::root(&merged.value);
         // Of what is no map nothing is missing.
         let mut ignored = Reader::default();
-        let reader = match merged.value.is_object() {
+        let reader = match merged.value.is_object() || merged.value.is_null() {
             true => reader,
             false => {
                 let problem = Problem::new("a spec is a map").help("begin it with `question: …`");
