@@ -61,15 +61,18 @@ pub fn kolmogorov_smirnov(a: &Sorted, b: &Sorted) -> f64 {
     largest
 }
 
+/// Groups that a floor is averaged over, at most: each costs a sort of all pixels.
+pub const GROUPS: usize = 16;
+
 /// What [`wasserstein`] would be for perfect samples: the maps of the reference are cut into disjoint groups
-/// of `count` (at most half of them), each is compared with the rest, and the distances are averaged. `None` for
-/// fewer than two maps.
+/// of `count` (at most half of them), the first [`GROUPS`] of them are compared with the rest each, and the
+/// distances are averaged. `None` for fewer than two maps.
 pub fn floor(maps: &[Vec<f64>], count: usize) -> Option<f64> {
     let size = count.min(maps.len() / 2);
     if size == 0 {
         return None;
     }
-    let groups = maps.len() / size;
+    let groups = (maps.len() / size).min(GROUPS);
     let one = |group: usize| {
         let range = group * size..(group + 1) * size;
         let part = |inside: bool| {
