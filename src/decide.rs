@@ -5,6 +5,7 @@ use crate::graph::{Graph, Selection};
 use crate::problem::Result;
 use crate::record::Record;
 use crate::selection::{CandidateFile, Earlier, SelectionFile, best};
+use crate::settings::Kind;
 use crate::words::{self, plural, significant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,21 +70,23 @@ impl<'g> Contest<'g> {
         if seeds.is_empty() || !seeds.iter().all(has) {
             return None;
         }
-        let mean = |values: &BTreeMap<u64, f64>| {
-            seeds.iter().map(|seed| values[seed]).sum::<f64>() / seeds.len() as f64
-        };
-        let means: Vec<f64> = self.values.iter().map(mean).collect();
+        let competing = self.selection.candidates.iter().zip(&self.values);
+        let mut candidates: Vec<CandidateFile> = competing
+            .map(|(candidate, values)| CandidateFile {
+                name: candidate.name.clone(),
+                evidence: candidate.evidence.hex(),
+                values: seeds
+                    .iter()
+                    .map(|seed| (*seed, Some(values[seed]).filter(|value| value.is_finite())))
+                    .collect(),
+                chosen: false,
+            })
+            .collect();
+        let means: Vec<f64> = candidates.iter().map(CandidateFile::mean).collect();
         let chosen = best(&means, self.selection.keep, self.selection.smaller_is_better);
-        let competing = self.selection.candidates.iter().zip(&self.values).zip(chosen);
-        let candidates = competing.map(|((candidate, values), chosen)| CandidateFile {
-            name: candidate.name.clone(),
-            evidence: candidate.evidence.hex(),
-            values: seeds
-                .iter()
-                .map(|seed| (*seed, Some(values[seed]).filter(|value| value.is_finite())))
-                .collect(),
-            chosen,
-        });
+        for (candidate, chosen) in candidates.iter_mut().zip(chosen) {
+            candidate.chosen = chosen;
+        }
         Some(SelectionFile {
             id: self.selection.id.hex(),
             of: self.selection.of.clone(),
@@ -91,7 +94,7 @@ impl<'g> Contest<'g> {
             smaller_is_better: self.selection.smaller_is_better,
             keep: self.selection.keep,
             made: jiff::Timestamp::now().to_string(),
-            candidates: candidates.collect(),
+            candidates,
             seeds,
             earlier: vec![],
         })
@@ -101,11 +104,7 @@ impl<'g> Contest<'g> {
     pub fn fresh(&self) -> Option<SelectionFile> {
         let recorded = self.selection.file.as_ref()?;
         let mut fresh = self.choice(None)?;
-        let is_chosen = |file: &SelectionFile| -> BTreeSet<String> {
-            let chosen = file.candidates.iter().filter(|candidate| candidate.chosen);
-            chosen.map(|candidate| candidate.evidence.clone()).collect()
-        };
-        if is_chosen(recorded) == is_chosen(&fresh) {
+        if recorded.evidence_chosen() == fresh.evidence_chosen() {
             return None;
         }
         fresh.earlier.clone_from(&recorded.earlier);
@@ -119,22 +118,25 @@ impl<'g> Contest<'g> {
 
     /// What people should know of it, in a sentence.
     pub fn told(&self) -> String {
-        let Selection { file, keep, of, candidates, pending, .. } = self.selection;
+        let Selection { file, keep, of, candidates, .. } = self.selection;
         let name = self.selection.name();
         let by = self.selection.by_metric();
         let Some(file) = file else {
-            let kinds: Vec<String> =
-                pending.iter().map(|(kind, n)| format!("{n} {}", kind.word())).collect();
+            let kinds = Kind::ALL.into_iter().map(|kind| (kind, self.selection.pending_of(kind)));
+            let kinds: Vec<String> = kinds
+                .filter(|(_, most)| *most > 0)
+                .map(|(kind, most)| format!("{most} {}", kind.word()))
+                .collect();
             let behind = match kinds.is_empty() {
                 true => String::new(),
-                false => format!("; up to {} nodes more then", words::listed(&kinds)),
+                false => format!("; up to {} nodes then", words::listed(&kinds)),
+            };
+            let when = match self.unfinished {
+                0 => "in the next run".to_owned(),
+                n => format!("after {}", plural(n, "more node")),
             };
             let of_all = format!("up to {keep} of {} {of}", candidates.len());
-            let left = match self.unfinished {
-                0 => "all of them are finished".to_owned(),
-                n => format!("once {} more are finished", plural(n, "node")),
-            };
-            return format!("{name} reads {of_all}, chosen by {by}: {left}{behind}.");
+            return format!("{name} reads {of_all}, chosen by {by} {when}{behind}.");
         };
         let chosen = self.chosen(file);
         let seeds = seeds_word(&file.seeds);
@@ -161,13 +163,15 @@ impl<'g> Contest<'g> {
             .candidates
             .iter()
             .map(|candidate| {
-                let values: Vec<Option<f64>> = candidate.values.values().copied().collect();
-                let shown: Vec<String> = values.iter().map(|value| number(*value)).collect();
-                let mean = values.iter().map(|v| v.unwrap_or(f64::NAN)).sum::<f64>();
-                let mean = mean / values.len().max(1) as f64;
+                let shown: Vec<String> =
+                    candidate.values.values().map(|value| number(*value)).collect();
                 let mark = if candidate.chosen { "*" } else { " " };
-                let of_seeds = format!("mean {} of {}", number(Some(mean)), shown.join(", "));
-                (sign * mean, format!("{mark} {}[{}]  {of_seeds}", file.of, candidate.name))
+                let mean = number(Some(candidate.mean()));
+                let of_seeds = format!("mean {mean} of {}", shown.join(", "));
+                (
+                    sign * candidate.mean(),
+                    format!("{mark} {}[{}]  {of_seeds}", file.of, candidate.name),
+                )
             })
             .collect();
         lines.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -178,11 +182,7 @@ impl<'g> Contest<'g> {
     fn chosen(&self, file: &SelectionFile) -> String {
         let chosen = file.candidates.iter().filter(|candidate| candidate.chosen);
         let shown: Vec<String> = chosen
-            .map(|candidate| {
-                let values = candidate.values.values().flatten();
-                let mean = values.sum::<f64>() / candidate.values.len().max(1) as f64;
-                format!("{}[{}] ({})", file.of, candidate.name, significant(mean))
-            })
+            .map(|c| format!("{}[{}] ({})", file.of, c.name, significant(c.mean())))
             .collect();
         match shown.is_empty() {
             true => "nothing".to_owned(),

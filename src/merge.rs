@@ -4,7 +4,6 @@
 //! renamed as a run publishes them, so an interruption leaves nothing half copied. Checkpoints stay behind.
 
 use crate::coordinator::{self, Coordinator};
-use crate::files::read_json;
 use crate::job::Arithmetic;
 use crate::key::Key;
 use crate::problem::{Problem, Result};
@@ -123,15 +122,13 @@ impl Merge<'_> {
         for name in names.filter(|name| selection::is_file(name)) {
             let known = here.join(&name);
             let path = there.join(&name);
-            let is_plain = fs::symlink_metadata(&path)
-                .is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST);
-            let read = is_plain.then(|| read_json::<SelectionFile>(&path).ok().flatten()).flatten();
+            let read = selection::read_file(&path).ok().flatten();
             let named = |file: &SelectionFile| selection::path_of(&here, &file.id) == known;
             match read.filter(named) {
                 None => tell(&format!("{name} is damaged and left out")),
                 Some(file) if known.exists() => {
-                    let own = read_json::<SelectionFile>(&known)?;
-                    if own.is_some_and(|own| own.chosen() != file.chosen()) {
+                    let own = selection::read_file(&known)?;
+                    if own.is_some_and(|own| own.evidence_chosen() != file.evidence_chosen()) {
                         tell(&format!("{name} chose otherwise there; the choice here stays"));
                     }
                 }

@@ -3,9 +3,10 @@
 
 use crate::files::{read_json, write_aside};
 use crate::key::{Key, canonical};
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The record of a choice, beside the folders of finished nodes.
@@ -45,6 +46,14 @@ pub struct CandidateFile {
     pub chosen: bool,
 }
 
+impl CandidateFile {
+    /// The mean over seeds; NaN if a value is no number.
+    pub fn mean(&self) -> f64 {
+        let values = self.values.values().map(|value| value.unwrap_or(f64::NAN));
+        values.sum::<f64>() / self.values.len() as f64
+    }
+}
+
 /// A choice that was replaced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Earlier {
@@ -63,10 +72,10 @@ impl SelectionFile {
         chosen.map(|candidate| candidate.name.as_str()).collect()
     }
 
-    /// Whether something with this evidence was chosen.
-    pub fn has_chosen(&self, evidence: &Key) -> bool {
-        let hex = evidence.hex();
-        self.candidates.iter().any(|candidate| candidate.chosen && candidate.evidence == hex)
+    /// The identities of what was chosen, in hex.
+    pub fn evidence_chosen(&self) -> BTreeSet<&str> {
+        let chosen = self.candidates.iter().filter(|candidate| candidate.chosen);
+        chosen.map(|candidate| candidate.evidence.as_str()).collect()
     }
 
     /// Writes the record beside finished nodes.
@@ -84,10 +93,23 @@ impl SelectionFile {
 /// # Errors
 /// If the file cannot be read, or holds something else.
 pub fn read(nodes: &Path, id: &Key) -> Result<Option<SelectionFile>> {
-    let path = path_of(nodes, &id.hex());
-    let file: Option<SelectionFile> =
-        read_json(&path).map_err(|p| p.help("remove the file; the next run chooses afresh"))?;
-    Ok(file.filter(|file| file.id == id.hex()))
+    read_file(&path_of(nodes, &id.hex()))
+        .map(|file| file.filter(|file| file.id == id.hex()))
+        .map_err(|p| p.help("remove the file; the next run chooses afresh"))
+}
+
+/// The record in a file, if that is there.
+///
+/// # Errors
+/// If it cannot be read, is no plain file of a sane size, or holds something else.
+pub fn read_file(path: &Path) -> Result<Option<SelectionFile>> {
+    const LARGEST: u64 = 256 << 20;
+    match fs::symlink_metadata(path) {
+        Ok(meta) if !meta.is_file() || meta.len() > LARGEST => {
+            Err(Problem::system(format!("{} is no record of a choice", path.display())))
+        }
+        _ => read_json(path),
+    }
 }
 
 /// How the names of such files begin, and end.
@@ -178,7 +200,8 @@ mod tests {
         };
         file.write(folder.path()).unwrap();
         assert_eq!(read(folder.path(), &key).unwrap(), Some(file.clone()));
-        assert!(file.has_chosen(&Key::of_text("a")) && !file.has_chosen(&key));
+        assert_eq!(file.evidence_chosen(), BTreeSet::from([Key::of_text("a").hex().as_str()]));
+        assert!(file.candidates[0].mean().is_nan());
         std::fs::write(path_of(folder.path(), &key.hex()), "{").unwrap();
         let said = read(folder.path(), &key).unwrap_err().to_string();
         assert!(said.contains("selection-") && said.contains("remove the file"), "{said}");

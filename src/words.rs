@@ -122,6 +122,14 @@ pub fn alternatives<S: AsRef<str>>(words: &[S]) -> String {
     joined(&quoted, "or")
 }
 
+/// What may have been meant by a misspelt word: the nearest known one, or else all of them.
+pub fn suggestion(wrong: &str, known: &[&str]) -> String {
+    match nearest(wrong, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known: {}", alternatives(known)),
+    }
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub fn listed(words: &[String]) -> String {
     joined(words, "and")

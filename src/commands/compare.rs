@@ -65,6 +65,10 @@ impl Compare {
             }
             (Some(b), None) if !is_spec(&self.a) && !is_spec(b) => {
                 match (Arm::read(&self.a), Arm::read(b)) {
+                    (Some(_), Some(_)) if self.spec_b.is_some() => {
+                        let problem = Problem::new("points are those of one spec");
+                        Err(problem.help("leave `--spec-b` out").into())
+                    }
                     (Some(a), Some(b)) => {
                         let (spec, profile) = (self.spec.as_deref(), self.profile.clone());
                         compare_points::compare(&[a, b], spec, profile, place)

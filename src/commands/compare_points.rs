@@ -135,11 +135,7 @@ impl Arm {
 
 fn unknown(what: &str, name: &str, known: &BTreeSet<&str>) -> Problem {
     let problem = Problem::new(format!("no point has the {what} `{name}`"));
-    let all: Vec<&str> = known.iter().copied().collect();
-    problem.help(match words::nearest(name, all.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known: {}", words::alternatives(&all)),
-    })
+    problem.help(words::suggestion(name, &known.iter().copied().collect::<Vec<_>>()))
 }
 
 /// The experiment that ran here, if there is only one.

@@ -146,10 +146,17 @@ fn folded(opened: &Opened, failed: &BTreeSet<String>) -> Dag {
             }
         }
     }
+    // What waits for a choice is drawn, too.
+    let mut waiting: BTreeMap<&str, (usize, &[(String, &'static str)])> = BTreeMap::new();
+    for pending in graph.selections.iter().flat_map(|selection| &selection.pending) {
+        tallies.entry(&pending.declared).or_default();
+        let (most, reads) = waiting.entry(&pending.declared).or_default();
+        (*most, *reads) = (*most + pending.most, &pending.reads);
+    }
     let drawn: Vec<&str> = names.into_iter().filter(|name| tallies.contains_key(name)).collect();
     let place: BTreeMap<&str, usize> =
         drawn.iter().enumerate().map(|(i, name)| (*name, i)).collect();
-    let arrows: BTreeSet<(usize, usize, &str)> = graph
+    let mut arrows: BTreeSet<(usize, usize, &str)> = graph
         .nodes
         .edge_references()
         .filter_map(|edge| {
@@ -157,9 +164,16 @@ fn folded(opened: &Opened, failed: &BTreeSet<String>) -> Dag {
             Some((of(edge.source())?, of(edge.target())?, *edge.weight()))
         })
         .collect();
+    for (declared, (_, reads)) in &waiting {
+        let arrow = |(read, role): &(String, &'static str)| {
+            Some((*place.get(read.as_str())?, *place.get(declared)?, *role))
+        };
+        arrows.extend(reads.iter().filter_map(arrow));
+    }
     let boxes = drawn.iter().filter_map(|name| {
-        let declaration = opened.spec.node(name)?;
-        Some(folded_box(name, declaration.kind, &tallies[name]))
+        let kind = opened.spec.node(name)?.kind;
+        let most = waiting.get(name).map_or(0, |(most, _)| *most);
+        Some(folded_box(name, kind, &tallies[name], most))
     });
     Dag {
         boxes: boxes.collect(),
@@ -170,17 +184,25 @@ fn folded(opened: &Opened, failed: &BTreeSet<String>) -> Dag {
     }
 }
 
-fn folded_box(name: &str, kind: Kind, tally: &Tally) -> DagBox {
+/// The box of a declaration; so many more nodes at most wait for a choice.
+fn folded_box(name: &str, kind: Kind, tally: &Tally, waiting: usize) -> DagBox {
     let axes = match tally.axes.is_empty() {
         true => String::new(),
         false => format!(" · {}", tally.axes.join(", ")),
     };
+    let mut count = format!("{}/{}", grouped(tally.finished as u64), grouped(tally.all as u64));
+    let mut told: Vec<String> =
+        Some(tally.sentence()).filter(|text| !text.is_empty()).into_iter().collect();
+    if waiting > 0 {
+        count += "+";
+        told.push(format!("up to {} once chosen", grouped(waiting as u64)));
+    }
     DagBox {
         name: name.to_owned(),
-        count: format!("{}/{}", grouped(tally.finished as u64), grouped(tally.all as u64)),
-        captions: vec![format!("{}{axes}", kind.word()), tally.sentence()],
+        count,
+        captions: vec![format!("{}{axes}", kind.word()), told.join(", ")],
         family: family(kind),
-        state: tally.state(),
+        state: if waiting > 0 && tally.all == 0 { DagState::ToRun } else { tally.state() },
     }
 }
 

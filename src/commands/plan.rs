@@ -225,7 +225,7 @@ impl Told {
     fn has(&self, kind: Kind) -> bool {
         let graph = &self.opened.graph;
         self.count(kind, |_| true) > 0
-            || graph.selections.iter().any(|selection| selection.pending.contains_key(&kind))
+            || graph.selections.iter().any(|selection| selection.pending_of(kind) > 0)
     }
 
     /// The lines behind the list of nodes.
@@ -266,8 +266,7 @@ impl Told {
             column.set_cell_alignment(comfy_table::CellAlignment::Right);
         }
         for kind in Kind::ALL.into_iter().filter(|kind| self.has(*kind)) {
-            let later: usize =
-                graph.selections.iter().filter_map(|selection| selection.pending.get(&kind)).sum();
+            let later: usize = graph.selections.iter().map(|s| s.pending_of(kind)).sum();
             let count = |is: &dyn Fn(&Reason) -> bool| match self
                 .count(kind, |index| is(plan.reason(index)))
             {
@@ -390,7 +389,8 @@ impl Told {
             (kind.word().to_owned(), counts)
         };
         let selection = |(selection, told): (&Selection, &String)| {
-            let pending = selection.pending.iter();
+            let pending =
+                Kind::ALL.into_iter().map(|kind| (kind.word(), selection.pending_of(kind)));
             json!({
                 "reader": selection.name(),
                 "of": selection.of,
@@ -399,7 +399,7 @@ impl Told {
                 "candidates": selection.candidates.len(),
                 "chosen": selection.file.as_ref().map(|file| file.chosen()),
                 "seeds": selection.file.as_ref().map(|file| &file.seeds),
-                "pending": pending.map(|(k, n)| (k.word(), n)).collect::<BTreeMap<_, _>>(),
+                "pending": pending.filter(|(_, most)| *most > 0).collect::<BTreeMap<_, _>>(),
                 "told": told,
             })
         };

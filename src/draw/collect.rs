@@ -112,11 +112,7 @@ fn has_baseline(spec: &Spec, graph: &Graph, table: &TableSpec) -> Result<()> {
 }
 
 fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {
-    let problem = Problem::new(format!("there is no {what} `{name}`"));
-    match words::nearest(name, known.iter().copied()) {
-        Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None => problem.help(format!("known: {}", words::alternatives(known))),
-    }
+    Problem::new(format!("there is no {what} `{name}`")).help(words::suggestion(name, known))
 }
 
 fn axis_of(graph: &Graph, sweep: Option<&String>, axis: &str) -> Result<()> {

@@ -61,7 +61,7 @@ pub(super) struct Expander<'s, 'r> {
     /// Paths that conditions name, led to their targets, with the values where they are not written.
     pub(super) paths: HashMap<String, Option<(Target, Option<Value>)>>,
     /// The targets of points that were looked at for conflicts.
-    pub(super) checked: HashSet<Vec<u32>>,
+    pub(super) checked: HashSet<Vec<(u32, Option<u32>)>>,
     /// What was said once and need not be said at every point.
     said: HashSet<(Vec<Step>, String)>,
 }

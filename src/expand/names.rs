@@ -240,7 +240,12 @@ impl Expander<'_, '_> {
                 let problem = Problem::new(format!("two axes of a point are called `{axis}`"));
                 self.wrong(&sweep.path, problem.help(help));
             }
-            let ids: Vec<u32> = point.changes.iter().map(|change| change.target_id).collect();
+            // A conflict is one of targets; only where a value may hold variables, it is one of that value.
+            let own = |change: &Change| {
+                let plain = !matches!(change.value, Value::Object(_) | Value::Array(_));
+                (change.target_id, (!plain).then_some(change.id))
+            };
+            let ids: Vec<_> = point.changes.iter().map(|change| own(change)).collect();
             if self.checked.contains(&ids) {
                 continue;
             }

@@ -125,10 +125,7 @@ pub(super) fn find(spec: &Spec, name: &str) -> Result<Target, Problem> {
         let problem =
             Problem::new(format!("the axis `{name}` is neither a variable nor a path of a node"));
         let first = name.split('.').next().unwrap_or_default();
-        problem.help(match words::nearest(first, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known: {}", words::alternatives(&known)),
-        })
+        problem.help(words::suggestion(first, &known))
     };
     let (node, rest) =
         spec.split_path(name).filter(|(_, rest)| !rest.is_empty()).ok_or_else(unknown)?;

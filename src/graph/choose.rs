@@ -12,7 +12,7 @@ use crate::selection::{self, SelectionFile};
 use crate::settings::{Found, Kind, Reader, keys};
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Whether a slot becomes a node.
@@ -49,8 +49,21 @@ pub struct Selection {
     pub candidates: Vec<Candidate>,
     /// The record, if it was made.
     pub file: Option<SelectionFile>,
-    /// Nodes that are not in the graph before it is made: at most how many will be, by kind.
-    pub pending: BTreeMap<Kind, usize>,
+    /// What is not in the graph before it is made.
+    pub pending: Vec<Pending>,
+}
+
+/// A declaration whose nodes wait for a choice.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The declaration.
+    pub declared: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// How many nodes there will be, at most.
+    pub most: usize,
+    /// The declarations that it reads, and in which roles.
+    pub reads: Vec<(String, &'static str)>,
 }
 
 /// What competes.
@@ -78,6 +91,11 @@ impl Selection {
             true => self.reader.clone(),
             false => format!("{}[{}]", self.reader, self.group),
         }
+    }
+
+    /// How many nodes of a kind wait for it, at most.
+    pub fn pending_of(&self, kind: Kind) -> usize {
+        self.pending.iter().filter(|pending| pending.kind == kind).map(|pending| pending.most).sum()
     }
 
     /// The seeds that all have that compete.
@@ -112,8 +130,8 @@ struct Entry {
     by: BTreeMap<u64, BTreeSet<u32>>,
     /// Slots of the declaration that reads it.
     readers: BTreeSet<u32>,
-    /// The first point that has it.
-    first: usize,
+    /// The first point that has it, and its seed.
+    first: (usize, u64),
 }
 
 impl Entry {
@@ -232,6 +250,7 @@ impl Builder<'_> {
                 ids.sort_unstable();
                 ids
             };
+            let seed = point.seed.unwrap_or(0);
             let key = (&*point.sweep, ids(&beside));
             if !groups.contains_key(&key) {
                 order.push(key.clone());
@@ -242,9 +261,9 @@ impl Builder<'_> {
             let entry = group.entry(ids(&competes)).or_insert_with(|| {
                 let name = labels(point.changes.iter().filter(&competes));
                 let name = if name.is_empty() { "baseline".to_owned() } else { name };
-                Entry { name, first: i, ..Entry::default() }
+                Entry { name, first: (i, seed), ..Entry::default() }
             });
-            entry.by.entry(point.seed.unwrap_or(0)).or_default().insert(by);
+            entry.by.entry(seed).or_default().insert(by);
             entry.readers.insert(own);
         }
         let held: Vec<(String, Group)> =
@@ -309,13 +328,14 @@ impl Builder<'_> {
             keep,
             group,
             candidates,
-            pending: BTreeMap::new(),
+            pending: vec![],
             file,
         };
+        let chosen = selection.file.as_ref().map(SelectionFile::evidence_chosen);
         for (candidate, entry) in selection.candidates.iter().zip(&entries) {
-            let state = match &selection.file {
+            let state = match &chosen {
                 None => State::Undecided,
-                Some(file) if file.has_chosen(&candidate.evidence) => State::Here,
+                Some(chosen) if chosen.contains(candidate.evidence.hex().as_str()) => State::Here,
                 Some(_) => State::NotChosen,
             };
             entry.readers.iter().for_each(|slot| self.lower(index, *slot, state));
@@ -331,10 +351,13 @@ impl Builder<'_> {
     ) -> (Vec<Candidate>, Vec<Entry>) {
         let key = |slot: &u32| Some(self.made[by][*slot as usize].as_ref()?.key);
         let mut known: Vec<(Key, Entry)> = vec![];
+        let mut places: HashMap<Key, usize> = HashMap::new();
         for entry in entries {
-            let at_first_seed = entry.by.values().next().into_iter().flatten();
+            // The first seed that the spec names: seeds that a run adds come after it.
+            let at_first_seed = entry.by[&entry.first.1].iter();
             let evidence = selection::evidence(&at_first_seed.filter_map(key).collect::<Vec<_>>());
-            let Some((_, same)) = known.iter_mut().find(|(other, _)| *other == evidence) else {
+            let place = *places.entry(evidence).or_insert(known.len());
+            let Some((_, same)) = known.get_mut(place) else {
                 known.push((evidence, entry));
                 continue;
             };
@@ -368,15 +391,19 @@ impl Builder<'_> {
             let reader = self.spec.nodes.iter().position(|node| node.name == selection.reader);
             let reader = reader.filter(|reader| upstream.contains(reader));
             let (Some(reader), None) = (reader, &selection.file) else { continue };
+            let candidates: HashMap<u32, usize> = entries
+                .iter()
+                .enumerate()
+                .flat_map(|(i, entry)| entry.readers.iter().map(move |slot| (*slot, i)))
+                .collect();
             // Of each candidate the keys of its nodes, through the points where it is read.
             let mut of: Vec<BTreeSet<Key>> = vec![BTreeSet::new(); entries.len()];
             for slots in at.iter().filter(|slots| slots[index] != NOT) {
-                let reads = |entry: &Entry| entry.readers.contains(&slots[reader]);
-                let candidate = entries.iter().position(reads);
+                let candidate = candidates.get(&slots[reader]);
                 let made = self.made[index][slots[index] as usize].as_ref();
                 let waits = self.contests.state(index, slots[index]) == State::Undecided;
                 if let (Some(candidate), Some(made), true) = (candidate, made, waits) {
-                    of[if collects { 0 } else { candidate }].insert(made.key);
+                    of[if collects { 0 } else { *candidate }].insert(made.key);
                 }
             }
             let mut counts: Vec<usize> = of.iter().map(BTreeSet::len).collect();
@@ -384,7 +411,11 @@ impl Builder<'_> {
             let keep = usize::try_from(selection.keep).unwrap_or(usize::MAX);
             let most: usize = counts.into_iter().take(keep).sum();
             if most > 0 {
-                *self.contests.made[n].selection.pending.entry(kind).or_default() += most;
+                let name = |index: usize| self.spec.nodes[index].name.clone();
+                let edges = self.reach.edges[index].iter();
+                let reads = edges.map(|edge| (name(edge.input), edge.role)).collect();
+                let pending = Pending { declared: name(index), kind, most, reads };
+                self.contests.made[n].selection.pending.push(pending);
             }
         }
     }
@@ -395,7 +426,7 @@ fn no_direction(contest: &Contest, by: &str, known: &[&str]) -> Problem {
     let metric = &contest.metric;
     if !known.is_empty() && !known.contains(&metric.as_str()) {
         let problem = Problem::new(format!("`{by}` has no metric `{metric}`"));
-        return problem.help(format!("known: {}", crate::words::alternatives(known)));
+        return problem.help(crate::words::suggestion(metric, known));
     }
     let problem = Problem::new(format!("`{by}.{metric}` has no better end to choose by"));
     problem.help("take a metric that measures an error, a distance or a loss")

@@ -14,7 +14,7 @@ use crate::key::{self, Input, Inputs, Key};
 use crate::problem::{Problem, Problems};
 use crate::settings::{Kind, Reader, Settings};
 use crate::spec::Spec;
-pub use choose::{Candidate, Selection};
+pub use choose::{Candidate, Pending, Selection};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use serde_json::Value;

@@ -151,6 +151,16 @@ fn points_are_compared_pair_by_pair() {
         let said = bench.ablate(&["compare", a, "schedule=cosine"]).expect(2).err;
         assert!(said.contains(hint), "{said}");
     }
+    let two = [
+        "compare",
+        "schedule=linear",
+        "schedule=cosine",
+        "--spec",
+        "spec.yaml",
+        "--spec-b",
+        "spec.yaml",
+    ];
+    assert!(bench.ablate(&two).expect(2).err.contains("points are those of one spec"));
     let apart = bench.ablate(&["compare", "schedule=linear", "nfe=50"]).expect(2).err;
     assert!(apart.contains("name the same axes for both"), "{apart}");
 }

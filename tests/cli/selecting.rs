@@ -65,7 +65,7 @@ fn the_best_is_chosen_when_all_that_compete_are_finished() {
     let bench = Bench::new(&spec(BY));
     let plan = bench.ablate(&["plan", "spec.yaml"]).expect(0).out;
     assert!(plan.contains("16 + up to 2"), "{plan}");
-    assert!(plan.contains("final reads up to 1 of 4 net, chosen by score.power_spectrum.error: once 16 nodes more are finished; up to 2 sample and 2 evaluate nodes more then."), "{plan}");
+    assert!(plan.contains("final reads up to 1 of 4 net, chosen by score.power_spectrum.error after 16 more nodes; up to 2 sample and 2 evaluate nodes then."), "{plan}");
     let first = bench.ablate(&["run", "spec.yaml"]).expect(0);
     // A dataset, 8 trainings, 16 samplings and scores; then 2 of each more.
     assert_eq!(first.started(), 41 + 4, "{}", first.err);
@@ -142,6 +142,34 @@ fn several_may_be_kept_and_only_some_axes_compete() {
 }
 
 #[test]
+fn a_picture_of_the_graph_shows_what_waits_for_a_choice() {
+    let bench = Bench::new(&spec(BY));
+    let picture = || {
+        bench.ablate(&["graph", "spec.yaml", "-o", "graph.svg"]).expect(0);
+        fs::read_to_string(bench.path("graph.svg")).unwrap()
+    };
+    let before = picture();
+    for word in ["final", "told.power_spectrum", "up to 2 once chosen"] {
+        assert!(before.contains(word), "{word}");
+    }
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let after = picture();
+    assert!(after.contains("final") && !after.contains("once chosen"));
+}
+
+#[test]
+fn a_seed_that_a_run_adds_below_those_of_the_spec_changes_no_choice() {
+    let bench = Bench::new(&spec(BY).replace("seeds: 2", "seeds: [1, 2]"));
+    bench.ablate(&["run", "spec.yaml", "--seeds", "1"]).expect(0);
+    let chosen = finals(&bench);
+    assert_eq!(chosen, ranked(&bench, "'1'")[..1]);
+    bench.ablate(&["run", "spec.yaml", "--seeds", "0-2"]).expect(0);
+    assert_eq!(finals(&bench), chosen);
+    let shown = bench.ablate(&["select", "spec.yaml"]).expect(0).out;
+    assert!(shown.contains("at seed 1"), "{shown}");
+}
+
+#[test]
 fn what_is_chosen_can_be_collected_and_what_waits_for_it_waits() {
     let pooled = "  pooled: { evaluate: { samples: { node: final, over: all }, reference: maps, measures: [power_spectrum] } }\nsweeps:\n";
     let text = spec("{ by: score.power_spectrum.error, keep: 2 }").replace("sweeps:\n", pooled);
@@ -175,7 +203,7 @@ fn one_that_failed_leaves_the_choice_open_and_nothing_is_chosen_without_it() {
     let why = bench.ablate(&["why", "final", "--spec", "spec.yaml"]).expect(2).err;
     assert!(why.contains("`final` waits for a choice that is not made yet"), "{why}");
     let plan = bench.ablate(&["plan", "spec.yaml"]).expect(0).out;
-    assert!(plan.contains("once 2 nodes more are finished"), "{plan}");
+    assert!(plan.contains("after 2 more nodes"), "{plan}");
     let said = bench.ablate(&["run", "spec.yaml"]).expect(0);
     assert_eq!(said.started(), 5 + 4, "{}", said.err);
 }

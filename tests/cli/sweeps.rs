@@ -204,6 +204,15 @@ fn a_value_of_an_axis_may_hold_a_variable_that_another_varies() {
         "draw",
         &["draw[how=a,nfe=5]", "draw[how=a,nfe=6]", "draw[how=b,nfe=5]", "draw[how=b,nfe=6]"],
     );
+    // What another value of the axis hides is a conflict, wherever it comes among them.
+    for (a, b) in [("$nfe", "5"), ("5", "$nfe")] {
+        let how = format!(
+            "{{ a: {{ draw.sampler: {{ ddim: {{ steps: {a} }} }} }}, b: {{ draw.sampler: {{ ddpm: {{ steps: {b} }} }} }} }}"
+        );
+        let text = with(&format!("  main: {{ product: {{ how: {how}, nfe: [5, 6] }} }}\n"));
+        let said = Bench::new(&text).ablate(&["check", "spec.yaml"]).expect(2).err;
+        assert!(said.contains("two axes set `draw.sampler`"), "{a} {b}: {said}");
+    }
     // Even one that only such values hold.
     let spec = with(
         "  main: { product: { draw.sampler: [{ ddpm: { steps: $more } }, { ddim: { steps: $nfe } }], more: [5, 6] } }\n",

@@ -38,7 +38,7 @@ fn spectra(
 ) -> Result<Vec<Vec<f64>>> {
     let mut spectra = vec![];
     for input in inputs(context.job, role)? {
-        let (shape, fields, manifest) = items(role, input)?;
+        let (shape, fields, manifest) = items(role, input, usize::MAX)?;
         let side = manifest.side;
         if shape[1..] != [1, side, side] {
             return Err(Problem::system(format!(
@@ -54,17 +54,27 @@ fn spectra(
 }
 
 /// The items of an input in physical units: shape `[n, c, h, w]`, numbers, and the manifest that describes them.
-fn items(role: &str, input: &Input) -> Result<(Vec<usize>, Vec<f64>, Manifest)> {
+/// Where that would be many more than `most` numbers, evenly chosen items.
+fn items(role: &str, input: &Input, most: usize) -> Result<(Vec<usize>, Vec<f64>, Manifest)> {
     let manifest = Manifest::read(&input.folder)?;
     let (shape, data) = match input.port.as_str() {
         "out" => {
-            let array = npy::read_f64(&input.folder.join("samples.npy"))?;
+            let mut array = npy::read_f64(&input.folder.join("samples.npy"))?;
+            let each = array.shape.iter().skip(1).product::<usize>().max(1);
+            let step = array.data.len().div_ceil(most).max(1);
+            if step > 1 {
+                array.data = array.data.chunks(each).step_by(step).flatten().copied().collect();
+                array.shape[0] = array.data.len() / each;
+            }
             (array.shape, array.data)
         }
         _ => {
             let maps = Maps::open(&manifest, input)?;
-            let data = (0..maps.len()).flat_map(|i| maps.physical(i)).collect();
-            (vec![maps.len(), manifest.channels, manifest.side, manifest.width()], data)
+            let step = (maps.len() * maps.numbers()).div_ceil(most).max(1);
+            let data: Vec<f64> =
+                (0..maps.len()).step_by(step).flat_map(|i| maps.physical(i)).collect();
+            let count = maps.len().div_ceil(step);
+            (vec![count, manifest.channels, manifest.side, manifest.width()], data)
         }
     };
     if shape.len() != 4 || shape[0] == 0 {
@@ -151,11 +161,12 @@ fn one_point(context: &Context<'_>, settings: &Evaluate, measure: &OnePoint) -> 
     ];
     let work = &context.job.work;
     write_json(&work.join("metrics.json"), &metrics(settings, values))?;
-    let (low, high) = (known.quantile(1e-4), known.quantile(1.0 - 1e-4));
-    let width = (high - low).max(f64::MIN_POSITIVE) / BINS as f64;
+    let (low, high) = (known.percentile(0.01), known.percentile(99.99));
+    // Of a reference without any spread the width says nothing.
+    let width = if high > low { (high - low) / BINS as f64 } else { 1.0 };
     let edges: Vec<f64> = (0..=BINS).map(|i| low + width * i as f64).collect();
     let [mean, reference] = [&ours, &theirs].map(|maps| power::summarise(&densities(maps, &edges)));
-    let named = [
+    let columns = by_name([
         ("x", edges.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).collect()),
         ("mean", mean.mean),
         ("low", mean.low),
@@ -163,8 +174,7 @@ fn one_point(context: &Context<'_>, settings: &Evaluate, measure: &OnePoint) -> 
         ("reference_mean", reference.mean),
         ("reference_low", reference.low),
         ("reference_high", reference.high),
-    ];
-    let columns = named.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
+    ]);
     let word = if space == Space::Log { "log10 of the value" } else { "value" };
     let series = Series { x_unit: word.to_owned(), y_unit: String::new(), columns };
     write_json(&work.join("series.json"), &SeriesFile::from([("one_point".to_owned(), series)]))
@@ -172,15 +182,13 @@ fn one_point(context: &Context<'_>, settings: &Evaluate, measure: &OnePoint) -> 
 
 /// The pixels behind a role, map by map, as they are to be compared.
 fn pixels(context: &Context<'_>, role: &str, space: Space) -> Result<Vec<Vec<f64>>> {
-    let mut maps = vec![];
-    for input in inputs(context.job, role)? {
-        let (shape, data, _) = items(role, input)?;
+    let mut maps: Vec<Vec<f64>> = vec![];
+    let inputs = inputs(context.job, role)?;
+    for input in &inputs {
+        let (shape, data, _) = items(role, input, PIXELS / inputs.len())?;
         let each: usize = shape[1..].iter().product();
         maps.extend(data.chunks(each).map(<[f64]>::to_vec));
     }
-    let each = maps.first().map_or(1, Vec::len).max(1);
-    let step = (maps.len() * each).div_ceil(PIXELS).max(1);
-    let mut maps: Vec<Vec<f64>> = maps.into_iter().step_by(step).collect();
     if space == Space::Log {
         for value in maps.iter_mut().flatten() {
             if *value <= 0.0 {
@@ -204,7 +212,7 @@ fn columns(
     ratio: Vec<f64>,
     ratio_error: Vec<f64>,
 ) -> BTreeMap<String, Vec<f64>> {
-    let named = [
+    by_name([
         ("x", estimator.k_h_mpc.clone()),
         ("modes", estimator.modes.clone()),
         ("mean", mean.mean),
@@ -217,6 +225,10 @@ fn columns(
         ("reference_high", known.high),
         ("ratio", ratio),
         ("ratio_error", ratio_error),
-    ];
-    named.into_iter().map(|(name, values)| (name.to_owned(), values)).collect()
+    ])
+}
+
+/// Columns of a series by their names.
+fn by_name<const N: usize>(columns: [(&str, Vec<f64>); N]) -> BTreeMap<String, Vec<f64>> {
+    columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect()
 }

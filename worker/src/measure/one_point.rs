@@ -1,6 +1,7 @@
 //! The one-point distribution: how often each value occurs among all pixels, whatever stands beside them.
 //! Distances between the distributions of two sets of pixels, and moments, in 64 bits.
 
+use super::power_spectrum::percentile_of_sorted;
 use rayon::prelude::*;
 
 /// Values in ascending order.
@@ -14,12 +15,9 @@ impl Sorted {
         Self(values)
     }
 
-    /// The value below which a share of all lies, between neighbours by a straight line; share in [0, 1].
-    pub fn quantile(&self, share: f64) -> f64 {
-        let at = share * (self.0.len() - 1) as f64;
-        let (below, rest) = (at.floor() as usize, at.fract());
-        let above = self.0[(below + 1).min(self.0.len() - 1)];
-        self.0[below] + rest * (above - self.0[below])
+    /// A percentile, see [`percentile_of_sorted`].
+    pub fn percentile(&self, percent: f64) -> f64 {
+        percentile_of_sorted(&self.0, percent)
     }
 }
 
@@ -145,7 +143,7 @@ mod tests {
         let (c, d) = (sorted(&[0.0, 0.0, 1.0, 1.0]), sorted(&[1.0]));
         assert!((wasserstein(&c, &d) - 0.5).abs() < 1e-15);
         assert!((kolmogorov_smirnov(&c, &d) - 0.5).abs() < 1e-15);
-        assert_eq!(a.quantile(0.25), 0.5);
+        assert_eq!(a.percentile(25.0), 0.5);
     }
 
     #[test]

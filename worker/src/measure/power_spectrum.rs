@@ -245,6 +245,11 @@ fn deviation(values: &[f64]) -> f64 {
 pub fn percentile(values: &[f64], percent: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
+    percentile_of_sorted(&sorted, percent)
+}
+
+/// The same of values in ascending order, at least one.
+pub fn percentile_of_sorted(sorted: &[f64], percent: f64) -> f64 {
     let position = percent / 100.0 * (sorted.len() - 1) as f64;
     let (below, share) = (position.floor() as usize, position.fract());
     let above = (below + 1).min(sorted.len() - 1);
