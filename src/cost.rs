@@ -4,7 +4,7 @@
 
 use crate::graph::Graph;
 use crate::record::Past;
-use crate::settings::{Dataset, Kind, Length, Model, Objective, Settings, Unet};
+use crate::settings::{Dataset, Kind, Length, Model, Objective, Settings};
 use petgraph::graph::NodeIndex;
 use std::collections::BTreeMap;
 
@@ -80,7 +80,8 @@ pub fn work(graph: &Graph, index: NodeIndex) -> Work {
                 }
                 _ => (pixels, 1000, false),
             };
-            let steps = sample.sampler.evaluations(times, is_flow);
+            let twice = if sample.is_guided() { 2 } else { 1 };
+            let steps = twice * sample.sampler.evaluations(times, is_flow);
             let size = sample.count as f64 * pixels;
             Work { units: sample.count.saturating_mul(steps), weight: load, size }
         }
@@ -101,22 +102,31 @@ fn pixels(data: &Dataset) -> f64 {
     data.geometry().map_or(PIXELS, |geometry| (geometry.height * geometry.width) as f64)
 }
 
-/// Channels of each level with the share of the pixels there.
-fn levels(unet: &Unet) -> impl Iterator<Item = (f64, f64)> {
-    let channels = unet.multipliers.iter().map(|m| (unet.width * m) as f64);
-    channels.enumerate().map(|(level, channels)| (channels, 0.25_f64.powi(level as i32)))
+/// Parts of a network: the channels of each, and the share of the pixels at which it stands.
+fn parts(model: &Model) -> Vec<(f64, f64)> {
+    let levels = |width: u64, multipliers: &[u64]| {
+        let channels = multipliers.iter().map(|m| (width * m) as f64);
+        channels.enumerate().map(|(level, c)| (c, 0.25_f64.powi(level as i32))).collect()
+    };
+    match model {
+        Model::Unet(unet) => levels(unet.width, &unet.multipliers),
+        Model::SimpleUnet(unet) => levels(unet.width, &unet.multipliers),
+        Model::Dit(dit) => {
+            let [width, depth, _] = dit.numbers();
+            vec![(width as f64, 1.0 / (dit.patch * dit.patch) as f64); depth as usize]
+        }
+    }
 }
 
 /// Load of one evaluation of a network on one map.
 fn network(model: &Model, pixels: f64) -> f64 {
-    let Model::Unet(unet) = model;
-    let attention = if unet.attention { 1.3 } else { 1.0 };
-    levels(unet).map(|(channels, share)| attention * channels * channels * share * pixels).sum()
+    let attention = if matches!(model, Model::Unet(unet) if unet.attention) { 1.3 } else { 1.0 };
+    let load = |(channels, share): (f64, f64)| attention * channels * channels * share * pixels;
+    parts(model).into_iter().map(load).sum()
 }
 
 fn parameters(model: &Model) -> f64 {
-    let Model::Unet(unet) = model;
-    levels(unet).map(|(channels, _)| channels * channels).sum()
+    parts(model).into_iter().map(|(channels, _)| channels * channels).sum()
 }
 
 /// What a history says about the costs of nodes on one device.

@@ -236,6 +236,7 @@ fn value(shape: &Shape, limits: Option<(f64, f64)>, within: Within) -> Value {
         Shape::List(inner) => {
             vec![json!({ "type": "array", "items": value(inner, None, within) })]
         }
+        Shape::Any(shapes) => shapes.iter().map(|shape| value(shape, limits, within)).collect(),
         Shape::Reference => vec![json!({ "$ref": "#/$defs/reference" })],
     };
     if within == Within::Node {

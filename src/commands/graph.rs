@@ -147,11 +147,11 @@ fn folded(opened: &Opened, failed: &BTreeSet<String>) -> Dag {
         }
     }
     // What waits for a choice is drawn, too.
-    let mut waiting: BTreeMap<&str, (usize, &[(String, &'static str)])> = BTreeMap::new();
-    for pending in graph.selections.iter().flat_map(|selection| &selection.pending) {
+    let pending = || graph.selections.iter().flat_map(|selection| &selection.pending);
+    let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+    for pending in pending() {
         tallies.entry(&pending.declared).or_default();
-        let (most, reads) = waiting.entry(&pending.declared).or_default();
-        (*most, *reads) = (*most + pending.most, &pending.reads);
+        *waiting.entry(&pending.declared).or_default() += pending.most;
     }
     let drawn: Vec<&str> = names.into_iter().filter(|name| tallies.contains_key(name)).collect();
     let place: BTreeMap<&str, usize> =
@@ -164,15 +164,15 @@ fn folded(opened: &Opened, failed: &BTreeSet<String>) -> Dag {
             Some((of(edge.source())?, of(edge.target())?, *edge.weight()))
         })
         .collect();
-    for (declared, (_, reads)) in &waiting {
+    for pending in pending() {
         let arrow = |(read, role): &(String, &'static str)| {
-            Some((*place.get(read.as_str())?, *place.get(declared)?, *role))
+            Some((*place.get(read.as_str())?, *place.get(&*pending.declared)?, *role))
         };
-        arrows.extend(reads.iter().filter_map(arrow));
+        arrows.extend(pending.reads.iter().filter_map(arrow));
     }
     let boxes = drawn.iter().filter_map(|name| {
         let kind = opened.spec.node(name)?.kind;
-        let most = waiting.get(name).map_or(0, |(most, _)| *most);
+        let most = waiting.get(name).copied().unwrap_or(0);
         Some(folded_box(name, kind, &tallies[name], most))
     });
     Dag {

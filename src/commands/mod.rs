@@ -170,7 +170,7 @@ fn print(text: &str) {
 /// Writes a line to standard error.
 fn say(text: &str) {
     // There is nowhere else to complain.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Where results are.

@@ -61,7 +61,7 @@ impl RunCommand {
         if whole && let Some(answer) = Settled::answer(&self.spec, profile, &root) {
             let name = Spec::name_of(&self.spec, profile);
             answer.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
-            let text = format!("{name}: 0 nodes to run, {} finished", answer.nodes);
+            let text = format!("{name}: 0 nodes to run, {} finished", answer.count());
             monitor().show(&Change::Say(text));
             print(&answer.text);
             return Ok(0);

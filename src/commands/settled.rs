@@ -1,9 +1,10 @@
 //! What a run leaves when everything was finished: all that its answer depended on. As long as none of
 //! that has changed there is nothing to do, and the answer is the same, which takes one listing of
-//! `nodes/` to know instead of a graph.
+//! `nodes/` to know instead of a graph. `why` asks it too: what is finished is told without a graph.
 
 use crate::files::{read_json, write_aside};
-use crate::graph::Graph;
+use crate::graph::{self, Graph, Node};
+use crate::key::Key;
 use crate::problem::Problems;
 use crate::record::Record;
 use crate::selection;
@@ -23,7 +24,7 @@ pub(super) struct Settled {
     rows: String,
     /// External files and outputs, each with its state.
     files: Vec<(PathBuf, State)>,
-    /// The folders of the nodes, a line each.
+    /// The nodes, a line each: folder, key, name in the spec and readable name.
     nodes: String,
     /// What the author of the spec should know.
     notices: Vec<String>,
@@ -34,10 +35,52 @@ pub(super) struct Settled {
 /// What a run with nothing to do tells.
 pub(super) struct Answer {
     pub(super) text: String,
-    /// How many nodes are finished.
-    pub(super) nodes: usize,
     /// What the author of the spec should know.
     pub(super) notices: Vec<String>,
+    /// The finished nodes, a line each.
+    nodes: String,
+}
+
+/// A finished node.
+pub(super) struct Finished<'a> {
+    pub(super) folder: &'a str,
+    pub(super) key: Key,
+    pub(super) declared: &'a str,
+    pub(super) name: &'a str,
+}
+
+impl<'a> Finished<'a> {
+    /// The line of a node.
+    fn line(node: &Node) -> String {
+        [&node.folder(), &node.key.hex(), &*node.declared, &node.name].join("\t")
+    }
+
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut cells = line.split('\t');
+        let mut next = || cells.next();
+        let (folder, key, declared, name) = (next()?, Key::from_hex(next()?)?, next()?, next()?);
+        Some(Self { folder, key, declared, name })
+    }
+}
+
+impl Answer {
+    /// How many nodes are finished.
+    pub(super) fn count(&self) -> usize {
+        self.nodes.lines().count()
+    }
+
+    /// The nodes that a name stands for, as [`Graph::find`] has it.
+    pub(super) fn find(&self, name: &str) -> Vec<Finished<'_>> {
+        let all = || self.nodes.lines().filter_map(Finished::parse);
+        let exact: Vec<Finished<'_>> = all().filter(|node| node.name == name).collect();
+        if !exact.is_empty() {
+            return exact;
+        }
+        let is = |node: &Finished<'_>| {
+            graph::is_called(name, (node.declared, node.folder, &node.key.hex()))
+        };
+        all().filter(is).collect()
+    }
 }
 
 /// Size and time of a file.
@@ -101,7 +144,7 @@ impl Settled {
             }
         }
         let files = files.into_iter().map(|path| Some((path.clone(), state_of(&path)?)));
-        let nodes: Vec<String> = graph.nodes.node_weights().map(|node| node.folder()).collect();
+        let nodes: Vec<String> = graph.nodes.node_weights().map(Finished::line).collect();
         let settled = Self {
             asked: asked(&spec.file, profile)?,
             rows,
@@ -128,10 +171,11 @@ impl Settled {
             return None;
         }
         let listing = results.list().ok()?;
-        let nodes: Vec<&str> = settled.nodes.lines().collect();
-        let is_whole =
-            |node: &&str| listing.finished.contains(*node) && !listing.cleaned.contains(*node);
-        if !nodes.iter().all(is_whole) {
+        let is_whole = |line: &str| {
+            let folder = line.split('\t').next().unwrap_or_default();
+            listing.finished.contains(folder) && !listing.cleaned.contains(folder)
+        };
+        if !settled.nodes.lines().all(is_whole) {
             return None;
         }
         let record = Record::open_to_read(&results.database()).ok()??;
@@ -139,7 +183,7 @@ impl Settled {
         let rows = known.digest == settled.rows
             && record.count().ok()? == listing.finished.len()
             && record.noted_damage().ok()?.is_empty();
-        let nodes = nodes.len();
-        rows.then_some(Answer { text: settled.answer, nodes, notices: settled.notices })
+        let Self { answer: text, nodes, notices, .. } = settled;
+        rows.then_some(Answer { text, nodes, notices })
     }
 }

@@ -1,11 +1,14 @@
 //! `ablate why`: why a node will run, is skipped, waits, or failed, from the code that decides.
 
 use super::asking::OfSpec;
+use super::settled::Settled;
 use super::{Done, Opened, Place, print, short, spec_of};
 use crate::coordinator;
+use crate::key::Key;
 use crate::plan::{self, Reason};
 use crate::problem::Problem;
-use crate::record::{Attempt, Holder};
+use crate::record::{Attempt, Holder, Record};
+use crate::store::Results;
 use crate::words::{self, plural};
 use petgraph::graph::NodeIndex;
 use std::collections::BTreeMap;
@@ -28,6 +31,17 @@ const SHOWN: usize = 12;
 impl Why {
     pub(super) fn run(&self, place: &Place) -> Done {
         let (spec, asking) = spec_of(&self.node, self.of.given(), place)?;
+        let root = place.of(&spec);
+        if let Some(answer) = Settled::answer(&spec, asking.profile.as_deref(), &root) {
+            let found = answer.find(&self.node);
+            let record = Record::open_to_read(&Results { root }.database())?;
+            for node in &found {
+                is_skipped(node.name, node.folder, &node.key, record.as_ref())?;
+            }
+            if !found.is_empty() {
+                return Ok(0);
+            }
+        }
         let opened = Opened::read(&spec, &asking, place)?;
         for index in opened.find(&self.node)? {
             explain(&opened, index)?;
@@ -54,7 +68,7 @@ fn explain(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
     let asked = Asked { opened, index, claims };
     let (node, reason) = (&opened.graph.nodes[index], opened.plan.reason(index));
     if *reason == Reason::Finished {
-        return asked.is_skipped();
+        return is_skipped(&node.name, &node.folder(), &node.key, opened.record.as_ref());
     }
     if let Some(holder) = asked.claims.get(&node.folder()) {
         print(&format!("{} runs now, on the slot {}", node.name, holder.slot));
@@ -71,6 +85,20 @@ fn explain(opened: &Opened, index: NodeIndex) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Tells that a node is finished, and who made it.
+fn is_skipped(name: &str, folder: &str, key: &Key, record: Option<&Record>) -> Result<(), Problem> {
+    print(&format!("{name} is skipped: it is finished, in nodes/{folder}"));
+    let Some(record) = record else { return Ok(()) };
+    let attempts = record.attempts(key)?;
+    if let Some(last) = attempts.last().filter(|attempt| attempt.outcome == "done") {
+        let (seconds, host) = (words::span(last.seconds), &last.host);
+        let span = words::duration(seconds);
+        let tries = plural(attempts.len(), "attempt");
+        print(&format!("  made {} on {host} in {span}, {tries}", last.started));
+    }
+    Ok(())
+}
+
 impl Asked<'_> {
     fn name(&self, index: NodeIndex) -> &str {
         &self.opened.graph.nodes[index].name
@@ -81,20 +109,6 @@ impl Asked<'_> {
         let Some(record) = &self.opened.record else { return Ok(None) };
         let last = record.attempts(&self.opened.graph.nodes[index].key)?.pop();
         Ok(last.filter(|attempt| attempt.outcome == "failed"))
-    }
-
-    fn is_skipped(&self) -> Result<(), Problem> {
-        let folder = self.opened.graph.nodes[self.index].folder();
-        print(&format!("{} is skipped: it is finished, in nodes/{folder}", self.name(self.index)));
-        let Some(record) = &self.opened.record else { return Ok(()) };
-        let attempts = record.attempts(&self.opened.graph.nodes[self.index].key)?;
-        if let Some(last) = attempts.last().filter(|attempt| attempt.outcome == "done") {
-            let (seconds, host) = (words::span(last.seconds), &last.host);
-            let span = words::duration(seconds);
-            let tries = plural(attempts.len(), "attempt");
-            print(&format!("  made {} on {host} in {span}, {tries}", last.started));
-        }
-        Ok(())
     }
 
     /// Why it failed, and which of its siblings failed alike.

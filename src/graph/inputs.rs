@@ -3,8 +3,8 @@
 
 use crate::problem::Problem;
 use crate::settings::{
-    Found, Kind, Measure, Objective, Reader, Reference, SIGNAL_LEFT, Sampler, Settings, Space,
-    Spacing, Step, Transform, Weights,
+    Conditions, Found, Kind, Known, Measure, Model, Objective, Reader, Reference, SIGNAL_LEFT,
+    Sample, Sampler, Settings, Space, Spacing, Step, Train, Transform, Wanted, Weights,
 };
 use serde_json::Value;
 
@@ -19,6 +19,8 @@ pub(super) enum Facts {
         unvalidated: bool,
         /// What a network sees of it.
         transform: Transform,
+        /// What conditions its items have.
+        conditions: Known,
     },
     /// A training.
     Train {
@@ -30,18 +32,49 @@ pub(super) enum Facts {
         timesteps: Option<u64>,
         /// Whether the last of them holds no signal at all.
         zero_terminal: bool,
+        /// What the network is told, and of the data how much of that there is.
+        told: Option<Told>,
     },
     /// Nothing.
     Other,
 }
 
+/// What a network is told beside the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Told {
+    /// Classes rather than parameters.
+    by_class: bool,
+    /// How many of them there are, where that is known.
+    count: Option<u64>,
+    /// Whether it is told nothing now and then.
+    drops: bool,
+}
+
+impl Told {
+    fn of(train: &Train, data: Option<Known>) -> Option<Self> {
+        let conditions = train.conditions.on()?;
+        let drops = conditions.dropout() > 0.0;
+        let by_class = matches!(conditions, Conditions::Classes(_));
+        let count = data.and_then(|data| if by_class { data.classes } else { data.parameters });
+        Some(Self { by_class, count, drops })
+    }
+}
+
 impl Facts {
-    /// The facts of an input.
-    pub(super) fn of(settings: &Settings) -> Self {
+    /// The facts of an input, which itself reads from `below`.
+    pub(super) fn of<'s>(
+        settings: &Settings,
+        below: impl IntoIterator<Item = &'s Settings>,
+    ) -> Self {
+        let data = below.into_iter().find_map(|settings| match settings {
+            Settings::Dataset(data) => Some(data.conditions()),
+            _ => None,
+        });
         match settings {
             Settings::Dataset(data) => Self::Data {
                 sides: data.geometry().map(|geometry| [geometry.height, geometry.width]),
                 transform: data.transform(),
+                conditions: data.conditions(),
                 unvalidated: data.split().is_some_and(|split| split.validation == 0),
             },
             Settings::Train(train) => Self::Train {
@@ -55,6 +88,7 @@ impl Facts {
                     Objective::Ddpm(ddpm) => ddpm.zero_terminal_snr,
                     Objective::FlowMatching(_) => false,
                 },
+                told: Told::of(train, data),
             },
             _ => Self::Other,
         }
@@ -67,9 +101,10 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
         match (&mut *settings, facts) {
             (
                 Settings::Sample(sample),
-                Facts::Train { ema, validates, timesteps, zero_terminal },
+                Facts::Train { ema, validates, timesteps, zero_terminal, told },
             ) => {
                 settle_sample(sample, (*ema, *validates), reader);
+                settle_conditions(sample, *told, reader);
                 match timesteps {
                     Some(timesteps) => {
                         let sampler = &mut sample.sampler;
@@ -81,8 +116,9 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
             (Settings::Evaluate(evaluate), Facts::Data { transform, .. }) => {
                 settle_measure(&mut evaluate.measure, *transform, reader);
             }
-            (Settings::Train(train), Facts::Data { sides, unvalidated, .. }) => {
+            (Settings::Train(train), Facts::Data { sides, unvalidated, conditions, .. }) => {
                 check_train(train, *sides, *unvalidated, reader);
+                check_told(train, *conditions, reader);
             }
             _ => {}
         }
@@ -110,7 +146,7 @@ pub(super) fn warnings(settings: &Settings) -> Vec<(Vec<Step>, Problem)> {
 /// The port that a role reads, of a node of this kind.
 pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'static str, Problem> {
     let wanted: &[Kind] = match role {
-        "data" | "reference" => &[Kind::Dataset],
+        "data" | "reference" | "conditions" => &[Kind::Dataset],
         "from" => &[Kind::Train],
         _ => &[Kind::Sample, Kind::Dataset],
     };
@@ -122,7 +158,9 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'st
     match (kind, role, reference.port.as_deref()) {
         (Kind::Dataset, _, Some("train")) | (Kind::Dataset, "data", None) => Ok("train"),
         (Kind::Dataset, _, Some("validation")) => Ok("validation"),
-        (Kind::Dataset, _, Some("test")) | (Kind::Dataset, "reference", None) => Ok("test"),
+        (Kind::Dataset, _, Some("test")) | (Kind::Dataset, "reference" | "conditions", None) => {
+            Ok("test")
+        }
         (Kind::Dataset, _, None) => {
             Err(Problem::new(format!("which split of `{}`?", reference.node))
                 .help(format!("write {0}.train, {0}.validation or {0}.test", reference.node)))
@@ -140,11 +178,7 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'st
 }
 
 /// The weights that a sample node takes by default, and the limits that its training sets.
-fn settle_sample(
-    sample: &mut crate::settings::Sample,
-    (ema, validates): (bool, bool),
-    reader: &mut Reader,
-) {
+fn settle_sample(sample: &mut Sample, (ema, validates): (bool, bool), reader: &mut Reader) {
     let found = &Found::root(&Value::Null);
     let missing = match sample.weights {
         Some(Weights::Ema | Weights::BestEma) if !ema => {
@@ -167,6 +201,97 @@ fn settle_sample(
         (true, false) => Weights::Ema,
         _ => Weights::Last,
     });
+}
+
+/// What samples are told by default, and what their training lets them be told.
+fn settle_conditions(sample: &mut Sample, told: Option<Told>, reader: &mut Reader) {
+    let found = &Found::root(&Value::Null);
+    let Some(told) = told else {
+        let asked = [
+            ("conditions", sample.conditions.is_some()),
+            ("guidance_scale", sample.guidance_scale != 1.0),
+        ];
+        if let Some((setting, _)) = asked.iter().find(|(_, asked)| *asked) {
+            let problem = Problem::new("the network was trained without conditions");
+            let help = "give its training `conditions: classes` or `parameters`, or leave this out";
+            reader.wrong_key(found, setting, problem.help(help));
+        }
+        return;
+    };
+    if sample.guidance_scale != 1.0 && !told.drops {
+        let problem = Problem::new("guidance needs a network that was told nothing now and then");
+        let help =
+            "give its training `conditions: { …: { dropout: 0.1 } }`, or take `guidance_scale: 1`";
+        reader.wrong_key(found, "guidance_scale", problem.help(help));
+    }
+    let problem = match (&sample.conditions, told.by_class) {
+        (None, true) => {
+            sample.conditions = Some(Wanted::AllClasses);
+            return;
+        }
+        (None, false) => Problem::new(
+            "`conditions` is missing: the network was trained with parameters",
+        )
+        .help("for example `conditions: { from: maps.test }`, or a list such as [[0.3, 0.8]]"),
+        (Some(Wanted::AllClasses), false) => {
+            Problem::new("the network was trained with parameters, not with classes")
+                .help("take `{ from: maps.test }`, or a list such as [[0.3, 0.8]]")
+        }
+        (Some(Wanted::Listed(rows)), true) => match wrong_class(rows, told.count) {
+            Some(problem) => problem,
+            None => return,
+        },
+        (Some(Wanted::Listed(rows)), false) => match told.count {
+            Some(count) if rows[0].len() as u64 != count => {
+                let what = format!(
+                    "{} numbers in a row, but the network knows {count} parameters",
+                    rows[0].len()
+                );
+                Problem::new(what).help("write a row of them for each condition: [[0.3, 0.8]]")
+            }
+            _ => return,
+        },
+        _ => return,
+    };
+    reader.wrong_key(found, "conditions", problem);
+}
+
+/// What is wrong with classes in a list.
+fn wrong_class(rows: &[Vec<f64>], classes: Option<u64>) -> Option<Problem> {
+    let most = classes.unwrap_or(u64::MAX);
+    let is_class = |row: &&Vec<f64>| match row[..] {
+        [class] => class >= 0.0 && class.fract() == 0.0 && class < most as f64,
+        _ => false,
+    };
+    let wrong = rows.iter().find(|row| !is_class(row))?;
+    let shown: Vec<String> = wrong.iter().map(f64::to_string).collect();
+    let problem = Problem::new(format!("[{}] is no class of the training", shown.join(", ")));
+    Some(match classes {
+        Some(count) => problem.help(format!("classes are whole numbers from 0 to {}", count - 1)),
+        None => problem.help("classes are whole numbers from 0, each an item of the list"),
+    })
+}
+
+/// Refuses conditions that the items do not have.
+fn check_told(train: &Train, data: Known, reader: &mut Reader) {
+    let (what, has, other) = match train.conditions.on() {
+        Some(Conditions::Classes(_)) => {
+            ("classes", data.has_classes, data.has_parameters.then_some("parameters"))
+        }
+        Some(Conditions::Parameters(_)) => {
+            ("parameters", data.has_parameters, data.has_classes.then_some("classes"))
+        }
+        None => return,
+    };
+    if has {
+        return;
+    }
+    let problem = Problem::new(format!("the items of the dataset have no {what}"));
+    let help = match other {
+        Some(other) => format!("they have {other}: take `conditions: {other}`"),
+        None => "take a dataset that has them (`labels` or `parameters` of an npy), or `conditions: off`".to_owned(),
+    };
+    reader.wrong_key(&Found::root(&Value::Null), "conditions", problem.help(help));
 }
 
 /// The form in which a measure compares values, which the data decide where the spec does not.
@@ -287,26 +412,17 @@ pub(super) fn check_dataset(
 }
 
 /// Limits that the data set for a training.
-fn check_train(
-    train: &crate::settings::Train,
-    sides: Option<[u64; 2]>,
-    unvalidated: bool,
-    reader: &mut Reader,
-) {
+fn check_train(train: &Train, sides: Option<[u64; 2]>, unvalidated: bool, reader: &mut Reader) {
     let found = &Found::root(&Value::Null);
-    let crate::settings::Model::Unet(unet) = &train.model;
-    let halvings = unet.multipliers.len().saturating_sub(1) as u32;
-    let factor = 2_u64.pow(halvings);
+    let (factor, what) = train.model.divisor();
     if let Some(side) = sides.into_iter().flatten().find(|side| !side.is_multiple_of(factor)) {
-        let sentence = format!(
-            "a U-Net of {} divides the side by {factor}, and {side} is not divisible by that",
-            crate::words::plural(unet.multipliers.len(), "level"),
-        );
-        reader.wrong_key(
-            found,
-            "model",
-            Problem::new(sentence).help("take fewer `multipliers`, or data of another side"),
-        );
+        let sentence =
+            format!("{what} divides the side by {factor}, and {side} is not divisible by that");
+        let help = match train.model {
+            Model::Dit(_) => "take another `patch`, or data of another side",
+            _ => "take fewer `multipliers`, or data of another side",
+        };
+        reader.wrong_key(found, "model", Problem::new(sentence).help(help));
     }
     if train.validation.on().is_some() && unvalidated {
         let problem = Problem::new("the dataset keeps nothing for validation");

@@ -5,6 +5,7 @@ use super::body::{self, Moved};
 use super::build::{Builder, Collected, Slot};
 use super::choose::State;
 use super::inputs::{self, Facts};
+use super::reach::path_of;
 use crate::expand::Change;
 use crate::external::{self, External};
 use crate::key::{self, Input, Inputs, Key};
@@ -109,8 +110,11 @@ impl Builder<'_> {
 
     /// What of some inputs bears on the settings; `None` if one of them is wrong.
     fn facts(&self, inputs: &[Read]) -> Option<Vec<Facts>> {
+        let instance = |input: usize, slot: u32| self.made[input][slot as usize].as_ref();
         let facts = inputs.iter().map(|read| {
-            Some(Facts::of(&self.made[read.input][read.slot as usize].as_ref()?.settings))
+            let made = instance(read.input, read.slot)?;
+            let below = made.inputs.iter().filter_map(|(input, slot)| instance(*input, *slot));
+            Some(Facts::of(&made.settings, below.map(|below| &*below.settings)))
         });
         let mut facts = facts.collect::<Option<Vec<Facts>>>()?;
         // What is collected is all alike.
@@ -140,7 +144,7 @@ impl Builder<'_> {
         let mut inputs = vec![];
         for (role, reference) in settings.references() {
             let mut wrong = |below: Option<Step>, problem| {
-                let path = keys(&[role]).into_iter().chain(below).collect::<Vec<_>>();
+                let path = keys(path_of(role)).into_iter().chain(below).collect::<Vec<_>>();
                 reader.wrong::<()>(&Found { value: &Value::Null, path: back(&path) }, problem);
             };
             let of_reach = self.reach.wrong.iter().filter(|(i, r, ..)| *i == index && *r == role);

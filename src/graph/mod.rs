@@ -213,13 +213,7 @@ impl Graph {
     /// The nodes that a name on the command line stands for: a readable name, a declared
     /// name, an evaluate node for all its measures, a key or its beginning.
     pub fn find(&self, name: &str) -> Vec<NodeIndex> {
-        let is = |node: &Node| {
-            node.name == name
-                || *node.declared == *name
-                || node.declared.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
-                || node.folder() == name
-                || (name.len() >= 4 && node.key.hex().starts_with(name))
-        };
+        let is = |node: &Node| is_called(name, (&node.declared, &node.folder(), &node.key.hex()));
         let exact: Vec<NodeIndex> =
             self.indices().filter(|i| self.nodes[*i].name == name).collect();
         if exact.is_empty() {
@@ -228,4 +222,13 @@ impl Graph {
             exact
         }
     }
+}
+
+/// Whether a name stands for a node of this name in the spec, folder and key: that name or its first words, the
+/// folder, or the beginning of the key.
+pub fn is_called(name: &str, (declared, folder, key): (&str, &str, &str)) -> bool {
+    declared == name
+        || declared.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+        || folder == name
+        || (name.len() >= 4 && key.starts_with(name))
 }

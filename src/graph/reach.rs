@@ -10,8 +10,20 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The fields in which a node names what it reads.
-const ROLES: [&str; 4] = ["data", "from", "samples", "reference"];
+/// The roles in which a node names what it reads, and where each stands among its settings.
+const ROLES: [(&str, &[&str]); 5] = [
+    ("data", &["data"]),
+    ("from", &["from"]),
+    ("conditions", &["conditions", "from"]),
+    ("samples", &["samples"]),
+    ("reference", &["reference"]),
+];
+
+/// Where a role stands among the settings of a node.
+pub(super) fn path_of(role: &str) -> &'static [&'static str] {
+    let known = ROLES.iter().find(|(known, _)| *known == role);
+    known.map(|(_, path)| *path).expect("every role has its place")
+}
 
 /// One way in which a declaration may read from another.
 #[derive(Debug)]
@@ -170,8 +182,8 @@ fn edges_of(
     wrong: &mut Vec<(usize, &'static str, Step, Problem)>,
 ) -> Vec<Edge> {
     let mut edges: Vec<Edge> = vec![];
-    for role in ROLES {
-        for reference in references(spec, points, node, role) {
+    for (role, path) in ROLES {
+        for reference in references(spec, points, node, path) {
             let Some(input) = spec.nodes.iter().position(|other| other.name == reference.node)
             else {
                 continue;
@@ -241,25 +253,34 @@ fn contest(spec: &Spec, points: &Points, best: &Best) -> Result<Contest, Problem
     Ok(Contest { by: by.expect("the path led to it"), metric: metric.to_owned(), over })
 }
 
-/// What may stand in a field of a declaration: as written, or put there by a variable or an axis.
-fn references(spec: &Spec, points: &Points, node: &Declaration, role: &str) -> Vec<Reference> {
-    let at_path = |target: &Target| match target {
-        Target::Setting(name, path) => {
-            (*name == node.name || *name == node.written) && *path == [role]
+/// What may stand at a path of a declaration: as written, or put there, or above, by a variable or an axis.
+fn references(spec: &Spec, points: &Points, node: &Declaration, path: &[&str]) -> Vec<Reference> {
+    let mut found = vec![];
+    // Values that may stand somewhere on the path, with the words below them; what stands for a variable
+    // holds none.
+    let mut values: Vec<(&Value, &[&str], bool)> = vec![(&node.body, path, false)];
+    for change in &points.changes {
+        let Target::Setting(name, at) = &change.target else { continue };
+        let is_above = at.len() <= path.len() && at.iter().zip(path).all(|(a, b)| a == b);
+        if (*name == node.name || *name == node.written) && is_above {
+            values.push((&change.value, &path[at.len()..], false));
         }
-        Target::Var(_) => false,
-    };
-    let var = node.body.get(role).and_then(Value::as_str).and_then(|text| text.strip_prefix('$'));
-    let is_var = |target: &Target| matches!((target, var), (Target::Var(a), Some(b)) if a == b);
-    let written = match var {
-        Some(var) => spec.vars.get(var),
-        None => node.body.get(role),
-    };
-    let swept = points.changes.iter().filter(|c| at_path(&c.target) || is_var(&c.target));
-    let values = written.into_iter().chain(swept.map(|change| &change.value));
-    values
-        .filter_map(|value| Reference::read(&Found::root(value), &mut Reader::default()))
-        .collect()
+    }
+    while let Some((value, below, filled)) = values.pop() {
+        let var = value.as_str().and_then(|text| text.strip_prefix('$')).filter(|_| !filled);
+        if let Some(var) = var {
+            let is_var = |target: &Target| matches!(target, Target::Var(name) if name == var);
+            let swept = points.changes.iter().filter(|change| is_var(&change.target));
+            let all = spec.vars.get(var).into_iter().chain(swept.map(|change| &change.value));
+            values.extend(all.map(|value| (value, below, true)));
+        } else if let [first, rest @ ..] = below {
+            values.extend(value.get(first).map(|inner| (inner, rest, filled)));
+        } else {
+            let read = Reference::read(&Found::root(value), &mut Reader::default());
+            found.extend(read.filter(|read| !found.contains(read)));
+        }
+    }
+    found
 }
 
 /// The declarations so that inputs come first.

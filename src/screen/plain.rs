@@ -26,7 +26,8 @@ impl<W: Write> Plain<W> {
     fn line(&mut self, text: &str) {
         let elapsed = self.start.elapsed().as_secs_f64();
         // A reader that went away is no reason to stop the run.
-        let _ = writeln!(self.out, "[{elapsed:7.1} s] {text}");
+        // In one write, so that what others say lands between lines.
+        let _ = self.out.write_all(format!("[{elapsed:7.1} s] {text}\n").as_bytes());
     }
 
     fn is_due(&mut self, name: &str) -> bool {

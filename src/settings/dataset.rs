@@ -364,6 +364,19 @@ pub struct Geometry {
     pub width: u64,
 }
 
+/// What the settings alone say of the conditions of a dataset's items.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Known {
+    /// Whether the items have classes.
+    pub has_classes: bool,
+    /// How many classes there are, where the settings tell.
+    pub classes: Option<u64>,
+    /// Whether the items have parameters.
+    pub has_parameters: bool,
+    /// How many parameters there are, where the settings tell.
+    pub parameters: Option<u64>,
+}
+
 /// Rows and columns of MNIST and of the glyphs.
 pub const DIGIT_SIDE: u64 = 28;
 
@@ -382,6 +395,25 @@ impl Dataset {
             Self::CamelsCmd(s) => of_array(&s.maps),
             Self::Idx(s) => s.set.and_then(|_| square(DIGIT_SIDE + 2 * s.pad)),
             Self::GlyphDigits(s) => square(DIGIT_SIDE + 2 * s.pad),
+        }
+    }
+
+    /// What conditions the items have.
+    pub fn conditions(&self) -> Known {
+        let classes = |classes| Known { has_classes: true, classes, ..Known::default() };
+        let parameters =
+            |parameters| Known { has_parameters: true, parameters, ..Known::default() };
+        match self {
+            Self::LogNormalFields(_) => Known::default(),
+            Self::ParticleMeshFields(_) => parameters(Some(2)),
+            Self::CamelsCmd(_) => parameters(None),
+            Self::Idx(s) => classes(s.set.map(|_| 10)),
+            Self::GlyphDigits(_) => classes(Some(10)),
+            Self::Npy(s) => Known {
+                has_classes: s.labels.is_some(),
+                has_parameters: s.parameters.is_some(),
+                ..Known::default()
+            },
         }
     }
 

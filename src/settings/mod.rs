@@ -3,9 +3,11 @@
 //! once), writes the canonical JSON that enters a key, reads it back in the worker, and lists the
 //! settings for the docs. Nothing here knows YAML, files or keys.
 
+mod condition;
 mod dataset;
 mod evaluate;
 mod file;
+mod network;
 mod objective;
 mod reader;
 mod reference;
@@ -15,12 +17,14 @@ pub(crate) mod table;
 mod train;
 mod values;
 
+pub use condition::{Conditions, Dropout, Items, Wanted};
 pub use dataset::{
-    CamelsCmd, Cosmology, DIGIT_SIDE, Dataset, Design, Geometry, GlyphDigits, Idx, IdxSet,
+    CamelsCmd, Cosmology, DIGIT_SIDE, Dataset, Design, Geometry, GlyphDigits, Idx, IdxSet, Known,
     LogNormalFields, Npy, ParticleMeshFields, Split, Transform,
 };
 pub use evaluate::{Binning, Evaluate, Measure, OnePoint, PowerSpectrum, Space};
 pub use file::{DataFile, DataFolder, beside};
+pub use network::{Dit, DitSize, Model, Padding, SimpleUnet, Standardisation, Unet};
 pub use objective::{
     Ddpm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule, TimeDirection,
 };
@@ -28,10 +32,7 @@ pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use reference::{Best, Over, Reference};
 pub use sample::{Ddim, DdpmSampler, FlowOde, Ode, Sample, Sampler, Spacing, Variance, Weights};
 pub use table::{Field, Identity, Number, Setting, Shape};
-pub use train::{
-    AdamW, Decay, EarlyStopping, Length, Model, Optimizer, Padding, Plateau, Standardisation,
-    Train, Unet, Validation,
-};
+pub use train::{AdamW, Decay, EarlyStopping, Length, Optimizer, Plateau, Train, Validation};
 
 pub use values::{Cadence, Off};
 
@@ -177,7 +178,13 @@ impl Settings {
         match self {
             Self::Dataset(_) => vec![],
             Self::Train(s) => vec![("data", &s.data)],
-            Self::Sample(s) => vec![("from", &s.from)],
+            Self::Sample(s) => {
+                let conditions = match &s.conditions {
+                    Some(Wanted::From(items)) => Some(("conditions", &items.from)),
+                    _ => None,
+                };
+                [("from", &s.from)].into_iter().chain(conditions).collect()
+            }
             Self::Evaluate(s) => vec![("samples", &s.samples), ("reference", &s.reference)],
         }
     }

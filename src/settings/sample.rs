@@ -1,8 +1,11 @@
 //! Settings of sample nodes.
 
+use super::condition::Wanted;
+use super::reader::{Found, Reader};
 use super::reference::Reference;
 use super::table::{choice, kinds, table};
 use super::values::Off;
+use crate::problem::Problem;
 
 table! {
     /// Draws samples from a trained network.
@@ -19,6 +22,36 @@ table! {
         batch: u64 [1.0..=65536.0] = 64;
         #[doc = "Seed of the noise; sample i depends on (seed, i) alone."]
         seed: u64 [0.0..=9e15] = 0;
+        #[doc = "What the network is told, if it was trained with conditions: `all_classes` in turn (the default with classes), a list of classes or of parameters in turn, or `{ from: maps.test }`, those of the items of a dataset."]
+        conditions: Option<Wanted>;
+        #[doc = "Strength s of classifier-free guidance, nothing + s (told - nothing): 1 is none, 0 tells nothing, other values take two evaluations for one."]
+        guidance_scale: f64 [0.0..=1000.0] = 1.0, neutral 1.0;
+        #[doc = "The same as papers count it, s = 1 + w; either this or `guidance_scale`."]
+        guidance_w: Option<f64> [-1.0..=999.0];
+        #[doc = "Share of the guided output that is scaled back to the standard deviation of the told one (Lin et al. 2023: 0.7)."]
+        guidance_rescale: f64 [0.0..=1.0] = 0.0, neutral 0.0;
+    }
+    settle settle_guidance;
+    check check_guidance;
+}
+
+/// Writes the strength of guidance in one way.
+fn settle_guidance(sample: Sample) -> Sample {
+    let guidance_scale = sample.guidance_w.map_or(sample.guidance_scale, |w| 1.0 + w);
+    Sample { guidance_scale, guidance_w: None, ..sample }
+}
+
+fn check_guidance(sample: &Sample, found: &Found<'_>, reader: &mut Reader) {
+    if sample.guidance_w.is_some() && found.key("guidance_scale").is_some() {
+        let problem = Problem::new("both `guidance_scale` and `guidance_w` are given");
+        reader.wrong_key(found, "guidance_w", problem.help("keep one; the scale is 1 + w"));
+    }
+}
+
+impl Sample {
+    /// Whether each evaluation of the sampler takes two of the network.
+    pub fn is_guided(&self) -> bool {
+        self.guidance_scale != 0.0 && self.guidance_scale != 1.0
     }
 }
 

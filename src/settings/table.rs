@@ -51,6 +51,8 @@ pub enum Shape {
     OneOf(Vec<(&'static str, Shape)>),
     /// A list.
     List(Box<Shape>),
+    /// One of several forms, told apart by what is written.
+    Any(Vec<Shape>),
     /// `node` or `node.port`.
     Reference,
 }
@@ -175,13 +177,15 @@ pub(crate) fn put(map: &mut Map<String, Value>, name: &str, value: Value, neutra
     }
 }
 
-/// Declares a map of settings: each field once, as `name: Type [limits] = default, neutral value;`.
+/// Declares a map of settings: each field once, as `name: Type [limits] = default, neutral value;`. Once
+/// checked, a map may be settled: what can be written in two ways is then held in one.
 macro_rules! table {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
             $( #[doc = $doc:literal] $field:ident : $ty:ty $([ $limits:expr ])? $(= $default:expr)? $(, neutral $neutral:expr)? ; )*
         }
+        $(settle $settle:path;)?
         $(check $check:path;)?
     ) => {
         $(#[$meta])*
@@ -208,6 +212,7 @@ macro_rules! table {
                 #[allow(clippy::needless_question_mark, reason = "a table may have one field")]
                 let value = Self { $( $field: $field?, )* };
                 $( $check(&value, found, reader); )?
+                $( let value = $settle(value); )?
                 Some(value)
             }
 

@@ -1,5 +1,7 @@
 //! Settings of train nodes.
 
+use super::condition::Conditions;
+use super::network::{Model, Unet};
 use super::objective::{Ddpm, Objective};
 use super::reader::{Found, Reader};
 use super::reference::Reference;
@@ -16,6 +18,8 @@ table! {
         model: Model = Model::Unet(Unet::default());
         #[doc = "What the network learns to predict, and under which noise."]
         objective: Objective = Objective::Ddpm(Ddpm::default());
+        #[doc = "What the network is told of each item beside the time."]
+        conditions: Off<Conditions> = Off::Off, neutral Off::Off;
         #[doc = "The optimiser."]
         optimizer: Optimizer = Optimizer::AdamW(AdamW::default());
         #[doc = "Maps in one optimiser step."]
@@ -98,86 +102,6 @@ fn check_train(train: &Train, found: &Found<'_>, reader: &mut Reader) {
             reader.wrong::<()>(found, problem);
         }
         _ => {}
-    }
-}
-
-kinds! {
-    /// The networks.
-    pub enum Model {
-        /// A U-Net with weight-standardised convolutions, linear and full attention.
-        Unet(Unet) = "unet",
-    }
-}
-
-table! {
-    /// The U-Net of "The Annotated Diffusion Model": residual blocks with weight-standardised
-    /// convolutions and group norm, linear attention at every level, full attention in the middle.
-    pub struct Unet {
-        #[doc = "Channels of the first level; even, and divisible by `groups`."]
-        width: u64 [4.0..=1024.0] = 32;
-        #[doc = "Channels of each level, as multiples of `width`; every level but the last halves the side."]
-        multipliers: Vec<u64> = vec![1, 2, 4];
-        #[doc = "Groups of the group norm."]
-        groups: u64 [1.0..=256.0] = 4;
-        #[doc = "Linear attention at every level and full attention in the middle."]
-        attention: bool = true;
-        #[doc = "What convolutions see beyond the edge; `circular` for periodic boxes."]
-        padding: Padding = Padding::Zero;
-        #[doc = "Weight standardisation of the convolutions in residual blocks."]
-        weight_standardisation: Standardisation = Standardisation::On;
-    }
-    check check_unet;
-}
-
-impl Default for Unet {
-    fn default() -> Self {
-        Self {
-            width: 32,
-            multipliers: vec![1, 2, 4],
-            groups: 4,
-            attention: true,
-            padding: Padding::Zero,
-            weight_standardisation: Standardisation::On,
-        }
-    }
-}
-
-fn check_unet(unet: &Unet, found: &Found<'_>, reader: &mut Reader) {
-    if unet.width % 2 == 1 || !unet.width.is_multiple_of(unet.groups) {
-        let problem = Problem::new(format!(
-            "the width {} is odd or not divisible by {} groups",
-            unet.width, unet.groups
-        ));
-        reader.wrong_key(found, "width", problem.help("take an even multiple of `groups`"));
-    }
-    if unet.multipliers.is_empty()
-        || unet.multipliers.len() > 8
-        || unet.multipliers.iter().any(|m| !(1..=64).contains(m))
-    {
-        let problem = Problem::new("`multipliers` must be 1 to 8 whole numbers between 1 and 64");
-        reader.wrong_key(found, "multipliers", problem.help("for example [1, 2, 4]"));
-    }
-}
-
-choice! {
-    /// What convolutions see beyond the edge.
-    pub enum Padding {
-        #[doc = "Zeros."]
-        Zero = "zero",
-        #[doc = "The opposite edge: right for periodic boxes."]
-        Circular = "circular",
-    }
-}
-
-choice! {
-    /// Weight standardisation (Qiao et al. 2019, eq. 10).
-    pub enum Standardisation {
-        #[doc = "(w - mean) / sqrt(variance + eps) per output channel."]
-        On = "on",
-        #[doc = "The plain weights."]
-        Off = "off",
-        #[doc = "(w - mean) * sqrt(variance + eps), as a widely copied notebook had it; for comparison only."]
-        AsWritten = "as_written",
     }
 }
 

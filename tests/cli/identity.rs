@@ -33,6 +33,10 @@ fn rows(shape: &Shape, prefix: &str, out: &mut Vec<String>) {
                 let path = format!("{prefix}.{}", field.name);
                 match field.shape {
                     Shape::Map(_) | Shape::OneOf(_) => rows(&field.shape, &path, out),
+                    Shape::Any(_) => {
+                        out.push(row(field, &path));
+                        rows(&field.shape, &path, out);
+                    }
                     _ => out.push(row(field, &path)),
                 }
             }
@@ -40,6 +44,7 @@ fn rows(shape: &Shape, prefix: &str, out: &mut Vec<String>) {
         Shape::OneOf(kinds) => {
             kinds.iter().for_each(|(word, inner)| rows(inner, &format!("{prefix}.{word}"), out))
         }
+        Shape::Any(forms) => forms.iter().for_each(|form| rows(form, prefix, out)),
         _ => {}
     }
 }

@@ -2,7 +2,7 @@
 //! them, and what its answer means to a sampler. Training and sampling agree on it here.
 
 use crate::loss;
-use crate::net::Network;
+use crate::net::{Condition, Input, Network};
 use crate::noise::{Level, Process};
 use crate::predict;
 use crate::random::Stream;
@@ -76,12 +76,18 @@ impl Rule {
     }
 
     /// Returns the loss of a network, a scalar, on samples `x0` with noise `eps`, both `[n, c, h, w]`, at
-    /// `times` `[n]`.
-    pub fn loss(&self, network: &dyn Network, x0: &Tensor, eps: &Tensor, times: &Tensor) -> Tensor {
+    /// `times` `[n]`; `ask` gives what the network says of noisy samples at its own times.
+    pub fn loss(
+        &self,
+        ask: impl Fn(&Tensor, &Tensor) -> Tensor,
+        x0: &Tensor,
+        eps: &Tensor,
+        times: &Tensor,
+    ) -> Tensor {
         match self {
             Self::Discrete(rule) => {
                 let noisy = rule.process.noisy(x0, eps, times);
-                let predicted = network.forward(&noisy, times);
+                let predicted = ask(&noisy, times);
                 let target = rule.target(x0, eps, times);
                 match rule.weights(times, x0) {
                     None => loss::mean(rule.loss, &predicted, &target),
@@ -91,7 +97,7 @@ impl Rule {
             Self::Flow(flow) => {
                 let t = times.to_kind(x0.kind()).view([-1, 1, 1, 1]);
                 let x = x0 * &t + eps * (t.ones_like() - &t);
-                let predicted = network.forward(&x, &flow_times(flow, times));
+                let predicted = ask(&x, &flow_times(flow, times));
                 loss::mean(flow.loss, &predicted, &((x0 - eps) * sign(flow)))
             }
         }
@@ -173,12 +179,72 @@ pub struct Model<'m> {
     pub network: &'m dyn Network,
     /// The rule.
     pub rule: &'m Rule,
+    /// What it is told of the samples.
+    pub condition: Option<Condition>,
+    /// How much that counts.
+    pub guidance: Guidance,
+}
+
+/// Classifier-free guidance (Ho & Salimans 2022): nothing + scale (told - nothing).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Guidance {
+    /// The scale: 1 is none, 0 tells nothing; 1 + w of the paper.
+    pub scale: f64,
+    /// Share of the output that is scaled back to the standard deviation of the told one, sample by
+    /// sample (Lin et al. 2023, section 3.4).
+    pub rescale: f64,
+}
+
+impl Guidance {
+    /// Lets the condition count as it is.
+    pub const NONE: Self = Self { scale: 1.0, rescale: 0.0 };
+
+    /// Returns how often a network is evaluated to be asked once.
+    pub fn evaluations(self) -> usize {
+        if self.scale == 0.0 || self.scale == 1.0 { 1 } else { 2 }
+    }
+
+    /// Returns the guided output from that of a network that was told, and of one that was not, both
+    /// `[n, …]`.
+    pub fn guide(self, told: &Tensor, nothing: &Tensor) -> Tensor {
+        let guided = nothing + (told - nothing) * self.scale;
+        if self.rescale == 0.0 {
+            return guided;
+        }
+        let deviation = |x: &Tensor| {
+            let all_but_first: Vec<i64> = (1..x.dim() as i64).collect();
+            x.std_dim(all_but_first.as_slice(), true, true)
+        };
+        let scaled = &guided * (deviation(told) / deviation(&guided));
+        scaled * self.rescale + guided * (1.0 - self.rescale)
+    }
+}
+
+impl Model<'_> {
+    /// What the network says of samples `x` `[n, c, h, w]` at its times `t` `[n]`.
+    fn ask(&self, x: &Tensor, t: &Tensor) -> Tensor {
+        let ask = |x: &Tensor, t: &Tensor, condition: Option<&Condition>| {
+            self.network.forward(&Input { condition, ..Input::new(x, t) })
+        };
+        let Some(condition) = &self.condition else { return ask(x, t, None) };
+        if self.guidance.scale == 1.0 {
+            return ask(x, t, Some(condition));
+        }
+        let nothing = condition.nothing();
+        if self.guidance.scale == 0.0 {
+            return ask(x, t, Some(&nothing));
+        }
+        let twice = |x: &Tensor| Tensor::cat(&[x, x], 0);
+        let both = ask(&twice(x), &twice(t), Some(&condition.and(&nothing)));
+        let n = x.size()[0];
+        self.guidance.guide(&both.narrow(0, 0, n), &both.narrow(0, n, n))
+    }
 }
 
 impl crate::samplers::Model for Model<'_> {
     fn predicted(&self, x: &Tensor, time: usize) -> Predicted {
         let times = Tensor::full([x.size()[0]], time as i64, (Kind::Int64, x.device()));
-        let output = self.network.forward(x, &times);
+        let output = self.ask(x, &times);
         match self.rule {
             Rule::Discrete(rule) => rule.read(x, output, time),
             Rule::Flow(_) => unreachable!("a flow has no discrete times; the settings are checked"),
@@ -189,7 +255,7 @@ impl crate::samplers::Model for Model<'_> {
         match self.rule {
             Rule::Flow(flow) => {
                 let times = Tensor::full([x.size()[0]], time, (Kind::Double, x.device()));
-                self.network.forward(x, &flow_times(flow, &times)) * sign(flow)
+                self.ask(x, &flow_times(flow, &times)) * sign(flow)
             }
             Rule::Discrete(_) => unreachable!("its samplers walk discrete times"),
         }
@@ -210,12 +276,16 @@ mod tests {
     }
 
     impl Network for Knowing<'_> {
-        fn forward(&self, _: &Tensor, t: &Tensor) -> Tensor {
+        fn forward(&self, input: &Input<'_>) -> Tensor {
             match self.rule {
-                Rule::Discrete(rule) => rule.target(&self.x0, &self.eps, t),
+                Rule::Discrete(rule) => rule.target(&self.x0, &self.eps, input.t),
                 Rule::Flow(flow) => (&self.x0 - &self.eps) * sign(flow),
             }
         }
+    }
+
+    fn untold<'m>(network: &'m dyn Network, rule: &'m Rule) -> Model<'m> {
+        Model { network, rule, condition: None, guidance: Guidance::NONE }
     }
 
     fn rules() -> Vec<Rule> {
@@ -240,9 +310,10 @@ mod tests {
         for rule in rules() {
             let knowing = Knowing { rule: &rule, x0: x0.shallow_clone(), eps: eps.shallow_clone() };
             let times = rule.draw_times(&mut Stream::new(3, "times", 0), 3);
-            let loss = rule.loss(&knowing, &x0, &eps, &times);
+            let ask = |x: &Tensor, t: &Tensor| knowing.forward(&Input::new(x, t));
+            let loss = rule.loss(ask, &x0, &eps, &times);
             assert!(loss.double_value(&[]) < 1e-20, "{rule:?}");
-            let model = Model { network: &knowing, rule: &rule };
+            let model = untold(&knowing, &rule);
             match &rule {
                 Rule::Discrete(discrete) => {
                     let level = discrete.process.level(Some(400));
@@ -264,17 +335,45 @@ mod tests {
     fn times_of_a_flow_are_those_of_its_direction() {
         struct Asked(std::cell::RefCell<Vec<f64>>);
         impl Network for Asked {
-            fn forward(&self, x: &Tensor, t: &Tensor) -> Tensor {
-                self.0.borrow_mut().push(t.double_value(&[0]));
-                x.zeros_like()
+            fn forward(&self, input: &Input<'_>) -> Tensor {
+                self.0.borrow_mut().push(input.t.double_value(&[0]));
+                input.x.zeros_like()
             }
         }
         let asked = Asked(std::cell::RefCell::default());
         for rule in &rules()[3..] {
             let x = Tensor::zeros([1, 1, 1, 1], (Kind::Double, Device::Cpu));
-            let _ = crate::samplers::Model::velocity(&Model { network: &asked, rule }, &x, 0.25);
+            let _ = crate::samplers::Model::velocity(&untold(&asked, rule), &x, 0.25);
         }
         assert_eq!(*asked.0.borrow(), [250.0, 750.0]);
+    }
+
+    /// A network that says 1 where it is told a class, 3 where it is told nothing, times its place in the batch.
+    struct Listening(std::cell::Cell<i64>);
+
+    impl Network for Listening {
+        fn forward(&self, input: &Input<'_>) -> Tensor {
+            let condition = input.condition.expect("it is told something");
+            self.0.set(self.0.get() + input.x.size()[0]);
+            let said = condition.withheld().to_kind(Kind::Double) * 2.0 + 1.0;
+            said.view([-1, 1, 1, 1]) * input.x
+        }
+    }
+
+    #[test]
+    fn guidance_goes_from_nothing_through_what_is_told_and_beyond() {
+        let rule = &rules()[3];
+        let x = Tensor::from_slice(&[1.0, 10.0]).view([2, 1, 1, 1]);
+        for (scale, want, asked) in [(0.0, 3.0, 2), (1.0, 1.0, 2), (2.0, -1.0, 4), (0.5, 2.0, 4)] {
+            let listening = Listening(std::cell::Cell::new(0));
+            let condition = Some(Condition::new(Tensor::from_slice(&[4_i64, 5])));
+            let guidance = Guidance { scale, rescale: 0.0 };
+            let model = Model { network: &listening, rule, condition, guidance };
+            let u = crate::samplers::Model::velocity(&model, &x, 0.25);
+            assert_eq!(u, &x * want, "{scale}");
+            assert_eq!(listening.0.get(), asked);
+            assert_eq!(2 * guidance.evaluations() as i64, asked);
+        }
     }
 
     #[test]

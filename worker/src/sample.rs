@@ -2,10 +2,11 @@
 //! neither the batch size nor an interruption changes what is drawn; a node that was cut short goes
 //! on after its last whole batch.
 
+use crate::data::conditions::{self, Conditions};
 use crate::data::manifest::Manifest;
 use crate::files::write_json;
 use crate::net::{self, Network};
-use crate::objective::{Model, Rule};
+use crate::objective::{Guidance, Model, Rule};
 use crate::picture;
 use crate::random::Stream;
 use crate::samplers::Sampling;
@@ -14,7 +15,7 @@ use crate::weights;
 use ablate::job::{Better, Costs, Metric, Metrics};
 use ablate::npy::{self, Writer};
 use ablate::problem::{Problem, Result};
-use ablate::settings::{Kind, Sample, Settings, Train};
+use ablate::settings::{Kind, Sample, Settings, Train, Wanted};
 use ablate::store::PROGRESS;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -38,8 +39,10 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
     let start = Instant::now();
     let trained = &input(context.job, "from")?.folder;
     let manifest = Manifest::read(trained)?;
-    let network = load(context, settings, trained, &manifest)?;
     let train = train_settings(trained)?;
+    let network = load(context, settings, (trained, &train), &manifest)?;
+    let told = told(context, settings, &train, &manifest)?;
+    let guidance = Guidance { scale: settings.guidance_scale, rescale: settings.guidance_rescale };
     let rule = Rule::new(&train.objective);
     let sampling = Sampling::new(&settings.sampler, &rule)?;
     let work = &context.job.work;
@@ -48,11 +51,14 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
     let path = work.join("samples.npy");
     let (mut progress, mut writer) = go_on(context, &path, &shape)?;
     let first = progress.done;
-    let units = sampling.nfe() as u64;
+    let nfe = sampling.nfe() * guidance.evaluations();
+    let units = nfe as u64;
     context.started(first as u64 * units, settings.count * units);
     while progress.done < count {
         let batch = progress.done..(progress.done + settings.batch as usize).min(count);
-        let model = Model { network: network.as_ref(), rule: &rule };
+        let condition =
+            told.as_ref().map(|told| told.choose(batch.clone()).condition(context.device));
+        let model = Model { network: network.as_ref(), rule: &rule, condition, guidance };
         let draw = Draw { context, settings, sampling: &sampling, model };
         let Some(seen) = draw.batch(batch.clone(), &shape)? else {
             return Ok(End::Stopped(progress.done as u64 * units));
@@ -70,7 +76,10 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
         write_json(&work.join(PROGRESS), &progress)?;
         context.checkpoint(progress.done as u64 * units);
     }
-    publish(context, &manifest, &sampling, &progress, &path)?;
+    publish(context, &manifest, nfe, &progress, &path)?;
+    if let Some(told) = told {
+        told.write(&work.join("conditions.npy"))?;
+    }
     let drawn = (count - first) as u64 * units;
     context.costs(&Costs {
         seconds: start.elapsed().as_secs_f64(),
@@ -102,19 +111,56 @@ fn go_on(context: &Context<'_>, path: &Path, shape: &[usize]) -> Result<(Progres
 fn load(
     context: &Context<'_>,
     settings: &Sample,
-    trained: &Path,
+    (trained, train): (&Path, &Train),
     manifest: &Manifest,
 ) -> Result<Box<dyn Network>> {
     let word = settings
         .weights
         .ok_or_else(|| Problem::system("the job does not say which weights"))?
         .word();
-    let train = train_settings(trained)?;
     let store = nn::VarStore::new(context.device);
-    let network = net::build(&train.model, manifest.channels as i64, &store.root());
+    let task = conditions::task(manifest, train)?;
+    let network = net::build(&train.model, &task, &store.root())?;
     let (values, _) = weights::read(&trained.join(format!("{word}.safetensors")))?;
-    net::load(&net::parameters(&store), &values)?;
+    net::load(&net::state(&store), &values)?;
     Ok(network)
+}
+
+/// What the network is told of each sample.
+fn told(
+    context: &Context<'_>,
+    settings: &Sample,
+    train: &Train,
+    manifest: &Manifest,
+) -> Result<Option<Conditions>> {
+    let (Some(on), Some(wanted)) = (train.conditions.on(), &settings.conditions) else {
+        return Ok(None);
+    };
+    let none = Conditions::none(manifest, on)?;
+    let count = settings.count as usize;
+    let in_turn = |all: Conditions| all.choose((0..count).map(|i| i % all.len()));
+    let told = match wanted {
+        Wanted::AllClasses => in_turn(none.every_class()),
+        Wanted::Listed(rows) => in_turn(none.listed(rows)?),
+        Wanted::From(items) => {
+            let data = input(context.job, "conditions")?;
+            let all = none.of_split(&data.folder, &data.port)?;
+            if all.is_empty() {
+                return Err(Problem::new(format!("the split `{}` is empty", data.port)));
+            }
+            // Evenly over the items, so that any number of samples stands for all of them.
+            let each = items.each as usize;
+            let distinct = count.div_ceil(each);
+            all.choose((0..count).map(|i| i / each * all.len() / distinct))
+        }
+    };
+    if let Some((parameter, value)) = told.outside() {
+        let (name, low, high) = (&parameter.name, parameter.low, parameter.high);
+        context.note(format!(
+            "samples are asked for at {name} = {value}, outside the training's {low} to {high}"
+        ));
+    }
+    Ok(Some(told))
 }
 
 /// The settings of the train node in a folder.
@@ -144,11 +190,13 @@ impl Draw<'_> {
         indices: std::ops::Range<usize>,
         shape: &[usize; 4],
     ) -> Result<Option<Vec<f32>>> {
-        let units = self.sampling.nfe() as u64;
+        let twice = self.model.guidance.evaluations() as u64;
+        let units = twice * self.sampling.nfe() as u64;
         let start = self.noise("start", &indices, 0, shape);
         let noise = |step: usize| self.noise("step", &indices, step as u64 + 1, shape);
         let each = |evaluations: usize| {
-            let done = indices.start as u64 * units + evaluations as u64 * indices.len() as u64;
+            let done =
+                indices.start as u64 * units + twice * evaluations as u64 * indices.len() as u64;
             self.context.progress(done, self.settings.count * units, None);
             !self.context.stop()
         };
@@ -183,7 +231,7 @@ impl Draw<'_> {
 fn publish(
     context: &Context<'_>,
     manifest: &Manifest,
-    sampling: &Sampling,
+    nfe: usize,
     progress: &Progress,
     samples: &Path,
 ) -> Result<()> {
@@ -196,7 +244,7 @@ fn publish(
     let deviation =
         (seen.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / seen.len() as f64).sqrt();
     let metrics = Metrics::from([
-        ("nfe".to_owned(), metric(sampling.nfe() as f64, "evaluations")),
+        ("nfe".to_owned(), metric(nfe as f64, "evaluations")),
         ("clamped".to_owned(), metric(progress.clamped as f64 / seen.len() as f64, "")),
         ("mean".to_owned(), metric(mean, "train deviations")),
         ("deviation".to_owned(), metric(deviation, "train deviations")),

@@ -10,6 +10,8 @@
 
 mod support;
 
+#[path = "golden_diffusion/conditional.rs"]
+mod conditional;
 #[path = "golden_diffusion/networks.rs"]
 mod networks;
 #[path = "golden_diffusion/oracle.rs"]

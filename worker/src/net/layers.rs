@@ -138,6 +138,37 @@ impl GroupNorm {
     }
 }
 
+/// Batch norm with a learned scale and shift (Ioffe & Szegedy 2015): by the statistics of the batch in training,
+/// else by their running averages.
+#[derive(Debug)]
+pub(super) struct BatchNorm {
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+}
+
+/// Share of a batch in the running averages, as in PyTorch.
+const MOMENTUM: f64 = 0.1;
+
+impl BatchNorm {
+    pub(super) fn new(path: &nn::Path, channels: i64) -> Self {
+        Self {
+            weight: path.zeros("weight", &[channels]),
+            bias: path.zeros("bias", &[channels]),
+            running_mean: path.zeros_no_train("running_mean", &[channels]),
+            running_var: path.ones_no_train("running_var", &[channels]),
+        }
+    }
+
+    /// `[n, channels, h, w]` to the same shape.
+    pub(super) fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+        let (weight, bias) = (Some(&self.weight), Some(&self.bias));
+        let (mean, var) = (Some(&self.running_mean), Some(&self.running_var));
+        x.batch_norm(weight, bias, mean, var, training, MOMENTUM, EPS, true)
+    }
+}
+
 /// A matrix and a shift.
 #[derive(Debug)]
 pub(super) struct Linear {
@@ -151,7 +182,12 @@ impl Linear {
         Self { weight, bias: path.zeros("bias", &[width.to]) }
     }
 
-    /// `[n, from]` to `[n, to]`.
+    /// The kind of its numbers.
+    pub(super) fn kind(&self) -> Kind {
+        self.weight.kind()
+    }
+
+    /// `[.., from]` to `[.., to]`.
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias))
     }

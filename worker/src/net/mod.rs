@@ -1,17 +1,26 @@
 //! The networks, and their parameters under the names of the reference weights, so that files of
 //! weights can be exchanged. A network is built at a place of a [`nn::VarStore`], filled by
-//! [`initialise`], and from then on only evaluated; who trains it works on [`parameters`].
+//! [`initialise`], and from then on only evaluated; who trains it works on [`parameters`], and keeps
+//! its [`state`].
 
 mod attention;
 mod blocks;
+mod condition;
+mod dit;
 pub mod flat;
 mod layers;
+mod simple_unet;
 mod start;
+#[cfg(test)]
+mod tests;
 mod unet;
 
+pub use condition::{Condition, Told, What};
+pub use dit::Dit;
 pub use layers::wrap;
-pub use start::initialise;
-pub use unet::{Channels, Unet};
+pub use simple_unet::SimpleUnet;
+pub use start::{Start, initialise};
+pub use unet::Unet;
 
 use ablate::problem::{Problem, Result};
 use ablate::settings::Model;
@@ -21,33 +30,114 @@ use tch::{Tensor, nn, no_grad};
 /// Tensors by name, in the order of their names.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// A network that predicts the noise in noisy samples.
-pub trait Network {
-    /// Returns the prediction `[n, c, h, w]` for samples `x` `[n, c, h, w]` at times `t` `[n]` int64, 0-based.
-    fn forward(&self, x: &Tensor, t: &Tensor) -> Tensor;
+/// What a network is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'i> {
+    /// Noisy samples `[n, c, h, w]`.
+    pub x: &'i Tensor,
+    /// Their times `[n]`: int64, 0-based, or 64-bit numbers up to a thousand.
+    pub t: &'i Tensor,
+    /// What is told of them, to a network that was built for that.
+    pub condition: Option<&'i Condition>,
+    /// Whether norms take the statistics of this batch, and remember them.
+    pub training: bool,
 }
 
-/// Builds a network for samples of `channels` channels; its parameters, at `path`, are all zero until
-/// [`initialise`] or [`load`].
-pub fn build(model: &Model, channels: i64, path: &nn::Path) -> Box<dyn Network> {
-    match model {
-        Model::Unet(settings) => Box::new(Unet::new(path, settings, Channels::same(channels))),
+impl<'i> Input<'i> {
+    /// Asks about samples without telling more than the times.
+    pub fn new(x: &'i Tensor, t: &'i Tensor) -> Self {
+        Self { x, t, condition: None, training: false }
     }
 }
 
-/// Checks that a network can take maps of `side` by `side` pixels.
+/// A network that predicts something of noisy samples.
+pub trait Network {
+    /// Returns the prediction `[n, c, h, w]`.
+    fn forward(&self, input: &Input<'_>) -> Tensor;
+
+    /// Returns how a parameter starts, if not as PyTorch does by default.
+    fn start(&self, _name: &str) -> Option<Start> {
+        None
+    }
+}
+
+/// Channels of what a network is given and of what it returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channels {
+    /// Channels of the input; with self-conditioning, those of the earlier prediction come first.
+    pub input: i64,
+    /// Channels of the output.
+    pub output: i64,
+}
+
+impl Channels {
+    /// As many channels out as in.
+    pub fn same(channels: i64) -> Self {
+        Self { input: channels, output: channels }
+    }
+}
+
+/// Sides of maps in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sides {
+    /// Rows.
+    pub height: i64,
+    /// Columns.
+    pub width: i64,
+}
+
+/// What a network is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    /// Channels of the maps.
+    pub channels: i64,
+    /// Sides of the maps.
+    pub sides: Sides,
+    /// What it is told of them.
+    pub told: Option<Told>,
+}
+
+/// Builds a network; its parameters, at `path`, are all zero until [`initialise`] or [`load`].
 ///
 /// # Errors
-/// If the levels of the network do not fit the side.
-pub fn check_side(model: &Model, side: u64) -> Result<()> {
-    match model {
-        Model::Unet(settings) => unet::check_side(settings, side),
-    }
+/// If the network cannot take maps of these sides.
+pub fn build(model: &Model, task: &Task, path: &nn::Path) -> Result<Box<dyn Network>> {
+    let (channels, Task { sides, told, .. }) = (Channels::same(task.channels), *task);
+    check_sides(model, sides)?;
+    Ok(match model {
+        Model::Unet(settings) => Box::new(Unet::new(path, settings, channels, told)),
+        Model::SimpleUnet(settings) => Box::new(SimpleUnet::new(path, settings, channels, told)),
+        Model::Dit(settings) => Box::new(Dit::new(path, settings, (channels, sides), told)),
+    })
 }
 
-/// Returns the parameters in `store`, by name; they share its memory.
-pub fn parameters(store: &nn::VarStore) -> Tensors {
+/// Checks that a network can take maps of these sides.
+///
+/// # Errors
+/// If they are not divisible by what the network divides them by.
+pub fn check_sides(model: &Model, sides: Sides) -> Result<()> {
+    let (divisor, what) = model.divisor();
+    let Sides { height, width } = sides;
+    let fits = |side: i64| side > 0 && (side as u64).is_multiple_of(divisor);
+    if fits(height) && fits(width) {
+        return Ok(());
+    }
+    let sentence = format!(
+        "maps of {height} x {width} pixels do not fit {what}, which needs sides divisible by {divisor}"
+    );
+    Err(Problem::new(sentence).help("take another network, or maps of other sides"))
+}
+
+/// Returns all that a network in `store` holds, by name, with the running statistics of norms; the
+/// tensors share its memory.
+pub fn state(store: &nn::VarStore) -> Tensors {
     store.variables().into_iter().collect()
+}
+
+/// Returns the parameters of a [`state`], which training changes.
+pub fn parameters(state: &Tensors) -> Tensors {
+    let trained = state.iter().filter(|(_, tensor)| tensor.requires_grad());
+    trained.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
 }
 
 /// Returns how many numbers the tensors hold together.
@@ -84,44 +174,4 @@ pub fn load(tensors: &Tensors, values: &Tensors) -> Result<()> {
         }
     });
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(pairs: &[(&str, &[f64])]) -> Tensors {
-        pairs.iter().map(|(name, v)| ((*name).to_owned(), Tensor::from_slice(v))).collect()
-    }
-
-    #[test]
-    fn tensors_are_loaded_by_name() {
-        let to = named(&[("a", &[0.0, 0.0]), ("b", &[0.0])]);
-        load(&to, &named(&[("b", &[3.0]), ("a", &[1.0, 2.0])])).unwrap();
-        assert_eq!(to["a"].double_value(&[1]), 2.0);
-        assert_eq!(to["b"].double_value(&[0]), 3.0);
-        assert_eq!(count(&to), 3);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named_and_nothing_is_loaded() {
-        let to = named(&[("a", &[0.0]), ("b", &[0.0])]);
-        for (values, name) in [
-            (named(&[("a", &[1.0])]), "`b`"),
-            (named(&[("a", &[1.0]), ("b", &[1.0, 2.0])]), "`b`"),
-            (named(&[("a", &[1.0]), ("b", &[1.0]), ("c", &[1.0])]), "`c`"),
-        ] {
-            let problem = load(&to, &values).unwrap_err().to_string();
-            assert!(problem.contains(name), "{problem}");
-            assert_eq!(to["a"].double_value(&[0]), 0.0);
-        }
-    }
-
-    #[test]
-    fn copies_stay_when_the_original_moves() {
-        let tensors = named(&[("a", &[1.0])]);
-        let kept = copies(&tensors);
-        let _ = tensors["a"].shallow_clone().zero_();
-        assert_eq!(kept["a"].double_value(&[0]), 1.0);
-    }
 }

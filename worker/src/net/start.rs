@@ -1,29 +1,34 @@
-//! The values with which parameters start: PyTorch's defaults, which tch does not have, drawn from
-//! the project's own random numbers.
+//! The values with which parameters start: PyTorch's defaults, which tch does not have, or what a network
+//! asks for, drawn from the project's own random numbers.
 
-use super::{Tensors, parameters};
+use super::{Network, Tensors, parameters, state};
 use crate::random::{self, Stream};
 use tch::{Tensor, nn, no_grad};
 
-/// Fills all parameters in `store` as PyTorch does by default: weights and biases of convolutions and
-/// linear layers uniform within 1/sqrt(fan-in), norms at scale 1 and shift 0.
+/// Fills all parameters of a network in `store`, by default as PyTorch does: weights and biases of
+/// convolutions and linear layers uniform within 1/sqrt(fan-in), norms at scale 1 and shift 0.
 ///
 /// A parameter depends on (seed, name, shape) alone, so networks that differ in one part, such as
 /// the arms of an ablation, start alike in all others.
-pub fn initialise(store: &nn::VarStore, seed: u64) {
-    let parameters = parameters(store);
+pub fn initialise(network: &dyn Network, store: &nn::VarStore, seed: u64) {
+    let parameters = parameters(&state(store));
     for (name, tensor) in &parameters {
-        let start = start_of(&parameters, name, tensor);
+        let start = network.start(name).unwrap_or_else(|| default_of(&parameters, name, tensor));
         no_grad(|| tensor.shallow_clone().copy_(&start.values(seed, name, tensor)));
     }
 }
 
 /// How a parameter starts.
-enum Start {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Start {
     /// All the same.
     Constant(f64),
     /// Uniform within plus or minus this bound.
     Uniform(f64),
+    /// Uniform within sqrt(6 / (fan-in + fan-out)) (Glorot & Bengio 2010), a kernel taken as one matrix.
+    Xavier,
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
 }
 
 impl Start {
@@ -31,17 +36,29 @@ impl Start {
         match self {
             Self::Constant(value) => like.full_like(*value),
             Self::Uniform(bound) => {
-                let mut stream = Stream::new(seed, "weights", random::hash(name));
-                let drawn = stream.uniform(like.numel());
+                let drawn = Self::stream(seed, name).uniform(like.numel());
                 let values: Vec<f64> = drawn.iter().map(|u| (2.0 * u - 1.0) * bound).collect();
                 Tensor::from_slice(&values).view(like.size().as_slice())
             }
+            Self::Xavier => {
+                let to = like.size()[0] as f64;
+                let from = like.numel() as f64 / to;
+                Self::Uniform((6.0 / (from + to)).sqrt()).values(seed, name, like)
+            }
+            Self::Normal(deviation) => {
+                let drawn = Self::stream(seed, name).normal_f32(like.numel());
+                Tensor::from_slice(&drawn).view(like.size().as_slice()) * *deviation
+            }
         }
+    }
+
+    fn stream(seed: u64, name: &str) -> Stream {
+        Stream::new(seed, "weights", random::hash(name))
     }
 }
 
-/// A layer is known by its weight: that of a norm has one dimension, that of any other layer more.
-fn start_of(parameters: &Tensors, name: &str, tensor: &Tensor) -> Start {
+/// PyTorch's default. A layer is known by its weight: that of a norm has one dimension, that of any other layer more.
+fn default_of(parameters: &Tensors, name: &str, tensor: &Tensor) -> Start {
     let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
     let weight = parameters.get(&format!("{layer}.weight")).unwrap_or(tensor);
     let shape = weight.size();
@@ -65,9 +82,9 @@ mod tests {
     fn started(seed: u64, attention: bool) -> Tensors {
         let store = nn::VarStore::new(Device::Cpu);
         let settings = settings::Unet { width: 8, attention, ..settings::Unet::default() };
-        Unet::new(&store.root(), &settings, Channels::same(1));
-        initialise(&store, seed);
-        parameters(&store)
+        let net = Unet::new(&store.root(), &settings, Channels::same(1), None);
+        initialise(&net, &store, seed);
+        state(&store)
     }
 
     #[test]

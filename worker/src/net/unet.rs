@@ -2,44 +2,20 @@
 //! denoising-diffusion-pytorch), with weight standardisation done right by default and circular
 //! padding for periodic boxes.
 
-use super::Network;
 use super::attention::{Attention, LinearAttention};
 use super::blocks::{ResnetBlock, Style};
+use super::condition::{ConditionEmbedding, Places, Told};
 use super::layers::{Conv, Linear, Width};
+use super::{Channels, Input, Network, Start};
 use crate::embedding;
-use ablate::problem::{Problem, Result};
 use ablate::settings;
 use tch::{Tensor, nn};
 
-/// Channels of what a network is given and of what it returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Channels {
-    /// Channels of the input; with self-conditioning, those of the earlier prediction come first.
-    pub input: i64,
-    /// Channels of the output.
-    pub output: i64,
-}
-
-impl Channels {
-    /// As many channels out as in.
-    pub fn same(channels: i64) -> Self {
-        Self { input: channels, output: channels }
-    }
-}
-
-/// Checks that maps of `side` by `side` pixels can be halved as often as the levels ask for.
-pub(super) fn check_side(settings: &settings::Unet, side: u64) -> Result<()> {
-    let levels = settings.multipliers.len() as u32;
-    let divisor = 2_u64.pow(levels.saturating_sub(1));
-    if side > 0 && side.is_multiple_of(divisor) {
-        return Ok(());
-    }
-    let sentence = format!(
-        "maps of {side} x {side} pixels do not fit a U-Net of {levels} levels, \
-         which needs a side divisible by {divisor}"
-    );
-    Err(Problem::new(sentence).help("take fewer `multipliers`, or maps of another side"))
-}
+const PLACES: Places = Places {
+    table: "class_embedding",
+    maps: "condition_mlp",
+    activation: |x: &Tensor| x.gelu("none"),
+};
 
 /// One level of either half: two residual blocks, perhaps attention, and a change of side or channels.
 #[derive(Debug)]
@@ -168,6 +144,7 @@ pub struct Unet {
     init_conv: Conv,
     time_in: Linear,
     time_out: Linear,
+    condition: Option<ConditionEmbedding>,
     downs: Vec<Level>,
     mid_block1: ResnetBlock,
     mid_attention: Option<Attention>,
@@ -179,7 +156,12 @@ pub struct Unet {
 
 impl Unet {
     /// Declares the parameters at `path`, all zero.
-    pub fn new(path: &nn::Path, settings: &settings::Unet, channels: Channels) -> Self {
+    pub fn new(
+        path: &nn::Path,
+        settings: &settings::Unet,
+        channels: Channels,
+        told: Option<Told>,
+    ) -> Self {
         let builder = Builder::new(settings);
         let (width, time) = (settings.width as i64, builder.style.time_width);
         let middle = *builder.widths.last().expect("a U-Net has its first width");
@@ -192,6 +174,7 @@ impl Unet {
             ),
             time_in: Linear::new(&(path / "time_mlp" / 1), Width { from: width, to: time }),
             time_out: Linear::new(&(path / "time_mlp" / 3), Width { from: time, to: time }),
+            condition: told.map(|told| ConditionEmbedding::new(path, told, time, &PLACES)),
             downs: builder.downs(&(path / "downs")),
             mid_block1: builder.resnet_block(&(path / "mid_block1"), in_middle),
             mid_attention: settings.attention.then(|| Attention::new(&(path / "mid_attn"), middle)),
@@ -206,9 +189,14 @@ impl Unet {
         }
     }
 
-    fn embed(&self, t: &Tensor, like: &Tensor) -> Tensor {
-        let time = embedding::sin_cos(t, self.width, like.kind()); // [n, width]
-        self.time_out.forward(&self.time_in.forward(&time).gelu("none")) // [n, 4 width]
+    /// Time and conditions in one vector, `[n, 4 width]`.
+    fn embed(&self, input: &Input<'_>) -> Tensor {
+        let time = embedding::sin_cos(input.t, self.width, input.x.kind()); // [n, width]
+        let time = self.time_out.forward(&self.time_in.forward(&time).gelu("none"));
+        match (&self.condition, input.condition) {
+            (Some(embedding), Some(condition)) => time + embedding.forward(condition),
+            _ => time,
+        }
     }
 
     fn middle(&self, x: &Tensor, time: &Tensor) -> Tensor {
@@ -222,9 +210,9 @@ impl Unet {
 }
 
 impl Network for Unet {
-    fn forward(&self, x: &Tensor, t: &Tensor) -> Tensor {
-        let time = self.embed(t, x); // [n, 4 width]
-        let first = self.init_conv.forward(x); // [n, width, h, w]
+    fn forward(&self, input: &Input<'_>) -> Tensor {
+        let time = self.embed(input); // [n, 4 width]
+        let first = self.init_conv.forward(input.x); // [n, width, h, w]
         let mut x = first.shallow_clone();
         let mut kept = vec![];
         for level in &self.downs {
@@ -248,88 +236,8 @@ impl Network for Unet {
         let x = Tensor::cat(&[&x, &first], 1); // [n, 2 width, h, w]
         self.final_conv.forward(&self.final_res_block.forward(&x, &time)) // [n, output, h, w]
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::{build, check_side, initialise};
-    use crate::random::Stream;
-    use ablate::settings::{Model, Padding};
-    use tch::{Device, Kind};
-
-    fn settings(padding: Padding, attention: bool) -> settings::Unet {
-        settings::Unet {
-            width: 8,
-            multipliers: vec![1, 2, 2],
-            padding,
-            attention,
-            ..settings::Unet::default()
-        }
-    }
-
-    /// How far the network is from commuting with a shift by (4, 8) pixels, and by (1, 3).
-    fn shift_errors(padding: Padding, attention: bool) -> [f64; 2] {
-        let mut store = nn::VarStore::new(Device::Cpu);
-        let net = build(&Model::Unet(settings(padding, attention)), 2, &store.root());
-        initialise(&store, 3);
-        store.double();
-        let x = Tensor::from_slice(&Stream::new(0, "test", 0).normal_f32(2 * 2 * 256));
-        let x = x.view([2, 2, 16, 16]).to_kind(Kind::Double);
-        let t = Tensor::from_slice(&[3_i64, 700]);
-        [[4_i64, 8], [1, 3]].map(|shift| {
-            let roll = |x: &Tensor| x.roll(shift.as_slice(), [2_i64, 3].as_slice());
-            let error = roll(&net.forward(&x, &t)) - net.forward(&roll(&x), &t);
-            error.abs().max().double_value(&[])
-        })
-    }
-
-    #[test]
-    fn a_circular_network_commutes_with_shifts_that_its_levels_divide() {
-        for attention in [true, false] {
-            let [whole, odd] = shift_errors(Padding::Circular, attention);
-            assert!(whole < 1e-12, "attention {attention}: {whole}");
-            assert!(odd > 1e-6, "attention {attention}: {odd}");
-        }
-    }
-
-    #[test]
-    fn a_zero_padded_network_sees_where_the_edge_is() {
-        let [whole, _] = shift_errors(Padding::Zero, true);
-        assert!(whole > 1e-4, "{whole}");
-    }
-
-    #[test]
-    fn a_side_that_the_levels_do_not_divide_is_refused_in_one_sentence() {
-        let model = Model::Unet(settings(Padding::Zero, true));
-        assert!(check_side(&model, 28).is_ok());
-        let sentence = check_side(&model, 30).unwrap_err().to_string();
-        assert!(sentence.contains("30 x 30") && sentence.contains("divisible by 4"), "{sentence}");
-        assert!(check_side(&model, 0).is_err());
-    }
-
-    #[test]
-    fn the_smallest_side_that_is_accepted_can_be_evaluated() {
-        for padding in [Padding::Zero, Padding::Circular] {
-            let model = Model::Unet(settings(padding, true));
-            let store = nn::VarStore::new(Device::Cpu);
-            let net = build(&model, 1, &store.root());
-            initialise(&store, 0);
-            check_side(&model, 4).unwrap();
-            let x = Tensor::ones([1, 1, 4, 4], (Kind::Float, Device::Cpu));
-            let out = net.forward(&x, &Tensor::from_slice(&[5_i64]));
-            assert_eq!(out.size(), [1, 1, 4, 4]);
-            assert!(out.abs().max().double_value(&[]).is_finite());
-        }
-    }
-
-    #[test]
-    fn the_network_hears_the_time() {
-        let store = nn::VarStore::new(Device::Cpu);
-        let net = build(&Model::Unet(settings(Padding::Zero, true)), 1, &store.root());
-        initialise(&store, 0);
-        let x = Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu));
-        let out = net.forward(&x, &Tensor::from_slice(&[5_i64, 900]));
-        assert!((out.get(0) - out.get(1)).abs().max().double_value(&[]) > 1e-3);
+    fn start(&self, name: &str) -> Option<Start> {
+        name.starts_with(PLACES.table).then(ConditionEmbedding::start_of_table)
     }
 }

@@ -48,11 +48,12 @@ fn write_weights(context: &Context<'_>, session: &Session<'_>, manifest: &Manife
     let metadata = json!({
         "model": session.settings.model.write(Identity::Full),
         "objective": session.settings.objective.write(Identity::Full),
+        "conditions": session.settings.conditions.write(Identity::Full),
         "channels": manifest.channels,
         "side": manifest.side,
     });
     let all = [
-        ("last", Some(&session.net.parameters)),
+        ("last", Some(&session.net.state)),
         ("ema", session.average.as_ref().map(|average| average.ema.average())),
         ("best", session.best.as_ref()),
         ("best_ema", session.best_average.as_ref()),

@@ -2,33 +2,38 @@
 //! purpose, step), so the state needs no generator.
 
 use crate::checkpoint::{Checkpoint, State, insert};
+use crate::data::conditions::{self, Conditions};
 use crate::data::manifest::Manifest;
 use crate::data::maps::{Maps, TrainingData};
 use crate::ema::{Decay, Ema};
-use crate::net::{self, Network, Tensors};
+use crate::net::{self, Condition, Input, Network, Task, Tensors};
 use crate::objective::Rule;
 use crate::optimizer::{AdamW, clip_gradients};
 use crate::random::Stream;
 use crate::rate::Rate;
 use crate::serve::Context;
-use ablate::job::{Arithmetic, Input, NOT_A_NUMBER};
+use ablate::job::{Arithmetic, Input as Data, NOT_A_NUMBER};
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Optimizer, Train};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
-/// A network and its parameters, which share their memory.
+/// A network and all that it holds, which share their memory.
 pub(super) struct Net {
     network: Box<dyn Network>,
+    /// Its parameters, and the running statistics of norms.
+    pub(super) state: Tensors,
+    /// The parameters alone.
     pub(super) parameters: Tensors,
 }
 
 impl Net {
-    fn new(settings: &Train, channels: i64, device: Device) -> Self {
+    fn new(settings: &Train, task: &Task, device: Device) -> Result<Self> {
         let store = nn::VarStore::new(device);
-        let network = net::build(&settings.model, channels, &store.root());
-        net::initialise(&store, settings.seed);
-        Self { network, parameters: net::parameters(&store) }
+        let network = net::build(&settings.model, task, &store.root())?;
+        net::initialise(network.as_ref(), &store, settings.seed);
+        let state = net::state(&store);
+        Ok(Self { network, parameters: net::parameters(&state), state })
     }
 }
 
@@ -51,17 +56,20 @@ pub(super) struct Session<'s> {
     rule: Rule,
     rate: Rate,
     maps: TrainingData,
+    /// What the network is told of the items, and how often it is not.
+    told: Option<(Conditions, f64)>,
     held_out: Option<HeldOut>,
     device: Device,
     /// Losses that are still on the device.
     pending: Vec<Tensor>,
-    /// Losses that have been told.
-    told: usize,
+    /// Losses that have been reported.
+    reported: usize,
 }
 
 /// The validation split with its fixed times and noise.
 struct HeldOut {
     maps: Tensor,
+    condition: Option<Condition>,
     times: Tensor,
     noise: Tensor,
 }
@@ -74,19 +82,25 @@ impl<'s> Session<'s> {
         context: &Context<'_>,
         settings: &'s Train,
         manifest: &Manifest,
-        data: &Input,
+        data: &Data,
         length: u64,
     ) -> Result<Self> {
         let device = context.device;
-        let channels = manifest.channels as i64;
-        let net = Net::new(settings, channels, device);
+        let task = conditions::task(manifest, settings)?;
+        let net = Net::new(settings, &task, device)?;
+        let told = |split: &str| match settings.conditions.on() {
+            Some(on) => Conditions::none(manifest, on)?.of_split(&data.folder, split).map(Some),
+            None => Ok(None),
+        };
         let Optimizer::AdamW(adamw) = &settings.optimizer;
         let rule = Rule::new(&settings.objective);
         let held_out = match settings.validation.on() {
             Some(validation) => {
                 let maps = Maps::open_split(manifest, data, "validation")?;
                 let items = maps.len().min(validation.items as usize);
-                Some(HeldOut::new(maps.seen(0..items, device), &rule))
+                let told = told("validation")?.map(|told| told.choose(0..items));
+                let condition = told.map(|told| told.condition(device));
+                Some(HeldOut::new(maps.seen(0..items, device), condition, &rule))
             }
             None => None,
         };
@@ -96,10 +110,13 @@ impl<'s> Session<'s> {
             rate: Rate::new(settings, per_epoch, length),
             settings,
             optimizer: AdamW::new(adamw, &net.parameters),
-            average: settings.ema.on().map(|largest| Average {
-                ema: Ema::new(Decay::Ramp(largest), &net.parameters),
-                judge: Net::new(settings, channels, device),
-            }),
+            average: match settings.ema.on() {
+                Some(largest) => Some(Average {
+                    ema: Ema::new(Decay::Ramp(largest), &net.state),
+                    judge: Net::new(settings, &task, device)?,
+                }),
+                None => None,
+            },
             net,
             best: None,
             best_average: None,
@@ -112,11 +129,12 @@ impl<'s> Session<'s> {
             },
             losses: vec![],
             rule,
+            told: told(&data.port)?.zip(settings.conditions.on().map(|on| on.dropout())),
             maps,
             held_out,
             device,
             pending: vec![],
-            told: 0,
+            reported: 0,
         })
     }
 
@@ -142,7 +160,9 @@ impl<'s> Session<'s> {
     /// One optimiser step, and a validation if one is due.
     pub(super) fn advance(&mut self) -> Result<()> {
         let step = self.state.step;
-        let x0 = self.batch(step);
+        let items = self.items(step);
+        let x0 = self.maps.batch(&items);
+        let condition = self.condition(step, &items);
         let size = x0.size();
         let numbers = size.iter().product::<i64>() as usize;
         let seed = self.settings.seed;
@@ -150,7 +170,11 @@ impl<'s> Session<'s> {
         let times = times.to_device(self.device);
         let noise = Tensor::from_slice(&Stream::new(seed, "noise", step).normal_f32(numbers));
         let noise = noise.view(size.as_slice()).to_device(self.device);
-        let loss = self.rule.loss(self.net.network.as_ref(), &x0, &noise, &times);
+        let network = &self.net.network;
+        let condition = condition.as_ref();
+        let ask =
+            |x: &Tensor, t: &Tensor| network.forward(&Input { x, t, condition, training: true });
+        let loss = self.rule.loss(ask, &x0, &noise, &times);
         loss.backward();
         if let Some(largest) = self.settings.gradient_clip.on() {
             let _ = clip_gradients(&self.net.parameters, largest);
@@ -158,7 +182,7 @@ impl<'s> Session<'s> {
         let rate = self.learning_rate();
         self.optimizer.step(&self.net.parameters, rate);
         if let Some(average) = &mut self.average {
-            average.ema.update(&self.net.parameters);
+            average.ema.update(&self.net.state);
         }
         self.pending.push(loss.detach());
         self.state.step += 1;
@@ -196,13 +220,23 @@ impl<'s> Session<'s> {
         (0..self.state.step).map(|step| self.learning_rate_of(step))
     }
 
-    /// The maps of a step: every epoch has an order of its own, its last batch may be smaller.
-    fn batch(&self, step: u64) -> Tensor {
+    /// What is told of the items of a step, to each with its own chance.
+    fn condition(&self, step: u64, items: &[usize]) -> Option<Condition> {
+        let (all, dropout) = self.told.as_ref()?;
+        let condition = all.choose(items.iter().copied()).condition(self.device);
+        let mut stream = Stream::new(self.settings.seed, "condition dropout", step);
+        let withheld: Vec<bool> =
+            stream.uniform(items.len()).into_iter().map(|u| u < *dropout).collect();
+        Some(condition.without(Tensor::from_slice(&withheld).to_device(self.device)))
+    }
+
+    /// The items of a step: every epoch has an order of its own, its last batch may be smaller.
+    fn items(&self, step: u64) -> Vec<usize> {
         let (items, batch) = (self.maps.len(), self.settings.batch as usize);
         let per_epoch = self.per_epoch();
         let (epoch, within) = (step / per_epoch, (step % per_epoch) as usize);
         let order = Stream::new(self.settings.seed, "order", epoch).permutation(items);
-        self.maps.batch(&order[within * batch..(within * batch + batch).min(items)])
+        order[within * batch..(within * batch + batch).min(items)].to_vec()
     }
 
     /// Reads the losses that are still on the device.
@@ -228,9 +262,9 @@ impl<'s> Session<'s> {
     /// The mean loss of the steps since the last call.
     pub(super) fn recent_loss(&mut self) -> Result<Option<f64>> {
         self.flush()?;
-        let recent = &self.losses[self.told.min(self.losses.len())..];
+        let recent = &self.losses[self.reported.min(self.losses.len())..];
         let mean = (!recent.is_empty()).then(|| recent.iter().sum::<f64>() / recent.len() as f64);
-        self.told = self.losses.len();
+        self.reported = self.losses.len();
         Ok(mean)
     }
 
@@ -241,7 +275,7 @@ impl<'s> Session<'s> {
             |net: &Net| held_out.loss(net.network.as_ref(), &self.rule, self.settings.batch as i64);
         let average = match &self.average {
             Some(average) => {
-                net::load(&average.judge.parameters, average.ema.average())?;
+                net::load(&average.judge.state, average.ema.average())?;
                 Some(of(&average.judge)?)
             }
             None => None,
@@ -260,7 +294,7 @@ impl<'s> Session<'s> {
         self.state.validations.push((step, plain, average));
         if self.state.best.is_none_or(|(best, _)| plain < best) {
             self.state.best = Some((plain, step));
-            self.best = Some(net::copies(&self.net.parameters));
+            self.best = Some(net::copies(&self.net.state));
         }
         if let (Some(held), Some(loss)) = (&self.average, average)
             && self.state.best_ema.is_none_or(|(best, _)| loss < best)
@@ -275,7 +309,7 @@ impl<'s> Session<'s> {
     pub(super) fn save(&mut self, folder: &Path, keep: bool) -> Result<()> {
         self.flush()?;
         let mut tensors = Tensors::new();
-        insert(&mut tensors, "model", net::copies(&self.net.parameters));
+        insert(&mut tensors, "model", net::copies(&self.net.state));
         insert(&mut tensors, "optimizer", self.optimizer.export());
         if let Some(average) = &self.average {
             insert(&mut tensors, "ema", average.ema.export());
@@ -289,7 +323,7 @@ impl<'s> Session<'s> {
 
     /// Takes the state of a checkpoint.
     pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        net::load(&self.net.parameters, &checkpoint.part("model"))?;
+        net::load(&self.net.state, &checkpoint.part("model"))?;
         self.optimizer.import(checkpoint.state.step, &checkpoint.part("optimizer"))?;
         if let Some(average) = &mut self.average {
             average.ema.import(checkpoint.state.step, &checkpoint.part("ema"))?;
@@ -299,7 +333,7 @@ impl<'s> Session<'s> {
         self.best_average = some(checkpoint.part("best_ema"));
         self.state = checkpoint.state;
         self.losses = checkpoint.losses;
-        self.told = self.losses.len();
+        self.reported = self.losses.len();
         Ok(())
     }
 }
@@ -307,7 +341,7 @@ impl<'s> Session<'s> {
 impl HeldOut {
     /// These maps; times spread evenly over all, noise from a stream that no seed changes,
     /// so that every arm of an ablation is validated on the same.
-    fn new(maps: Tensor, rule: &Rule) -> Self {
+    fn new(maps: Tensor, condition: Option<Condition>, rule: &Rule) -> Self {
         let size = maps.size();
         let noise =
             Stream::new(0, "validation noise", 0).normal_f32(size.iter().product::<i64>() as usize);
@@ -316,6 +350,7 @@ impl HeldOut {
             times: rule.even_times(size[0]).to_device(device),
             noise: Tensor::from_slice(&noise).view(size.as_slice()).to_device(device),
             maps,
+            condition,
         }
     }
 
@@ -326,8 +361,12 @@ impl HeldOut {
         while at < n {
             let count = batch.min(n - at);
             let part = |tensor: &Tensor| tensor.narrow(0, at, count);
+            let condition = self.condition.as_ref().map(|all| all.narrow(at, count));
+            let condition = condition.as_ref();
+            let ask =
+                |x: &Tensor, t: &Tensor| network.forward(&Input { condition, ..Input::new(x, t) });
             let mean = no_grad(|| {
-                rule.loss(network, &part(&self.maps), &part(&self.noise), &part(&self.times))
+                rule.loss(ask, &part(&self.maps), &part(&self.noise), &part(&self.times))
             });
             sum += f64::try_from(&mean)
                 .map_err(|e: tch::TchError| Problem::system(e.to_string()))?
