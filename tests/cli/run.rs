@@ -168,6 +168,22 @@ fn why_names_the_field_that_differs() {
 }
 
 #[test]
+fn what_is_finished_is_told_alike_with_and_without_a_graph() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let keys = bench.ablate(&["query", "select substr(key, 1, 9) from nodes", "--csv"]).expect(0);
+    let key = keys.out.lines().last().unwrap();
+    let names = ["net", "score", "draw[schedule=cosine,nfe=50,seed=1]", "maps", key];
+    let ask = || names.map(|name| bench.ablate(&["why", name]).expect(0).out);
+    let known = ask();
+    assert_eq!(known.each_ref().map(|said| said.matches("is skipped").count()), [4, 8, 1, 1, 1]);
+    let unknown = bench.ablate(&["why", "nett"]).expect(2).err;
+    assert!(unknown.contains("did you mean `net`"), "{unknown}");
+    std::fs::remove_file(bench.path("results/spec/.settled")).unwrap();
+    assert_eq!(ask(), known);
+}
+
+#[test]
 fn the_database_answers_questions_and_refuses_to_be_changed() {
     let bench = Bench::new(SPEC);
     bench.ablate(&["run", "spec.yaml"]).expect(0);

@@ -2,6 +2,7 @@
 //! with its place and a hint, all at once.
 
 use crate::bench::{Bench, SPEC};
+use ablate::graph::Graph;
 use std::path::Path;
 
 #[test]
@@ -167,6 +168,81 @@ fn objectives_and_samplers_that_do_not_fit_are_refused() {
             assert!(said.contains(piece), "{objective}, {sampler}: {piece} in\n{said}");
         }
     }
+}
+
+const TOLD: &str = "\
+question: what is it told?
+nodes:
+  maps: { dataset: DATA }
+  net: { train: { data: maps, steps: 10, CONDITIONS } }
+  draw: { sample: { from: net, SAMPLE } }
+";
+
+#[test]
+fn conditions_that_do_not_fit_are_refused() {
+    let (digits, fields) = (
+        "{ glyph_digits: { images: 100 } }",
+        "{ particle_mesh_fields: { side: 8, simulations: 9 } }",
+    );
+    let (by_class, by_parameter) = ("conditions: classes", "conditions: parameters");
+    let never = "conditions: { classes: { dropout: 0 } }";
+    for (data, conditions, sample, pieces) in [
+        (fields, by_class, "count: 2", ["have no classes", "take `conditions: parameters`"]),
+        (digits, by_parameter, "count: 2", ["have no parameters", "take `conditions: classes`"]),
+        (
+            "{ log_normal_fields: { side: 8, maps: 40 } }",
+            by_class,
+            "count: 2",
+            ["have no classes", "`conditions: off`"],
+        ),
+        (digits, "batch: 8", "conditions: [3]", ["without conditions", "`conditions: classes`"]),
+        (digits, "batch: 8", "guidance_scale: 2", ["without conditions", "leave this out"]),
+        (digits, never, "guidance_w: 1", ["told nothing now and then", "dropout: 0.1"]),
+        (digits, by_class, "guidance_w: 1, guidance_scale: 2", ["both", "keep one"]),
+        (digits, by_class, "conditions: [3, 10]", ["[10] is no class", "from 0 to 9"]),
+        (digits, by_class, "conditions: [[3, 1]]", ["[3, 1] is no class", "from 0 to 9"]),
+        (digits, by_class, "conditions: [[3, 1], 2]", ["1 numbers, 2 in the first", "same"]),
+        (digits, by_class, "conditions: every", ["are no conditions", "all_classes"]),
+        (digits, by_class, "conditions: []", ["there are no conditions", "all_classes"]),
+        (digits, by_class, "conditions: { from: net }", ["`net` is a train node", "dataset"]),
+        (digits, by_class, "conditions: { from: map }", ["no node `map`", "did you mean `maps`"]),
+        (fields, by_parameter, "count: 2", ["`conditions` is missing", "{ from: maps.test }"]),
+        (fields, by_parameter, "conditions: all_classes", ["with parameters", "[[0.3, 0.8]]"]),
+        (fields, by_parameter, "conditions: [0.3]", ["1 numbers in a row", "2 parameters"]),
+        (digits, "model: { dit: { patch: 3 } }", "count: 2", ["patches of 3 x 3", "`patch`"]),
+        (digits, "model: { dit: { width: 30, heads: 2 } }", "count: 2", ["width 30", "multiple"]),
+        (digits, "model: simple_unet", "count: 2", ["4 levels divides the side by 16", "28"]),
+        (digits, "model: { simple_unet: { time_width: 7 } }", "count: 2", ["7 is odd", "sines"]),
+    ] {
+        let text =
+            TOLD.replace("DATA", data).replace("CONDITIONS", conditions).replace("SAMPLE", sample);
+        let said = Bench::new(&text).ablate(&["check", "spec.yaml"]).expect(2).err;
+        // Each is told at its place.
+        assert!(said.contains("spec.yaml:4:") || said.contains("spec.yaml:5:"), "{said}");
+        for piece in pieces {
+            assert!(said.contains(piece), "{conditions}, {sample}: {piece} in\n{said}");
+        }
+    }
+}
+
+#[test]
+fn a_strength_of_guidance_and_a_size_are_one_node_however_they_are_written() {
+    let text = "\
+question: is it the same?
+nodes:
+  maps: { dataset: { glyph_digits: { images: 100 } } }
+  net: { train: { data: maps, steps: 10, conditions: classes, model: { dit: { size: S, patch: 4 } } } }
+  same: { train: { data: maps, steps: 10, conditions: classes, model: { dit: { width: 384, patch: 4 } } } }
+  a: { sample: { from: net, guidance_w: 1 } }
+  b: { sample: { from: same, guidance_scale: 2, conditions: all_classes } }
+  c: { sample: { from: net, conditions: { from: maps.train } } }
+  d: { sample: { from: net, conditions: { from: maps.validation } } }
+";
+    let bench = Bench::new(text);
+    let (_, graph) = Graph::read(&bench.path("spec.yaml")).unwrap();
+    let names: Vec<&str> = graph.nodes.node_weights().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["maps", "net", "a", "c", "d"]);
+    assert_eq!(graph.inputs(graph.find("c")[0]).count(), 2, "it reads the training and the data");
 }
 
 #[test]

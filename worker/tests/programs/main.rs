@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod collect;
+mod conditions;
 mod datasets;
 mod formats;
 mod objectives;
