@@ -75,7 +75,7 @@ pub fn work(graph: &Graph, index: NodeIndex) -> Work {
                     let load = network(&train.model, pixels);
                     match &train.objective {
                         Objective::Ddpm(ddpm) => (load, ddpm.timesteps, false),
-                        Objective::FlowMatching(_) => (load, 1000, true),
+                        _ => (load, 1000, true),
                     }
                 }
                 _ => (pixels, 1000, false),
@@ -115,6 +115,8 @@ fn parts(model: &Model) -> Vec<(f64, f64)> {
             let [width, depth, _] = dit.numbers();
             vec![(width as f64, 1.0 / (dit.patch * dit.patch) as f64); depth as usize]
         }
+        // Two convolutions of few channels with kernels of 25 pixels.
+        Model::Lenet(_) => vec![(10.0, 1.0), (10.0, 0.25)],
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) enum Facts {
         zero_terminal: bool,
         /// What the network is told, and of the data how much of that there is.
         told: Option<Told>,
+        /// Whether it classifies rather than draws.
+        classifies: bool,
     },
     /// Nothing.
     Other,
@@ -82,12 +84,13 @@ impl Facts {
                 validates: train.validation.on().is_some(),
                 timesteps: match &train.objective {
                     Objective::Ddpm(ddpm) => Some(ddpm.timesteps),
-                    Objective::FlowMatching(_) => None,
+                    Objective::FlowMatching(_) | Objective::Classification(_) => None,
                 },
                 zero_terminal: match &train.objective {
                     Objective::Ddpm(ddpm) => ddpm.zero_terminal_snr,
-                    Objective::FlowMatching(_) => false,
+                    Objective::FlowMatching(_) | Objective::Classification(_) => false,
                 },
+                classifies: matches!(train.objective, Objective::Classification(_)),
                 told: Told::of(train, data),
             },
             _ => Self::Other,
@@ -99,11 +102,17 @@ impl Facts {
 pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Reader) {
     for facts in facts {
         match (&mut *settings, facts) {
+            (Settings::Sample(_), Facts::Train { classifies: true, .. }) => {
+                let problem = Problem::new("a classifier draws no samples");
+                let help = "read from a training with another objective";
+                reader.wrong_key(&Found::root(&Value::Null), "from", problem.help(help));
+            }
             (
                 Settings::Sample(sample),
-                Facts::Train { ema, validates, timesteps, zero_terminal, told },
+                Facts::Train { ema, validates, timesteps, zero_terminal, told, .. },
             ) => {
-                settle_sample(sample, (*ema, *validates), reader);
+                let found = &Found::root(&Value::Null);
+                settle_weights(&mut sample.weights, (*ema, *validates), (found, reader));
                 settle_conditions(sample, *told, reader);
                 match timesteps {
                     Some(timesteps) => {
@@ -115,6 +124,18 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
             }
             (Settings::Evaluate(evaluate), Facts::Data { transform, .. }) => {
                 settle_measure(&mut evaluate.measure, *transform, reader);
+            }
+            (Settings::Evaluate(evaluate), Facts::Train { ema, validates, classifies, .. }) => {
+                let word = evaluate.measure.word();
+                let path = crate::settings::keys(&["measure", word]);
+                let found = &Found { value: &Value::Null, path };
+                if !classifies {
+                    let problem = Problem::new("the training makes no classifier");
+                    let help = "read from one with `objective: classification`, `model: lenet`";
+                    reader.wrong_key(found, "classifier", problem.help(help));
+                } else if let Some(weights) = evaluate.measure.weights() {
+                    settle_weights(weights, (*ema, *validates), (found, reader));
+                }
             }
             (Settings::Train(train), Facts::Data { sides, unvalidated, conditions, .. }) => {
                 check_train(train, *sides, *unvalidated, reader);
@@ -147,7 +168,7 @@ pub(super) fn warnings(settings: &Settings) -> Vec<(Vec<Step>, Problem)> {
 pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'static str, Problem> {
     let wanted: &[Kind] = match role {
         "data" | "reference" | "conditions" => &[Kind::Dataset],
-        "from" => &[Kind::Train],
+        "from" | "classifier" => &[Kind::Train],
         _ => &[Kind::Sample, Kind::Dataset],
     };
     if !wanted.contains(&kind) {
@@ -177,10 +198,13 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'st
     }
 }
 
-/// The weights that a sample node takes by default, and the limits that its training sets.
-fn settle_sample(sample: &mut Sample, (ema, validates): (bool, bool), reader: &mut Reader) {
-    let found = &Found::root(&Value::Null);
-    let missing = match sample.weights {
+/// The weights of a training that are read by default, and those that it does not have.
+fn settle_weights(
+    weights: &mut Option<Weights>,
+    (ema, validates): (bool, bool),
+    (found, reader): (&Found<'_>, &mut Reader),
+) {
+    let missing = match weights {
         Some(Weights::Ema | Weights::BestEma) if !ema => {
             Some("the training keeps no moving average (`ema: off`)")
         }
@@ -196,7 +220,7 @@ fn settle_sample(sample: &mut Sample, (ema, validates): (bool, bool), reader: &m
             Problem::new(why).help("take `weights: last`, or leave `weights` out"),
         );
     }
-    sample.weights.get_or_insert(match (ema, validates) {
+    weights.get_or_insert(match (ema, validates) {
         (true, true) => Weights::BestEma,
         (true, false) => Weights::Ema,
         _ => Weights::Last,
@@ -274,6 +298,11 @@ fn wrong_class(rows: &[Vec<f64>], classes: Option<u64>) -> Option<Problem> {
 
 /// Refuses conditions that the items do not have.
 fn check_told(train: &Train, data: Known, reader: &mut Reader) {
+    if matches!(train.objective, Objective::Classification(_)) && !data.has_classes {
+        let problem = Problem::new("the items of the dataset have no classes to learn");
+        let help = "take a dataset that has them, such as an npy with `labels`";
+        reader.wrong_key(&Found::root(&Value::Null), "data", problem.help(help));
+    }
     let (what, has, other) = match train.conditions.on() {
         Some(Conditions::Classes(_)) => {
             ("classes", data.has_classes, data.has_parameters.then_some("parameters"))

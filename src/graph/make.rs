@@ -5,7 +5,6 @@ use super::body::{self, Moved};
 use super::build::{Builder, Collected, Slot};
 use super::choose::State;
 use super::inputs::{self, Facts};
-use super::reach::path_of;
 use crate::expand::Change;
 use crate::external::{self, External};
 use crate::key::{self, Input, Inputs, Key};
@@ -142,9 +141,9 @@ impl Builder<'_> {
             self.settle_files(dataset, back, reader)?;
         }
         let mut inputs = vec![];
-        for (role, reference) in settings.references() {
+        for (role, place, reference) in settings.references() {
             let mut wrong = |below: Option<Step>, problem| {
-                let path = keys(path_of(role)).into_iter().chain(below).collect::<Vec<_>>();
+                let path = keys(&place).into_iter().chain(below).collect::<Vec<_>>();
                 reader.wrong::<()>(&Found { value: &Value::Null, path: back(&path) }, problem);
             };
             let of_reach = self.reach.wrong.iter().filter(|(i, r, ..)| *i == index && *r == role);

@@ -11,19 +11,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The roles in which a node names what it reads, and where each stands among its settings.
-const ROLES: [(&str, &[&str]); 5] = [
+const ROLES: [(&str, &[&str]); 7] = [
     ("data", &["data"]),
     ("from", &["from"]),
     ("conditions", &["conditions", "from"]),
     ("samples", &["samples"]),
     ("reference", &["reference"]),
+    ("classifier", &["measure", "features", "classifier"]),
+    ("classifier", &["measure", "accuracy", "classifier"]),
 ];
-
-/// Where a role stands among the settings of a node.
-pub(super) fn path_of(role: &str) -> &'static [&'static str] {
-    let known = ROLES.iter().find(|(known, _)| *known == role);
-    known.map(|(_, path)| *path).expect("every role has its place")
-}
 
 /// One way in which a declaration may read from another.
 #[derive(Debug)]

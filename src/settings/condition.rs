@@ -52,7 +52,7 @@ table! {
     pub struct Items {
         #[doc = "The dataset; its test split unless a port says otherwise."]
         from: Reference;
-        #[doc = "Samples for each condition, one after another. Of the items so many are taken, evenly, that the count is reached."]
+        #[doc = "Samples for each item, one after another. Items are taken in a fixed random order, so that any number of samples stands for all, and more samples only add."]
         each: u64 [1.0..=1e6] = 1;
     }
 }

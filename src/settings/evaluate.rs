@@ -1,6 +1,7 @@
 //! Settings of evaluate nodes: one measure each.
 
 use super::reference::Reference;
+use super::sample::Weights;
 use super::table::{choice, kinds, table};
 
 table! {
@@ -22,6 +23,10 @@ kinds! {
         PowerSpectrum(PowerSpectrum) = "power_spectrum",
         /// Distribution of the values of single pixels.
         OnePoint(OnePoint) = "one_point",
+        /// Distances between the features that a classifier sees in images.
+        Features(Features) = "features",
+        /// How often a classifier sees the class that was asked for.
+        Accuracy(Accuracy) = "accuracy",
     }
 }
 
@@ -33,6 +38,18 @@ impl Measure {
             Self::OnePoint(_) => {
                 &["distance", "floor", "ks", "mean", "deviation", "skewness", "kurtosis"]
             }
+            Self::Features(_) => &[
+                "frechet",
+                "frechet_floor",
+                "kid",
+                "kid_deviation",
+                "precision",
+                "recall",
+                "density",
+                "coverage",
+                "items",
+            ],
+            Self::Accuracy(_) => &["accuracy", "ceiling"],
         }
     }
 
@@ -41,7 +58,61 @@ impl Measure {
         match self {
             Self::PowerSpectrum(_) => ["error", "max_deviation"].contains(&metric).then_some(true),
             Self::OnePoint(_) => ["distance", "ks"].contains(&metric).then_some(true),
+            Self::Features(_) => match metric {
+                "frechet" | "kid" => Some(true),
+                "precision" | "recall" | "density" | "coverage" => Some(false),
+                _ => None,
+            },
+            Self::Accuracy(_) => (metric == "accuracy").then_some(false),
         }
+    }
+}
+
+impl Measure {
+    /// What the measure reads beside samples and reference: the name of the setting, and what it says.
+    pub fn judge(&self) -> Option<(&'static str, &Reference)> {
+        match self {
+            Self::Features(Features { classifier, .. })
+            | Self::Accuracy(Accuracy { classifier, .. }) => Some(("classifier", classifier)),
+            Self::PowerSpectrum(_) | Self::OnePoint(_) => None,
+        }
+    }
+
+    /// Which weights of the classifier are read.
+    pub fn weights(&mut self) -> Option<&mut Option<Weights>> {
+        match self {
+            Self::Features(Features { weights, .. }) | Self::Accuracy(Accuracy { weights, .. }) => {
+                Some(weights)
+            }
+            Self::PowerSpectrum(_) | Self::OnePoint(_) => None,
+        }
+    }
+}
+
+table! {
+    /// Fréchet distance (Heusel et al. 2017), kernel distance (Bińkowski et al. 2018), precision and recall
+    /// (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020) of the features that a classifier of the
+    /// same data sees in samples and reference. Comparable for one classifier and one number of items alone.
+    pub struct Features {
+        #[doc = "The train node of the classifier."]
+        classifier: Reference;
+        #[doc = "Which weights of the classifier; by default as for samples."]
+        weights: Option<Weights>;
+        #[doc = "Neighbours that span the manifold, for precision and recall."]
+        neighbours: u64 [1.0..=100.0] = 3;
+        #[doc = "Neighbours that span the manifold, for density and coverage."]
+        density_neighbours: u64 [1.0..=100.0] = 5;
+    }
+}
+
+table! {
+    /// Share of the samples in which a classifier sees the class that was asked for, and its `ceiling`: the
+    /// same of the reference with its true classes.
+    pub struct Accuracy {
+        #[doc = "The train node of the classifier."]
+        classifier: Reference;
+        #[doc = "Which weights of the classifier; by default as for samples."]
+        weights: Option<Weights>;
     }
 }
 

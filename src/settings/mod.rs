@@ -22,11 +22,14 @@ pub use dataset::{
     CamelsCmd, Cosmology, DIGIT_SIDE, Dataset, Design, Geometry, GlyphDigits, Idx, IdxSet, Known,
     LogNormalFields, Npy, ParticleMeshFields, Split, Transform,
 };
-pub use evaluate::{Binning, Evaluate, Measure, OnePoint, PowerSpectrum, Space};
+pub use evaluate::{
+    Accuracy, Binning, Evaluate, Features, Measure, OnePoint, PowerSpectrum, Space,
+};
 pub use file::{DataFile, DataFolder, beside};
-pub use network::{Dit, DitSize, Model, Padding, SimpleUnet, Standardisation, Unet};
+pub use network::{Dit, DitSize, Lenet, Model, Padding, SimpleUnet, Standardisation, Unet};
 pub use objective::{
-    Ddpm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule, TimeDirection,
+    Classification, Ddpm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule,
+    TimeDirection,
 };
 pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use reference::{Best, Over, Reference};
@@ -173,19 +176,30 @@ impl Settings {
         }
     }
 
-    /// The references of these settings: role and `node[.port]` as written.
-    pub fn references(&self) -> Vec<(&'static str, &Reference)> {
+    /// The references of these settings: role, path among the settings, and `node[.port]` as written.
+    pub fn references(&self) -> Vec<(&'static str, Vec<&'static str>, &Reference)> {
         match self {
             Self::Dataset(_) => vec![],
-            Self::Train(s) => vec![("data", &s.data)],
+            Self::Train(s) => vec![("data", vec!["data"], &s.data)],
             Self::Sample(s) => {
                 let conditions = match &s.conditions {
-                    Some(Wanted::From(items)) => Some(("conditions", &items.from)),
+                    Some(Wanted::From(items)) => {
+                        Some(("conditions", vec!["conditions", "from"], &items.from))
+                    }
                     _ => None,
                 };
-                [("from", &s.from)].into_iter().chain(conditions).collect()
+                [("from", vec!["from"], &s.from)].into_iter().chain(conditions).collect()
             }
-            Self::Evaluate(s) => vec![("samples", &s.samples), ("reference", &s.reference)],
+            Self::Evaluate(s) => {
+                let judge = s.measure.judge().map(|(role, reference)| {
+                    (role, vec!["measure", s.measure.word(), role], reference)
+                });
+                let both = [
+                    ("samples", vec!["samples"], &s.samples),
+                    ("reference", vec!["reference"], &s.reference),
+                ];
+                both.into_iter().chain(judge).collect()
+            }
         }
     }
 }

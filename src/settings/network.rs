@@ -13,6 +13,8 @@ kinds! {
         SimpleUnet(SimpleUnet) = "simple_unet",
         /// A transformer over patches, told time and conditions by scales, shifts and gates.
         Dit(Dit) = "dit",
+        /// LeNet-5, a small classifier of images; for the objective `classification`.
+        Lenet(Lenet) = "lenet",
     }
 }
 
@@ -199,6 +201,15 @@ impl DitSize {
     }
 }
 
+table! {
+    /// LeNet-5 (LeCun et al. 1998) with rectified units and max pooling: two convolutions of 5 by 5 pixels,
+    /// 120 units, the features, the classes.
+    pub struct Lenet {
+        #[doc = "Units before the classes: the features by which images are compared."]
+        features: u64 [1.0..=4096.0] = 84;
+    }
+}
+
 impl Model {
     /// What divides the sides of maps, and why, in words.
     pub fn divisor(&self) -> (u64, String) {
@@ -214,6 +225,7 @@ impl Model {
                 (halvings(unet.multipliers.len()), what)
             }
             Self::Dit(dit) => (dit.patch, format!("a DiT with patches of {0} x {0}", dit.patch)),
+            Self::Lenet(_) => (4, "LeNet".to_owned()),
         }
     }
 }

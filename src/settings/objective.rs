@@ -13,6 +13,8 @@ kinds! {
         Ddpm(Ddpm) = "ddpm",
         /// Flow matching: the velocity along straight paths from noise to data.
         FlowMatching(FlowMatching) = "flow_matching",
+        /// The class of each item: a judge of images rather than a source of them.
+        Classification(Classification) = "classification",
     }
 }
 
@@ -168,6 +170,14 @@ table! {
 impl Default for FlowMatching {
     fn default() -> Self {
         Self { time_direction: TimeDirection::NoiseToData, loss: Loss::L2 }
+    }
+}
+
+table! {
+    /// Classification by cross-entropy; for the model `lenet`, on data with classes.
+    pub struct Classification {
+        #[doc = "Share of the target that is spread over all classes."]
+        label_smoothing: f64 [0.0..=0.9] = 0.0;
     }
 }
 

@@ -88,6 +88,7 @@ fn check_train(train: &Train, found: &Found<'_>, reader: &mut Reader) {
         let help = "take `validation: { every: 250 }`, or `plateau: off`";
         reader.wrong_key(found, "plateau", problem.help(help));
     }
+    check_classifier(train, found, reader);
     match (train.steps, train.epochs) {
         (Some(_), Some(_)) => {
             reader.wrong_key(
@@ -103,6 +104,27 @@ fn check_train(train: &Train, found: &Found<'_>, reader: &mut Reader) {
         }
         _ => {}
     }
+}
+
+/// Refuses networks that do not do what the objective asks for.
+fn check_classifier(train: &Train, found: &Found<'_>, reader: &mut Reader) {
+    let word = train.model.word();
+    let classifies = matches!(train.objective, Objective::Classification(_));
+    let problem = match (classifies, matches!(train.model, Model::Lenet(_))) {
+        (true, false) => {
+            Problem::new(format!("`{word}` turns maps into maps, and classifies nothing"))
+                .help("take `model: lenet` with this objective")
+        }
+        (false, true) => Problem::new("`lenet` is a classifier, and learns no noise")
+            .help("take `objective: classification` with it, or another model"),
+        _ if classifies && train.conditions.on().is_some() => {
+            let problem = Problem::new("a classifier is not told what it is to find out");
+            reader.wrong_key(found, "conditions", problem.help("leave `conditions` out"));
+            return;
+        }
+        _ => return,
+    };
+    reader.wrong_key(found, "model", problem);
 }
 
 kinds! {

@@ -246,6 +246,68 @@ nodes:
 }
 
 #[test]
+fn judges_that_do_not_fit_are_refused() {
+    let spec = |data: &str, train: &str, sample: &str, measure: &str| {
+        format!(
+            "\
+question: who judges?
+nodes:
+  maps: {{ dataset: {data} }}
+  clf: {{ train: {{ data: maps, steps: 10, {train} }} }}
+  draw: {{ sample: {{ from: {sample} }} }}
+  net: {{ train: {{ data: maps, steps: 10 }} }}
+  score: {{ evaluate: {{ samples: draw, reference: maps, measures: [{measure}] }} }}
+"
+        )
+    };
+    let digits = "{ glyph_digits: { images: 100 } }";
+    let judge = "objective: classification, model: lenet";
+    let by = "accuracy: { classifier: clf }";
+    for (data, train, sample, measure, pieces) in [
+        (digits, "objective: classification", "net", by, ["classifies nothing", "`model: lenet`"]),
+        (digits, "model: lenet", "net", by, ["learns no noise", "`objective: classification`"]),
+        (
+            digits,
+            "objective: classification, model: lenet, conditions: classes",
+            "net",
+            by,
+            ["not told what it is to find out", "leave `conditions` out"],
+        ),
+        (digits, judge, "clf", by, ["draws no samples", "another objective"]),
+        (
+            "{ log_normal_fields: { side: 8, maps: 40 } }",
+            judge,
+            "net",
+            by,
+            ["no classes to learn", "`labels`"],
+        ),
+        (digits, judge, "net", "features", ["`classifier` is missing", "classifier: …"]),
+        (digits, judge, "net", "features: { classifier: net }", ["makes no classifier", "lenet"]),
+        (digits, judge, "net", "features: { classifier: maps }", ["`maps` is a dataset", "train"]),
+        (
+            digits,
+            "objective: classification, model: lenet, ema: off",
+            "net",
+            "features: { classifier: clf, weights: ema }",
+            ["keeps no moving average", "`weights: last`"],
+        ),
+    ] {
+        let said = Bench::new(&spec(data, train, sample, measure));
+        let said = said.ablate(&["check", "spec.yaml"]).expect(2).err;
+        for piece in pieces {
+            assert!(said.contains(piece), "{train}, {measure}: {piece} in\n{said}");
+        }
+    }
+    let fits = spec(digits, judge, "net", "features: { classifier: clf }");
+    let bench = Bench::new(&fits);
+    bench.ablate(&["check", "spec.yaml"]).expect(0);
+    let (_, graph) = Graph::read(&bench.path("spec.yaml")).unwrap();
+    let score = graph.find("score.features")[0];
+    let inputs: Vec<&str> = graph.inputs(score).map(|i| graph.nodes[i].name.as_str()).collect();
+    assert!(inputs.contains(&"clf"), "{inputs:?}");
+}
+
+#[test]
 fn logarithms_of_images_are_refused() {
     let images =
         SPEC.replace("log_normal_fields: { side: 16, maps: 40 }", "glyph_digits: { images: 100 }");

@@ -1,5 +1,7 @@
 //! The evaluate node: one measure of samples, beside a reference.
 
+mod judged;
+
 use crate::data::manifest::Manifest;
 use crate::data::maps::Maps;
 use crate::files::write_json;
@@ -24,6 +26,8 @@ pub fn run(context: &Context<'_>, settings: &Evaluate) -> Result<End> {
     match &settings.measure {
         Measure::PowerSpectrum(measure) => power_spectrum(context, settings, measure)?,
         Measure::OnePoint(measure) => one_point(context, settings, measure)?,
+        Measure::Features(measure) => judged::features(context, settings, measure)?,
+        Measure::Accuracy(measure) => judged::accuracy(context, settings, measure)?,
     }
     context.costs(&Costs { seconds: start.elapsed().as_secs_f64(), steps: 1, memory_bytes: 0 })?;
     Ok(End::Done)

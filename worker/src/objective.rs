@@ -36,16 +36,17 @@ pub struct Discrete {
 }
 
 impl Rule {
-    /// Makes the rule that settings ask for.
-    pub fn new(objective: &Objective) -> Self {
+    /// Makes the rule that settings ask for; `None` of a classifier's.
+    pub fn new(objective: &Objective) -> Option<Self> {
         match objective {
-            Objective::Ddpm(ddpm) => Self::Discrete(Discrete {
+            Objective::Ddpm(ddpm) => Some(Self::Discrete(Discrete {
                 process: Process::new(ddpm),
                 prediction: ddpm.prediction,
                 min_snr: ddpm.min_snr.on(),
                 loss: ddpm.loss,
-            }),
-            Objective::FlowMatching(flow) => Self::Flow(flow.clone()),
+            })),
+            Objective::FlowMatching(flow) => Some(Self::Flow(flow.clone())),
+            Objective::Classification(_) => None,
         }
     }
 
@@ -300,7 +301,7 @@ mod tests {
             flow(TimeDirection::NoiseToData),
             flow(TimeDirection::DataToNoise),
         ];
-        all.iter().map(Rule::new).collect()
+        all.iter().filter_map(Rule::new).collect()
     }
 
     #[test]
@@ -379,7 +380,7 @@ mod tests {
     #[test]
     fn a_weighted_loss_counts_clean_times_less() {
         let ddpm = Ddpm { min_snr: Off::On(5.0), ..Ddpm::default() };
-        let Rule::Discrete(rule) = Rule::new(&Objective::Ddpm(ddpm)) else { unreachable!() };
+        let Some(Rule::Discrete(rule)) = Rule::new(&Objective::Ddpm(ddpm)) else { unreachable!() };
         let weight = |time| rule.weight(rule.process.level(Some(time)), 5.0);
         assert!(weight(0) < 1e-2 && (weight(900) - 1.0).abs() < 1e-12);
         let times = Tensor::from_slice(&[0_i64, 900]);

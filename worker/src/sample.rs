@@ -43,7 +43,8 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
     let network = load(context, settings, (trained, &train), &manifest)?;
     let told = told(context, settings, &train, &manifest)?;
     let guidance = Guidance { scale: settings.guidance_scale, rescale: settings.guidance_rescale };
-    let rule = Rule::new(&train.objective);
+    let rule = Rule::new(&train.objective)
+        .ok_or_else(|| Problem::system("a classifier draws no samples"))?;
     let sampling = Sampling::new(&settings.sampler, &rule)?;
     let work = &context.job.work;
     let count = settings.count as usize;
@@ -148,10 +149,10 @@ fn told(
             if all.is_empty() {
                 return Err(Problem::new(format!("the split `{}` is empty", data.port)));
             }
-            // Evenly over the items, so that any number of samples stands for all of them.
-            let each = items.each as usize;
-            let distinct = count.div_ceil(each);
-            all.choose((0..count).map(|i| i / each * all.len() / distinct))
+            // In an order of their own, so that any number of samples stands for all, and more only add.
+            let order = Stream::new(0, "conditions", 0).permutation(all.len());
+            let item = |i: usize| order[i / items.each as usize % order.len()];
+            all.choose((0..count).map(item))
         }
     };
     if let Some((parameter, value)) = told.outside() {
@@ -164,7 +165,7 @@ fn told(
 }
 
 /// The settings of the train node in a folder.
-fn train_settings(folder: &Path) -> Result<Train> {
+pub(crate) fn train_settings(folder: &Path) -> Result<Train> {
     let file = ablate::store::read_node(folder)?;
     match Settings::from_full(Kind::Train, &file.settings) {
         Ok(Settings::Train(train)) => Ok(train),

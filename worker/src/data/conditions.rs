@@ -4,7 +4,7 @@ use super::manifest::{Manifest, Parameter};
 use crate::net::{Condition, Sides, Task, Told, What};
 use ablate::npy;
 use ablate::problem::{Problem, Result};
-use ablate::settings::{self, Train};
+use ablate::settings::{self, Objective, Train};
 use std::path::Path;
 use tch::{Device, Tensor};
 
@@ -43,10 +43,25 @@ pub fn task(manifest: &Manifest, train: &Train) -> Result<Task> {
         }
         None => None,
     };
-    Ok(Task { channels: manifest.channels as i64, sides, told })
+    let classes = manifest.classes.map(|classes| classes as i64);
+    Ok(Task { channels: manifest.channels as i64, sides, told, classes })
 }
 
 impl Conditions {
+    /// What a training reads of the items beside their maps: what its network is told, or is to find out.
+    ///
+    /// # Errors
+    /// If the data lack it.
+    pub fn of_training(manifest: &Manifest, train: &Train) -> Result<Option<Self>> {
+        let wanted = match &train.objective {
+            Objective::Classification(_) => {
+                Some(settings::Conditions::Classes(settings::Dropout { dropout: 0.0 }))
+            }
+            _ => train.conditions.on(),
+        };
+        wanted.map(|wanted| Self::none(manifest, wanted)).transpose()
+    }
+
     /// The conditions of no items.
     ///
     /// # Errors

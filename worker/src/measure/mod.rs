@@ -1,4 +1,5 @@
-//! The measures of evaluate nodes: tensor-free, in 64 bits.
+//! The measures of evaluate nodes, in 64 bits.
 
+pub mod features;
 pub mod one_point;
 pub mod power_spectrum;

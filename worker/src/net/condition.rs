@@ -44,6 +44,11 @@ impl Condition {
         Self { withheld, ..self }
     }
 
+    /// Classes `[n]` int64, or parameters `[n, k]`.
+    pub fn values(&self) -> &Tensor {
+        &self.values
+    }
+
     /// Who is told nothing, `[n]` bool.
     pub fn withheld(&self) -> &Tensor {
         &self.withheld

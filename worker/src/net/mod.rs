@@ -9,6 +9,7 @@ mod condition;
 mod dit;
 pub mod flat;
 mod layers;
+mod lenet;
 mod simple_unet;
 mod start;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod unet;
 pub use condition::{Condition, Told, What};
 pub use dit::Dit;
 pub use layers::wrap;
+pub use lenet::Lenet;
 pub use simple_unet::SimpleUnet;
 pub use start::{Start, initialise};
 pub use unet::Unet;
@@ -50,9 +52,9 @@ impl<'i> Input<'i> {
     }
 }
 
-/// A network that predicts something of noisy samples.
+/// A network that predicts something of noisy samples, or classifies clean ones.
 pub trait Network {
-    /// Returns the prediction `[n, c, h, w]`.
+    /// Returns the prediction `[n, c, h, w]`; a classifier's, `[n, classes]`.
     fn forward(&self, input: &Input<'_>) -> Tensor;
 
     /// Returns how a parameter starts, if not as PyTorch does by default.
@@ -95,6 +97,8 @@ pub struct Task {
     pub sides: Sides,
     /// What it is told of them.
     pub told: Option<Told>,
+    /// Classes that there are, for a classifier.
+    pub classes: Option<i64>,
 }
 
 /// Builds a network; its parameters, at `path`, are all zero until [`initialise`] or [`load`].
@@ -108,6 +112,10 @@ pub fn build(model: &Model, task: &Task, path: &nn::Path) -> Result<Box<dyn Netw
         Model::Unet(settings) => Box::new(Unet::new(path, settings, channels, told)),
         Model::SimpleUnet(settings) => Box::new(SimpleUnet::new(path, settings, channels, told)),
         Model::Dit(settings) => Box::new(Dit::new(path, settings, (channels, sides), told)),
+        Model::Lenet(settings) => {
+            let classes = task.classes.unwrap_or(1);
+            Box::new(Lenet::new(path, settings, (task.channels, sides), classes))
+        }
     })
 }
 

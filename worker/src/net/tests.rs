@@ -25,7 +25,7 @@ fn dit() -> Model {
 }
 
 fn task(channels: i64, side: i64, told: Option<Told>) -> Task {
-    Task { channels, sides: Sides { height: side, width: side }, told }
+    Task { channels, sides: Sides { height: side, width: side }, told, classes: None }
 }
 
 /// A network with all its parameters drawn anew, those too that start at zero.

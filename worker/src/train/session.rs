@@ -1,13 +1,13 @@
 //! The state of a training in memory, and one step of it. Every random number belongs to (seed,
 //! purpose, step), so the state needs no generator.
 
+use super::lesson::{Batch, Lesson};
 use crate::checkpoint::{Checkpoint, State, insert};
 use crate::data::conditions::{self, Conditions};
 use crate::data::manifest::Manifest;
 use crate::data::maps::{Maps, TrainingData};
 use crate::ema::{Decay, Ema};
-use crate::net::{self, Condition, Input, Network, Task, Tensors};
-use crate::objective::Rule;
+use crate::net::{self, Condition, Network, Task, Tensors};
 use crate::optimizer::{AdamW, clip_gradients};
 use crate::random::Stream;
 use crate::rate::Rate;
@@ -53,25 +53,18 @@ pub(super) struct Session<'s> {
     pub(super) state: State,
     pub(super) losses: Vec<f64>,
     optimizer: AdamW,
-    rule: Rule,
+    lesson: Lesson,
     rate: Rate,
     maps: TrainingData,
-    /// What the network is told of the items, and how often it is not.
-    told: Option<(Conditions, f64)>,
-    held_out: Option<HeldOut>,
+    /// What is known of the items beside their maps, and how often the network is not told.
+    conditions: Option<(Conditions, f64)>,
+    /// The validation split with its fixed times and noise.
+    held_out: Option<Batch>,
     device: Device,
     /// Losses that are still on the device.
     pending: Vec<Tensor>,
     /// Losses that have been reported.
     reported: usize,
-}
-
-/// The validation split with its fixed times and noise.
-struct HeldOut {
-    maps: Tensor,
-    condition: Option<Condition>,
-    times: Tensor,
-    noise: Tensor,
 }
 
 /// Losses read from the device at once.
@@ -88,19 +81,21 @@ impl<'s> Session<'s> {
         let device = context.device;
         let task = conditions::task(manifest, settings)?;
         let net = Net::new(settings, &task, device)?;
-        let told = |split: &str| match settings.conditions.on() {
-            Some(on) => Conditions::none(manifest, on)?.of_split(&data.folder, split).map(Some),
-            None => Ok(None),
+        let conditions = |split: &str| {
+            let none = Conditions::of_training(manifest, settings)?;
+            none.map(|none| none.of_split(&data.folder, split)).transpose()
         };
         let Optimizer::AdamW(adamw) = &settings.optimizer;
-        let rule = Rule::new(&settings.objective);
+        let lesson = Lesson::new(&settings.objective);
         let held_out = match settings.validation.on() {
             Some(validation) => {
                 let maps = Maps::open_split(manifest, data, "validation")?;
                 let items = maps.len().min(validation.items as usize);
-                let told = told("validation")?.map(|told| told.choose(0..items));
-                let condition = told.map(|told| told.condition(device));
-                Some(HeldOut::new(maps.seen(0..items, device), condition, &rule))
+                let x0 = maps.seen(0..items, device);
+                let condition =
+                    conditions("validation")?.map(|all| all.choose(0..items).condition(device));
+                let noise = lesson.fixed_noise(&x0.size(), device);
+                Some(Batch { x0, condition, noise })
             }
             None => None,
         };
@@ -128,8 +123,9 @@ impl<'s> Session<'s> {
                 arithmetic: vec![],
             },
             losses: vec![],
-            rule,
-            told: told(&data.port)?.zip(settings.conditions.on().map(|on| on.dropout())),
+            lesson,
+            conditions: conditions(&data.port)?
+                .map(|all| (all, settings.conditions.on().map_or(0.0, |on| on.dropout()))),
             maps,
             held_out,
             device,
@@ -162,19 +158,9 @@ impl<'s> Session<'s> {
         let step = self.state.step;
         let items = self.items(step);
         let x0 = self.maps.batch(&items);
-        let condition = self.condition(step, &items);
-        let size = x0.size();
-        let numbers = size.iter().product::<i64>() as usize;
-        let seed = self.settings.seed;
-        let times = self.rule.draw_times(&mut Stream::new(seed, "times", step), size[0]);
-        let times = times.to_device(self.device);
-        let noise = Tensor::from_slice(&Stream::new(seed, "noise", step).normal_f32(numbers));
-        let noise = noise.view(size.as_slice()).to_device(self.device);
-        let network = &self.net.network;
-        let condition = condition.as_ref();
-        let ask =
-            |x: &Tensor, t: &Tensor| network.forward(&Input { x, t, condition, training: true });
-        let loss = self.rule.loss(ask, &x0, &noise, &times);
+        let noise = self.lesson.noise((self.settings.seed, step), &x0.size(), self.device);
+        let batch = Batch { x0, condition: self.condition(step, &items), noise };
+        let loss = self.lesson.loss(self.net.network.as_ref(), &batch, true);
         loss.backward();
         if let Some(largest) = self.settings.gradient_clip.on() {
             let _ = clip_gradients(&self.net.parameters, largest);
@@ -222,7 +208,7 @@ impl<'s> Session<'s> {
 
     /// What is told of the items of a step, to each with its own chance.
     fn condition(&self, step: u64, items: &[usize]) -> Option<Condition> {
-        let (all, dropout) = self.told.as_ref()?;
+        let (all, dropout) = self.conditions.as_ref()?;
         let condition = all.choose(items.iter().copied()).condition(self.device);
         let mut stream = Stream::new(self.settings.seed, "condition dropout", step);
         let withheld: Vec<bool> =
@@ -271,8 +257,17 @@ impl<'s> Session<'s> {
     /// The validation losses of the weights and of their average, as they are now.
     pub(super) fn validation_losses(&self) -> Result<Option<(f64, Option<f64>)>> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
-        let of =
-            |net: &Net| held_out.loss(net.network.as_ref(), &self.rule, self.settings.batch as i64);
+        let of = |net: &Net| {
+            let mut sum = 0.0;
+            for part in held_out.parts(self.settings.batch as i64) {
+                let mean = no_grad(|| self.lesson.loss(net.network.as_ref(), &part, false));
+                let mean: f64 = (&mean)
+                    .try_into()
+                    .map_err(|e: tch::TchError| Problem::system(e.to_string()))?;
+                sum += mean * part.len() as f64;
+            }
+            Ok::<f64, Problem>(sum / held_out.len() as f64)
+        };
         let average = match &self.average {
             Some(average) => {
                 net::load(&average.judge.state, average.ema.average())?;
@@ -335,44 +330,5 @@ impl<'s> Session<'s> {
         self.losses = checkpoint.losses;
         self.reported = self.losses.len();
         Ok(())
-    }
-}
-
-impl HeldOut {
-    /// These maps; times spread evenly over all, noise from a stream that no seed changes,
-    /// so that every arm of an ablation is validated on the same.
-    fn new(maps: Tensor, condition: Option<Condition>, rule: &Rule) -> Self {
-        let size = maps.size();
-        let noise =
-            Stream::new(0, "validation noise", 0).normal_f32(size.iter().product::<i64>() as usize);
-        let device = maps.device();
-        Self {
-            times: rule.even_times(size[0]).to_device(device),
-            noise: Tensor::from_slice(&noise).view(size.as_slice()).to_device(device),
-            maps,
-            condition,
-        }
-    }
-
-    fn loss(&self, network: &dyn Network, rule: &Rule, batch: i64) -> Result<f64> {
-        let n = self.maps.size()[0];
-        let mut sum = 0.0;
-        let mut at = 0;
-        while at < n {
-            let count = batch.min(n - at);
-            let part = |tensor: &Tensor| tensor.narrow(0, at, count);
-            let condition = self.condition.as_ref().map(|all| all.narrow(at, count));
-            let condition = condition.as_ref();
-            let ask =
-                |x: &Tensor, t: &Tensor| network.forward(&Input { condition, ..Input::new(x, t) });
-            let mean = no_grad(|| {
-                rule.loss(ask, &part(&self.maps), &part(&self.noise), &part(&self.times))
-            });
-            sum += f64::try_from(&mean)
-                .map_err(|e: tch::TchError| Problem::system(e.to_string()))?
-                * count as f64;
-            at += count;
-        }
-        Ok(sum / n as f64)
     }
 }

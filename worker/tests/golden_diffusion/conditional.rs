@@ -1,12 +1,14 @@
-//! The networks that are told conditions, guidance, and how many parameters all networks have. Weights
+//! The networks that are told conditions, guidance, how many parameters all networks have, and the distances
+//! between features. Weights
 //! come from the formula that the files state, and from the files of weights beside them.
 
 use crate::networks::{
     channels_of, compare_manifest, compare_statistics, filled, settings_of, wave,
 };
-use crate::reading::{nested, number, numbers_of, tensor, text, values, whole, wholes};
+use crate::reading::{Skipped, nested, number, numbers_of, tensor, text, values, whole, wholes};
 use crate::support::{self, Golden};
 use ablate::settings;
+use ablate_worker::measure::features;
 use ablate_worker::net::{
     self, Channels, Condition, Dit, Input, Network, Sides, SimpleUnet, Tensors, Told, Unet, What,
 };
@@ -260,5 +262,43 @@ fn parameter_counts_are_those_of_the_golden_file() {
             golden.compare(&name, &[all], &values(&tensor(want)), 0.0, 0.0);
         }
     }
+    golden.finish();
+}
+
+#[test]
+fn distances_of_features_are_those_of_the_golden_file() {
+    let mut golden = Golden::open("diffusion/metrics.json");
+    let mut skipped = Skipped::new("metrics.json");
+    let json = golden.json.clone();
+    let tolerance = number(&json["tolerance"], "f64_abs");
+    let (real, fake) = (nested(&json["real"]), nested(&json["fake"]));
+    let mut same = |name: &str, got: f64, want: f64| {
+        golden.compare(name, &[got], &[want], 0.0, tolerance);
+    };
+    same("fid", features::frechet(&real, &fake), number(&json, "fid"));
+    same("fid, other way round", features::frechet(&fake, &real), number(&json, "fid"));
+    same("fid of itself", features::frechet(&real, &real), 0.0);
+    let closed = &json["fid_2x2_closed_form"];
+    let [mu1, mu2] = ["mu1", "mu2"].map(|key| tensor(&closed[key]));
+    let [c1, c2] = ["C1", "C2"].map(|key| nested(&closed[key]));
+    let got = features::frechet_of([&mu1, &mu2], [&c1, &c2]);
+    same("fid in two dimensions", got, number(closed, "fid"));
+    let got = features::kernel_distance(&fake, &real);
+    same("kid", got, number(&json, "kid_unbiased"));
+    assert_eq!(features::kernel_distances(&fake, &real), (got, None));
+    for (name, want) in json["prdc"].as_object().unwrap() {
+        let k = name.trim_start_matches("k=").parse().unwrap();
+        let (precision, recall) = features::precision_recall(&fake, &real, k);
+        let (density, coverage) = features::density_coverage(&fake, &real, k);
+        for (metric, got) in [
+            ("precision", precision),
+            ("recall", recall),
+            ("density", density),
+            ("coverage", coverage),
+        ] {
+            same(&format!("{metric} {name}"), got, number(want, metric));
+        }
+    }
+    skipped.note("the biased kernel distance, and the score of class probabilities");
     golden.finish();
 }

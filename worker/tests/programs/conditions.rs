@@ -93,14 +93,15 @@ fn networks_learn_to_do_as_they_are_told() {
         mean(&means.iter().skip(first).step_by(2).map(|m| m.abs()).collect::<Vec<_>>())
     };
     assert!(far(1) > far(0) + 0.3, "{means:?}");
-    // Those of a split, evenly, each twice.
+    // Those of items of a split, each twice.
     let (_, parameters, _) = drawn(&project, "f");
     let of_split = {
         let folder = project.node("dataset");
         npy::read_f64(&folder.join("train.parameters.npy")).unwrap().data
     };
-    let want: Vec<f64> = (0..8).map(|i| of_split[i / 2 * of_split.len() / 4]).collect();
-    assert_eq!(parameters.data, want);
+    let pairs: Vec<&[f64]> = parameters.data.chunks(2).collect();
+    assert!(pairs.iter().all(|pair| pair[0] == pair[1] && of_split.contains(&pair[0])));
+    assert!(pairs[0] != pairs[1] || pairs[1] != pairs[2], "{parameters:?}");
     // Told nothing, the network does not hear of the conditions.
     let (_, parameters, metrics) = drawn(&project, "g");
     assert_eq!((parameters.data[1], &metrics["nfe"]["value"]), (1.5, &20.0.into()));
@@ -137,4 +138,53 @@ nodes:
     let at_once = project(&spec(9));
     at_once.ablate(&["run", "spec.yaml"]).expect(0);
     assert!(weights(&in_parts) == weights(&at_once));
+}
+
+const JUDGED: &str = "\
+question: does the judge know?
+nodes:
+  digits: { dataset: { glyph_digits: { images: 1200, seed: 3 } } }
+  clf:
+    train:
+      data: digits
+      objective: { classification: { label_smoothing: 0.05 } }
+      model: lenet
+      batch: 32
+      epochs: 6
+      ema: 0.9
+      validation: { every: 1 epoch }
+  net: { train: { data: digits, model: { unet: { width: 4, multipliers: [1, 2] } }, conditions: classes, batch: 8, steps: 2 } }
+  draw: { sample: { from: net, sampler: { ddim: { steps: 2, clip: 1 } }, count: 100 } }
+  real: { evaluate: { samples: digits.validation, reference: digits, measures: [features: { classifier: clf }, accuracy: { classifier: clf }] } }
+  false: { evaluate: { samples: draw, reference: digits, measures: [features: { classifier: clf }, accuracy: { classifier: clf }] } }
+";
+
+#[test]
+fn a_classifier_tells_digits_from_noise() {
+    let project = Project::new(JUDGED);
+    let said = project.ablate(&["run", "spec.yaml"]).expect(0);
+    // 120 items of the validation split are enough for 84 features.
+    assert!(!said.err.contains("span less than 84"), "{}", said.err);
+    let metrics = |name: &str| {
+        let is = |node: &std::path::PathBuf| json(&node.join("node.json"))["name"] == name;
+        let node = project.nodes("evaluate").into_iter().find(is).unwrap();
+        json(&node.join("metrics.json"))
+    };
+    let value = |metrics: &serde_json::Value, name: &str| metrics[name]["value"].as_f64().unwrap();
+    let (real, noise) = (metrics("real.accuracy"), metrics("false.accuracy"));
+    assert!(value(&real, "accuracy") > 0.8 && value(&real, "ceiling") > 0.8, "{real}");
+    assert!(value(&noise, "accuracy") < 0.4, "{noise}");
+    assert_eq!(value(&real, "ceiling"), value(&noise, "ceiling"));
+    let (real, noise) = (metrics("real.features"), metrics("false.features"));
+    assert!(value(&noise, "frechet") > 5.0 * value(&real, "frechet"), "{real} {noise}");
+    assert!(value(&noise, "kid") > 5.0 * value(&real, "kid").abs(), "{real} {noise}");
+    assert!(value(&real, "coverage") > 0.8 && value(&noise, "coverage") < 0.3, "{real} {noise}");
+    assert!(value(&real, "recall") > 0.6 && value(&noise, "precision") < 0.6, "{real} {noise}");
+    // The floor is that of as many items of the same law.
+    let ratio = value(&real, "frechet") / value(&real, "frechet_floor");
+    assert!((0.5..2.0).contains(&ratio), "{real}");
+    let unit = real["frechet"]["unit"].as_str().unwrap();
+    let clf = project.nodes("train").into_iter().map(|node| node.to_string_lossy().into_owned());
+    let key = unit.strip_prefix("lenet84@").unwrap();
+    assert!(clf.into_iter().any(|node| node.contains(&format!("train-{key}"))), "{unit}");
 }
