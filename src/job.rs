@@ -9,7 +9,7 @@
 //! resumable, else failed.
 
 use crate::problem::{Blame, Problem, Result};
-use crate::settings::{Kind, Settings};
+use crate::settings::{Cadence, Kind, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -39,6 +39,9 @@ pub struct Job {
     pub trajectory: Option<PathBuf>,
     /// Seconds between two checkpoints of a training.
     pub checkpoint_seconds: f64,
+    /// At which steps the checkpoint of a training is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_every: Option<Cadence>,
     /// `cpu`, `cuda:0`, `mps`.
     pub device: String,
     /// Threads within one tensor operation.

@@ -369,6 +369,7 @@ impl<'r> Run<'r> {
             work: self.results.work(&node.folder()),
             trajectory,
             checkpoint_seconds: node.checkpoint_seconds.unwrap_or(CHECKPOINT_SECONDS),
+            keep_every: node.keep_every,
             device: device.name.clone(),
             threads: device.threads,
         })

@@ -139,8 +139,9 @@ impl Settled {
             .map(|selection| selection::path_of(&results.root.join("nodes"), &selection.id.hex()));
         files.extend(records);
         for node in graph.nodes.node_weights() {
-            if let Settings::Dataset(data) = &*node.settings {
-                files.extend(data.clone().files().into_iter().map(|(_, file)| file.path.clone()));
+            if let Settings::Dataset(_) | Settings::Train(_) = &*node.settings {
+                let mut settings = (*node.settings).clone();
+                files.extend(settings.files().into_iter().map(|(_, file)| file.path.clone()));
             }
         }
         let files = files.into_iter().map(|path| Some((path.clone(), state_of(&path)?)));

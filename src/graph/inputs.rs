@@ -3,8 +3,9 @@
 
 use crate::problem::Problem;
 use crate::settings::{
-    Conditions, Found, Kind, Known, Measure, Model, Objective, Reader, Reference, SIGNAL_LEFT,
-    Sample, Sampler, Settings, Space, Spacing, Step, Train, Transform, Wanted, Weights,
+    Augmentation, Conditions, Found, Init, Kind, Known, Measure, Model, Objective, Reader,
+    Reference, SIGNAL_LEFT, Sample, Sampler, Settings, Space, Spacing, Step, Train, Transform,
+    Wanted, Weights,
 };
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(super) enum Facts {
         transform: Transform,
         /// What conditions its items have.
         conditions: Known,
+        /// Whether they are maps of a periodic box.
+        periodic: bool,
     },
     /// A training.
     Train {
@@ -77,6 +80,7 @@ impl Facts {
                 sides: data.geometry().map(|geometry| [geometry.height, geometry.width]),
                 transform: data.transform(),
                 conditions: data.conditions(),
+                periodic: data.is_periodic(),
                 unvalidated: data.split().is_some_and(|split| split.validation == 0),
             },
             Settings::Train(train) => Self::Train {
@@ -137,8 +141,19 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
                     settle_weights(weights, (*ema, *validates), (found, reader));
                 }
             }
-            (Settings::Train(train), Facts::Data { sides, unvalidated, conditions, .. }) => {
+            (Settings::Train(train), Facts::Train { ema, validates, .. }) => {
+                if let Some(Init::From(init)) = &mut train.init {
+                    let path = crate::settings::keys(&["init"]);
+                    let found = &Found { value: &Value::Null, path };
+                    settle_weights(&mut init.weights, (*ema, *validates), (found, reader));
+                }
+            }
+            (
+                Settings::Train(train),
+                Facts::Data { sides, unvalidated, conditions, periodic, .. },
+            ) => {
                 check_train(train, *sides, *unvalidated, reader);
+                check_augment(train, *sides, *periodic, reader);
                 check_told(train, *conditions, reader);
             }
             _ => {}
@@ -168,7 +183,7 @@ pub(super) fn warnings(settings: &Settings) -> Vec<(Vec<Step>, Problem)> {
 pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'static str, Problem> {
     let wanted: &[Kind] = match role {
         "data" | "reference" | "conditions" => &[Kind::Dataset],
-        "from" | "classifier" => &[Kind::Train],
+        "from" | "classifier" | "init" => &[Kind::Train],
         _ => &[Kind::Sample, Kind::Dataset],
     };
     if !wanted.contains(&kind) {
@@ -294,6 +309,23 @@ fn wrong_class(rows: &[Vec<f64>], classes: Option<u64>) -> Option<Problem> {
         Some(count) => problem.help(format!("classes are whole numbers from 0 to {}", count - 1)),
         None => problem.help("classes are whole numbers from 0, each an item of the list"),
     })
+}
+
+/// Refuses what cannot be done to the maps.
+fn check_augment(train: &Train, sides: Option<[u64; 2]>, periodic: bool, reader: &mut Reader) {
+    let asks = |one| train.augment.contains(&one);
+    let problem = match sides {
+        Some([h, w]) if h != w && asks(Augmentation::QuarterTurns) => {
+            Problem::new(format!("maps of {h} x {w} pixels cannot be turned by 90 degrees"))
+                .help("leave `quarter_turns` out")
+        }
+        _ if asks(Augmentation::Roll) && !periodic => {
+            Problem::new("the items are no maps of a periodic box, whose edges meet")
+                .help("leave `roll` out, or give an npy its `box_mpc_h`")
+        }
+        _ => return,
+    };
+    reader.wrong_key(&Found::root(&Value::Null), "augment", problem);
 }
 
 /// Refuses conditions that the items do not have.

@@ -9,7 +9,7 @@ use crate::expand::Change;
 use crate::external::{self, External};
 use crate::key::{self, Input, Inputs, Key};
 use crate::problem::Problem;
-use crate::settings::{Dataset, Found, Reader, Settings, Step, keys};
+use crate::settings::{Found, Reader, Settings, Step, keys};
 use crate::words;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -137,9 +137,7 @@ impl Builder<'_> {
             reader.extend(own.moved(back));
             return None;
         };
-        if let Settings::Dataset(dataset) = &mut settings {
-            self.settle_files(dataset, back, reader)?;
-        }
+        self.settle_files(&mut settings, back, reader)?;
         let mut inputs = vec![];
         for (role, place, reference) in settings.references() {
             let mut wrong = |below: Option<Step>, problem| {
@@ -177,22 +175,21 @@ impl Builder<'_> {
         }
     }
 
-    /// Finds the external files of a dataset; `None` if one is not there, which is then noted.
+    /// Finds the external files of a node; `None` if one is not there, which is then noted.
     fn settle_files(
         &self,
-        dataset: &mut Dataset,
+        settings: &mut Settings,
         back: impl Fn(&[Step]) -> Vec<Step>,
         reader: &mut Reader,
     ) -> Option<()> {
-        let word = dataset.word();
         let mut whole = Some(());
         let folder_of = |path: &[_]| {
             let place = self.spec.merged.place(path);
             let folder = place.and_then(|place| Some(place.file.parent()?.to_owned()));
             folder.unwrap_or_default()
         };
-        for (setting, file) in dataset.files() {
-            let path = back(&keys(&[word, setting]));
+        for (place, file) in settings.files() {
+            let path = back(&keys(&place));
             let mut external = self.external.lock().expect("no reader of files panics");
             let external = external.get_or_insert_with(|| {
                 External::new(external::cache_folder().map(|f| f.join("digests.json")))
@@ -201,11 +198,13 @@ impl Builder<'_> {
                 whole = reader.wrong(&Found { value: &Value::Null, path }, problem);
             }
         }
+        whole?;
+        let Settings::Dataset(dataset) = settings else { return whole };
+        let word = dataset.word();
         if let Some(folder) = dataset.folder() {
             let path = back(&keys(&[word, "folder"]));
             folder.0 = crate::settings::beside(&folder_of(&path), &folder.0);
         }
-        whole?;
         let found = Found { value: &Value::Null, path: back(&keys(&[word])) };
         inputs::check_dataset(dataset, &found, reader)
     }

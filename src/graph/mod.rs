@@ -12,7 +12,7 @@ mod reach;
 use crate::expand::{self, Choice, Point};
 use crate::key::{self, Input, Inputs, Key};
 use crate::problem::{Problem, Problems};
-use crate::settings::{Kind, Reader, Settings};
+use crate::settings::{Cadence, Kind, Reader, Settings};
 use crate::spec::Spec;
 pub use choose::{Candidate, Pending, Selection};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -41,6 +41,8 @@ pub struct Node {
     pub seed: u64,
     /// Seconds between checkpoints, if the spec says so.
     pub checkpoint_seconds: Option<f64>,
+    /// At which steps the checkpoint of a training is kept.
+    pub keep_every: Option<Cadence>,
 }
 
 impl Node {

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The roles in which a node names what it reads, and where each stands among its settings.
-const ROLES: [(&str, &[&str]); 7] = [
+const ROLES: [(&str, &[&str]); 8] = [
     ("data", &["data"]),
+    ("init", &["init", "from"]),
     ("from", &["from"]),
     ("conditions", &["conditions", "from"]),
     ("samples", &["samples"]),

@@ -377,6 +377,17 @@ pub struct Known {
     pub parameters: Option<u64>,
 }
 
+impl Dataset {
+    /// Whether the items are maps of a periodic box, where the settings tell.
+    pub fn is_periodic(&self) -> bool {
+        match self {
+            Self::LogNormalFields(_) | Self::ParticleMeshFields(_) | Self::CamelsCmd(_) => true,
+            Self::Npy(s) => s.box_mpc_h.is_some(),
+            Self::Idx(_) | Self::GlyphDigits(_) => false,
+        }
+    }
+}
+
 /// Rows and columns of MNIST and of the glyphs.
 pub const DIGIT_SIDE: u64 = 28;
 

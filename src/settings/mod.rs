@@ -13,6 +13,7 @@ mod reader;
 mod reference;
 mod sample;
 pub mod schedule;
+mod start;
 pub(crate) mod table;
 mod train;
 mod values;
@@ -34,6 +35,7 @@ pub use objective::{
 pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use reference::{Best, Over, Reference};
 pub use sample::{Ddim, DdpmSampler, FlowOde, Ode, Sample, Sampler, Spacing, Variance, Weights};
+pub use start::{Augmentation, Init, InitFrom};
 pub use table::{Field, Identity, Number, Setting, Shape};
 pub use train::{AdamW, Decay, EarlyStopping, Length, Optimizer, Plateau, Train, Validation};
 
@@ -176,11 +178,29 @@ impl Settings {
         }
     }
 
+    /// The external files that the settings name, each with the path of the setting that names it.
+    pub fn files(&mut self) -> Vec<(Vec<&'static str>, &mut DataFile)> {
+        match self {
+            Self::Dataset(s) => {
+                let word = s.word();
+                s.files().into_iter().map(|(name, file)| (vec![word, name], file)).collect()
+            }
+            Self::Train(Train { init: Some(Init::File(file)), .. }) => vec![(vec!["init"], file)],
+            _ => vec![],
+        }
+    }
+
     /// The references of these settings: role, path among the settings, and `node[.port]` as written.
     pub fn references(&self) -> Vec<(&'static str, Vec<&'static str>, &Reference)> {
         match self {
             Self::Dataset(_) => vec![],
-            Self::Train(s) => vec![("data", vec!["data"], &s.data)],
+            Self::Train(s) => {
+                let init = match &s.init {
+                    Some(Init::From(init)) => Some(("init", vec!["init", "from"], &init.from)),
+                    _ => None,
+                };
+                [("data", vec!["data"], &s.data)].into_iter().chain(init).collect()
+            }
             Self::Sample(s) => {
                 let conditions = match &s.conditions {
                     Some(Wanted::From(items)) => {

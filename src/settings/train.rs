@@ -5,6 +5,7 @@ use super::network::{Model, Unet};
 use super::objective::{Ddpm, Objective};
 use super::reader::{Found, Reader};
 use super::reference::Reference;
+use super::start::{Augmentation, Init};
 use super::table::{choice, kinds, table};
 use super::values::{Cadence, Off};
 use crate::problem::Problem;
@@ -20,16 +21,24 @@ table! {
         objective: Objective = Objective::Ddpm(Ddpm::default());
         #[doc = "What the network is told of each item beside the time."]
         conditions: Off<Conditions> = Off::Off, neutral Off::Off;
+        #[doc = "Weights to start with, for fine-tuning: `{ from: node }` of another training of the same network, or a `.safetensors` file; by default fresh ones by `seed`."]
+        init: Option<Init>;
+        #[doc = "What is done at random to each map, a list: `flip_horizontal`, `flip_vertical`, `quarter_turns`, `roll`."]
+        augment: Vec<Augmentation> = vec![], neutral vec![];
         #[doc = "The optimiser."]
         optimizer: Optimizer = Optimizer::AdamW(AdamW::default());
         #[doc = "Maps in one optimiser step."]
         batch: u64 [1.0..=65536.0] = 64;
+        #[doc = "Maps taken at once, where a whole batch does not fit into memory: its gradients are summed over parts."]
+        micro_batch: Option<u64> [1.0..=65536.0];
         #[doc = "Length of the training in optimiser steps; either this or `epochs`."]
         steps: Option<u64> [1.0..=1e9];
         #[doc = "Length of the training in passes over the data; either this or `steps`."]
         epochs: Option<u64> [1.0..=1e7];
         #[doc = "Largest decay of the exponential moving average of the weights; the decay at step s is min(ema, (1+s)/(10+s))."]
         ema: Off<f64> [0.0..=0.999_999_9] = Off::On(0.999);
+        #[doc = "Whether that decay rises; otherwise it is the same from the first step."]
+        ema_ramp: bool = true, neutral true;
         #[doc = "Largest norm of the gradient; a larger one is scaled down to it."]
         gradient_clip: Off<f64> [1e-6..=1e6] = Off::On(1.0);
         #[doc = "How the learning rate goes after the warmup."]
@@ -43,7 +52,15 @@ table! {
         #[doc = "Seed of the initial weights, the order of the data, the times and the noise."]
         seed: u64 [0.0..=9e15] = 0;
     }
+    settle settle_train;
     check check_train;
+}
+
+/// Augmentations in one order, each once, so that equal lists are one training.
+fn settle_train(mut train: Train) -> Train {
+    let known = Augmentation::ALL.iter().filter(|one| train.augment.contains(one));
+    train.augment = known.copied().collect();
+    train
 }
 
 /// How long to train, as asked.

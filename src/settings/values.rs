@@ -129,7 +129,8 @@ impl<T: Setting> Setting for Vec<T> {
 }
 
 /// A number of steps, or of passes over the data: `250`, or `2 epochs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cadence {
     /// Optimiser steps.
     Steps(u64),

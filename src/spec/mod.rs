@@ -18,7 +18,7 @@ pub use sweep::{Expression, Filter, Operator, Part, Seeds, Sweep, Variation};
 
 use crate::problem::{Problem, Problems};
 use crate::settings::table::table;
-use crate::settings::{Found, Kind, Reader, Setting, Shape, Step, keys};
+use crate::settings::{Cadence, Found, Kind, Reader, Setting, Shape, Step, keys};
 use crate::words;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -70,6 +70,8 @@ table! {
     pub struct RunSettings {
         #[doc = "Seconds between two checkpoints of a training, such as `2m`."]
         checkpoint: Option<Duration>;
+        #[doc = "Steps, or `1 epoch`, at which a training's checkpoint is kept for ever, so that these lengths can be published later without training again."]
+        keep_every: Option<Cadence> [1.0..=1e9];
     }
 }
 
@@ -257,7 +259,7 @@ fn read_node(name: &str, nodes: &Found<'_>, reader: &mut Reader) -> Option<Vec<D
     };
     let run = match found.key("run") {
         Some(run) => RunSettings::read(&run, reader)?,
-        None => RunSettings { checkpoint: None },
+        None => RunSettings { checkpoint: None, keep_every: None },
     };
     let body = found.key(kind)?;
     let declaration = Declaration {

@@ -213,6 +213,10 @@ fn conditions_that_do_not_fit_are_refused() {
         (digits, "model: { dit: { width: 30, heads: 2 } }", "count: 2", ["width 30", "multiple"]),
         (digits, "model: simple_unet", "count: 2", ["4 levels divides the side by 16", "28"]),
         (digits, "model: { simple_unet: { time_width: 7 } }", "count: 2", ["7 is odd", "sines"]),
+        (digits, "augment: [roll]", "count: 2", ["no maps of a periodic box", "`box_mpc_h`"]),
+        (digits, "augment: [flip]", "count: 2", ["`flip` is not known", "flip_horizontal"]),
+        (digits, "init: { from: maps }", "count: 2", ["`maps` is a dataset", "train"]),
+        (digits, "init: w.safetensors", "count: 2", ["w.safetensors is not there", "relative"]),
     ] {
         let text =
             TOLD.replace("DATA", data).replace("CONDITIONS", conditions).replace("SAMPLE", sample);

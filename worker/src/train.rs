@@ -11,7 +11,7 @@ use crate::data::manifest::Manifest;
 use crate::device;
 use crate::serve::{Context, End, input};
 use ablate::problem::{Problem, Result};
-use ablate::settings::{Length, Train};
+use ablate::settings::{Cadence, Length, Train};
 use session::Session;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -97,6 +97,13 @@ fn train(
             return Ok(false);
         }
         session.advance()?;
+        let step = session.step();
+        let is_kept = |every: Cadence| step.is_multiple_of(every.steps(session.per_epoch()));
+        if context.job.keep_every.is_some_and(is_kept) && step < length {
+            session.save(folder, true)?;
+            context.checkpoint(step);
+            saved = Instant::now();
+        }
         if context.is_progress_due() {
             let loss = session.recent_loss()?;
             context.progress(session.step(), length, loss);

@@ -1,6 +1,7 @@
 //! Datasets: how they are made, what the network sees of them, and the way back.
 
 mod arrays;
+pub mod augment;
 pub mod conditions;
 pub mod cosmology;
 pub mod dataset;

@@ -3,6 +3,7 @@
 
 use super::lesson::{Batch, Lesson};
 use crate::checkpoint::{Checkpoint, State, insert};
+use crate::data::augment::augment;
 use crate::data::conditions::{self, Conditions};
 use crate::data::manifest::Manifest;
 use crate::data::maps::{Maps, TrainingData};
@@ -11,10 +12,11 @@ use crate::net::{self, Condition, Network, Task, Tensors};
 use crate::optimizer::{AdamW, clip_gradients};
 use crate::random::Stream;
 use crate::rate::Rate;
-use crate::serve::Context;
+use crate::serve::{Context, input};
+use crate::weights;
 use ablate::job::{Arithmetic, Input as Data, NOT_A_NUMBER};
 use ablate::problem::{Problem, Result};
-use ablate::settings::{Optimizer, Train};
+use ablate::settings::{Init, Optimizer, Train, Weights};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -34,6 +36,26 @@ impl Net {
         net::initialise(network.as_ref(), &store, settings.seed);
         let state = net::state(&store);
         Ok(Self { network, parameters: net::parameters(&state), state })
+    }
+}
+
+/// The weights that a training is told to start with.
+fn start_of(context: &Context<'_>, init: &Init) -> Result<Tensors> {
+    match init {
+        Init::From(init) => {
+            let word = init.weights.map(Weights::word);
+            let word = word.ok_or_else(|| Problem::system("the job does not say which weights"))?;
+            let folder = &input(context.job, "init")?.folder;
+            Ok(weights::read(&folder.join(format!("{word}.safetensors")))?.0)
+        }
+        Init::File(file) => {
+            let (digest, _) = ablate::files::digest(&file.path)?;
+            if file.blake3.as_ref() != Some(&digest) {
+                let what = format!("{} has changed since the run was planned", file.path.display());
+                return Err(Problem::system(what).help("run again"));
+            }
+            Ok(weights::read(&file.path)?.0)
+        }
     }
 }
 
@@ -81,12 +103,17 @@ impl<'s> Session<'s> {
         let device = context.device;
         let task = conditions::task(manifest, settings)?;
         let net = Net::new(settings, &task, device)?;
+        if let Some(init) = &settings.init {
+            net::load(&net.state, &start_of(context, init)?)?;
+        }
         let conditions = |split: &str| {
             let none = Conditions::of_training(manifest, settings)?;
             none.map(|none| none.of_split(&data.folder, split)).transpose()
         };
         let Optimizer::AdamW(adamw) = &settings.optimizer;
         let lesson = Lesson::new(&settings.objective);
+        let decay =
+            |largest| if settings.ema_ramp { Decay::Ramp(largest) } else { Decay::Fixed(largest) };
         let held_out = match settings.validation.on() {
             Some(validation) => {
                 let maps = Maps::open_split(manifest, data, "validation")?;
@@ -107,7 +134,7 @@ impl<'s> Session<'s> {
             optimizer: AdamW::new(adamw, &net.parameters),
             average: match settings.ema.on() {
                 Some(largest) => Some(Average {
-                    ema: Ema::new(Decay::Ramp(largest), &net.state),
+                    ema: Ema::new(decay(largest), &net.state),
                     judge: Net::new(settings, &task, device)?,
                 }),
                 None => None,
@@ -157,11 +184,14 @@ impl<'s> Session<'s> {
     pub(super) fn advance(&mut self) -> Result<()> {
         let step = self.state.step;
         let items = self.items(step);
-        let x0 = self.maps.batch(&items);
+        let mut x0 = self.maps.batch(&items);
+        if !self.settings.augment.is_empty() {
+            let mut stream = Stream::new(self.settings.seed, "augment", step);
+            x0 = augment(&x0, &self.settings.augment, &mut stream);
+        }
         let noise = self.lesson.noise((self.settings.seed, step), &x0.size(), self.device);
         let batch = Batch { x0, condition: self.condition(step, &items), noise };
-        let loss = self.lesson.loss(self.net.network.as_ref(), &batch, true);
-        loss.backward();
+        let loss = self.learn(&batch);
         if let Some(largest) = self.settings.gradient_clip.on() {
             let _ = clip_gradients(&self.net.parameters, largest);
         }
@@ -170,7 +200,7 @@ impl<'s> Session<'s> {
         if let Some(average) = &mut self.average {
             average.ema.update(&self.net.state);
         }
-        self.pending.push(loss.detach());
+        self.pending.push(loss);
         self.state.step += 1;
         if self.pending.len() >= PENDING {
             self.flush()?;
@@ -185,8 +215,21 @@ impl<'s> Session<'s> {
         }
     }
 
+    /// Adds the gradients of a batch, in parts if it does not fit into memory; its mean loss.
+    fn learn(&self, batch: &Batch) -> Tensor {
+        let most = self.settings.micro_batch.map_or(batch.len(), |most| most as i64);
+        let mut sum = Tensor::zeros([], (Kind::Float, self.device));
+        for part in batch.parts(most) {
+            let share = part.len() as f64 / batch.len() as f64;
+            let loss = self.lesson.loss(self.net.network.as_ref(), &part, true) * share;
+            loss.backward();
+            sum += loss.detach();
+        }
+        sum
+    }
+
     /// Steps to a pass over the data, its last batch possibly smaller.
-    fn per_epoch(&self) -> u64 {
+    pub(super) fn per_epoch(&self) -> u64 {
         self.maps.len().div_ceil(self.settings.batch as usize) as u64
     }
 

@@ -81,6 +81,101 @@ fn a_shorter_length_asked_for_later_starts_from_the_nearest_checkpoint_and_the_p
 }
 
 #[test]
+fn kept_checkpoints_let_lengths_be_published_later_without_a_step() {
+    // 26 maps of 32 are for training: 7 batches an epoch.
+    let text = spec("steps: 30", "    run: { keep_every: 1 epoch }\n");
+    let project = Project::new(&text);
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    for steps in [7, 21] {
+        project.write("spec.yaml", spec(&format!("steps: {steps}"), "").as_bytes());
+        project.ablate(&["run", "spec.yaml"]).expect(0);
+    }
+    assert_eq!(steps_done(&project), 30);
+    assert_eq!(digests(&of_length(&project, 21)), digests(&direct(21).node("train")));
+}
+
+/// The weights of a train node by their names.
+fn weights(node: &Path, word: &str) -> BTreeMap<String, Vec<u8>> {
+    let bytes = std::fs::read(node.join(format!("{word}.safetensors"))).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    file.tensors().into_iter().map(|(name, view)| (name, view.data().to_vec())).collect()
+}
+
+#[test]
+fn a_training_starts_with_the_weights_of_another_or_of_a_file() {
+    let frozen = "optimizer: { adamw: { learning_rate: 0 } }";
+    let project = Project::new(&spec("steps: 9\n      ema: 0.5", ""));
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let first = project.node("train");
+    std::fs::copy(first.join("last.safetensors"), project.path("w.safetensors")).unwrap();
+    let tuned = |name: &str, init: &str| {
+        format!(
+            "  {name}:
+    train:
+      data: maps
+      model: {{ unet: {{ width: 4, multipliers: [1, 2], groups: 2, attention: false }} }}
+      batch: 4
+      steps: 1
+      {frozen}
+      init: {init}
+"
+        )
+    };
+    let rest = tuned("a", "{ from: net, weights: ema }") + &tuned("b", "w.safetensors");
+    project.write("spec.yaml", spec("steps: 9\n      ema: 0.5", &rest).as_bytes());
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    assert_eq!(steps_done(&project), 11);
+    let named = |name: &str| {
+        let is = |node: &std::path::PathBuf| json(&node.join("node.json"))["name"] == name;
+        project.nodes("train").into_iter().find(is).unwrap()
+    };
+    assert_eq!(weights(&named("a"), "last"), weights(&first, "ema"));
+    assert_eq!(weights(&named("b"), "last"), weights(&first, "last"));
+    assert_ne!(weights(&first, "last"), weights(&first, "ema"));
+    // Another network does not take them.
+    let wider = tuned("a", "{ from: net }").replace("width: 4", "width: 8");
+    project.write("spec.yaml", spec("steps: 9\n      ema: 0.5", &wider).as_bytes());
+    let said = project.ablate(&["run", "spec.yaml"]).expect(1);
+    assert!(said.err.contains("has the shape"), "{}", said.err);
+}
+
+#[test]
+fn parts_of_a_batch_add_up_to_it_and_augmentations_change_it() {
+    let rest = "  parts: { train: { use: net.yaml, micro_batch: 3 } }
+  whole: { train: { use: net.yaml } }
+  moved: { train: { use: net.yaml, augment: [roll, quarter_turns, flip_horizontal] } }
+  fixed: { train: { use: net.yaml, ema_ramp: false } }
+";
+    let project = Project::new(&spec("steps: 2", rest));
+    let net = "data: maps
+model: { unet: { width: 4, multipliers: [1, 2], groups: 2, attention: false } }
+batch: 8
+steps: 12
+";
+    project.write("net.yaml", net.as_bytes());
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let history = |name: &str| {
+        let is = |node: &std::path::PathBuf| json(&node.join("node.json"))["name"] == name;
+        let node = project.nodes("train").into_iter().find(is).unwrap();
+        let text = std::fs::read_to_string(node.join("history.csv")).unwrap();
+        let cell = |line: &str, i: usize| line.split(',').nth(i).unwrap().parse().unwrap();
+        let losses: Vec<f64> = text.lines().skip(1).map(|line| cell(line, 1)).collect();
+        (losses, cell(text.lines().last().unwrap(), 4))
+    };
+    let ((whole, ema), (parts, _)) = (history("whole"), history("parts"));
+    assert_eq!(whole.len(), 12);
+    let off = whole.iter().zip(&parts).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max);
+    assert!(off < 1e-3, "{off}: {whole:?} {parts:?}");
+    assert_ne!(whole, parts, "parts are summed in another order");
+    let (moved, _) = history("moved");
+    assert!((moved[0] / whole[0] - 1.0).abs() > 1e-4, "{moved:?} {whole:?}");
+    let (fixed, slow) = history("fixed");
+    assert_eq!(fixed, whole, "the average does not act back");
+    // After 12 steps a fixed decay of 0.999 has hardly left the start.
+    assert!(slow > ema, "{slow} {ema}");
+}
+
+#[test]
 fn early_stopping_ends_before_the_length_and_longer_lengths_publish_the_same() {
     // With such a learning rate the loss soon grows.
     let stopping = |steps: u64| {
