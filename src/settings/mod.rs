@@ -34,7 +34,9 @@ pub use objective::{
 };
 pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use reference::{Best, Over, Reference};
-pub use sample::{Ddim, DdpmSampler, FlowOde, Ode, Sample, Sampler, Spacing, Variance, Weights};
+pub use sample::{
+    Ddim, DdpmSampler, FlowOde, Frames, Ode, Sample, Sampler, Spacing, Variance, Weights,
+};
 pub use start::{Augmentation, Init, InitFrom};
 pub use table::{Field, Identity, Number, Setting, Shape};
 pub use train::{AdamW, Decay, EarlyStopping, Length, Optimizer, Plateau, Train, Validation};

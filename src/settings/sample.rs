@@ -30,9 +30,31 @@ table! {
         guidance_w: Option<f64> [-1.0..=999.0];
         #[doc = "Share of the guided output that is scaled back to the standard deviation of the told one (Lin et al. 2023: 0.7)."]
         guidance_rescale: f64 [0.0..=1.0] = 0.0, neutral 0.0;
+        #[doc = "Moments on the way from noise to samples that are kept, as an array and as a film."]
+        frames: Off<Frames> = Off::Off, neutral Off::Off;
     }
     settle settle_guidance;
-    check check_guidance;
+    check check_sample;
+}
+
+table! {
+    /// Moments on the way from noise to samples: `frames.npy`, `[moments, samples, c, h, w]` as a network sees
+    /// them, noise first, and `frames.gif`, 20 of them a second.
+    #[derive(Copy)]
+    pub struct Frames {
+        #[doc = "Samples whose way is kept, the first ones; not more than `batch`."]
+        samples: u64 [1.0..=64.0] = 1;
+        #[doc = "Moments, evenly over the steps, the first and the last among them; by default the noise and every step."]
+        count: Option<u64> [2.0..=1e5];
+    }
+}
+
+impl Frames {
+    /// The steps after which a moment is kept, of so many; 0 is the noise.
+    pub fn moments(self, steps: u64) -> Vec<u64> {
+        let count = self.count.unwrap_or(steps + 1).min(steps + 1);
+        (0..count).map(|i| (i * steps + (count - 1) / 2) / (count - 1).max(1)).collect()
+    }
 }
 
 /// Writes the strength of guidance in one way.
@@ -41,7 +63,13 @@ fn settle_guidance(sample: Sample) -> Sample {
     Sample { guidance_scale, guidance_w: None, ..sample }
 }
 
-fn check_guidance(sample: &Sample, found: &Found<'_>, reader: &mut Reader) {
+fn check_sample(sample: &Sample, found: &Found<'_>, reader: &mut Reader) {
+    let most = sample.batch.min(sample.count);
+    if let Some(frames) = sample.frames.on().filter(|frames| frames.samples > most) {
+        let what = format!("frames of {} samples, but {most} are drawn together", frames.samples);
+        let problem = Problem::new(what);
+        reader.wrong_key(found, "frames", problem.help("keep fewer, or draw a larger `batch`"));
+    }
     if sample.guidance_w.is_some() && found.key("guidance_scale").is_some() {
         let problem = Problem::new("both `guidance_scale` and `guidance_w` are given");
         reader.wrong_key(found, "guidance_w", problem.help("keep one; the scale is 1 + w"));

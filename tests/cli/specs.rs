@@ -198,6 +198,7 @@ fn conditions_that_do_not_fit_are_refused() {
         (digits, "batch: 8", "conditions: [3]", ["without conditions", "`conditions: classes`"]),
         (digits, "batch: 8", "guidance_scale: 2", ["without conditions", "leave this out"]),
         (digits, never, "guidance_w: 1", ["told nothing now and then", "dropout: 0.1"]),
+        (digits, by_class, "frames: { samples: 9 }, count: 8", ["9 samples, but 8", "fewer"]),
         (digits, by_class, "guidance_w: 1, guidance_scale: 2", ["both", "keep one"]),
         (digits, by_class, "conditions: [3, 10]", ["[10] is no class", "from 0 to 9"]),
         (digits, by_class, "conditions: [[3, 1]]", ["[3, 1] is no class", "from 0 to 9"]),

@@ -61,9 +61,11 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
             told.as_ref().map(|told| told.choose(batch.clone()).condition(context.device));
         let model = Model { network: network.as_ref(), rule: &rule, condition, guidance };
         let draw = Draw { context, settings, sampling: &sampling, model };
-        let Some(seen) = draw.batch(batch.clone(), &shape)? else {
+        let mut kept = Kept::of(settings, &sampling, batch.start);
+        let Some(seen) = draw.batch(batch.clone(), &shape, &mut kept)? else {
             return Ok(End::Stopped(progress.done as u64 * units));
         };
+        kept.write(work, &manifest)?;
         let mut physical = Vec::with_capacity(seen.len());
         for y in seen {
             let (x, clamped) = manifest.transform.inverse(y);
@@ -176,6 +178,53 @@ pub(crate) fn train_settings(folder: &Path) -> Result<Train> {
     }
 }
 
+/// The moments of the first batch that are kept.
+#[derive(Default)]
+struct Kept {
+    /// The steps after which there is one.
+    steps: Vec<u64>,
+    /// Samples of each.
+    samples: i64,
+    moments: Vec<Vec<f64>>,
+}
+
+impl Kept {
+    fn of(settings: &Sample, sampling: &Sampling, first: usize) -> Self {
+        match settings.frames.on().filter(|_| first == 0) {
+            Some(frames) => Self {
+                steps: frames.moments(sampling.steps() as u64),
+                samples: frames.samples as i64,
+                moments: vec![],
+            },
+            None => Self::default(),
+        }
+    }
+
+    /// Keeps the samples `x` `[n, c, h, w]` after a step, if they are among the moments.
+    fn look(&mut self, step: u64, x: &Tensor) {
+        if self.steps.contains(&step) {
+            let first = x.narrow(0, 0, self.samples.min(x.size()[0])).to_kind(tch::Kind::Double);
+            let first = first.to_device(tch::Device::Cpu).contiguous().view([-1]);
+            self.moments.extend(Vec::try_from(&first).ok());
+        }
+    }
+
+    /// Writes them, if there are any: before the progress, so that an attempt that goes on has them.
+    fn write(&self, work: &Path, manifest: &Manifest) -> Result<()> {
+        if self.moments.is_empty() {
+            return Ok(());
+        }
+        let (samples, item) =
+            (self.samples as usize, [manifest.channels, manifest.side, manifest.width()]);
+        let shape: Vec<usize> = [self.moments.len(), samples].into_iter().chain(item).collect();
+        let numbers: Vec<f32> = self.moments.iter().flatten().map(|x| *x as f32).collect();
+        let mut writer = Writer::open(&work.join("frames.npy"), &shape, 0)?;
+        writer.push(&numbers)?;
+        writer.sync()?;
+        picture::film(&work.join("frames.gif"), &self.moments, manifest)
+    }
+}
+
 /// All that drawing one batch needs.
 struct Draw<'d> {
     context: &'d Context<'d>,
@@ -190,12 +239,17 @@ impl Draw<'_> {
         &self,
         indices: std::ops::Range<usize>,
         shape: &[usize; 4],
+        kept: &mut Kept,
     ) -> Result<Option<Vec<f32>>> {
         let twice = self.model.guidance.evaluations() as u64;
         let units = twice * self.sampling.nfe() as u64;
         let start = self.noise("start", &indices, 0, shape);
         let noise = |step: usize| self.noise("step", &indices, step as u64 + 1, shape);
-        let each = |evaluations: usize| {
+        kept.look(0, &start);
+        let mut step = 0;
+        let each = |evaluations: usize, x: &Tensor| {
+            step += 1;
+            kept.look(step, x);
             let done =
                 indices.start as u64 * units + twice * evaluations as u64 * indices.len() as u64;
             self.context.progress(done, self.settings.count * units, None);

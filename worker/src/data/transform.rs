@@ -77,6 +77,11 @@ pub fn takes_log(transform: Transform) -> bool {
 }
 
 impl Fitted {
+    /// Whether it is that of bytes, so that values are pixels of images.
+    pub fn is_image(&self) -> bool {
+        (self.log10, self.shift, self.scale) == (false, 127.5, 127.5)
+    }
+
     /// Fits a transform; `seen` are statistics of the train split, after the logarithm if the transform takes it.
     pub fn new(transform: Transform, seen: &Statistics) -> Self {
         let (shift, scale) = match transform {

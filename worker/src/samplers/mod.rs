@@ -115,15 +115,24 @@ impl Sampling {
         }
     }
 
+    /// Returns how many steps there are.
+    pub fn steps(&self) -> usize {
+        match self {
+            Self::Chain(chain) => chain.steps.len(),
+            Self::Sigma(walk) => walk.times.len(),
+            Self::Flow(walk) => walk.steps,
+        }
+    }
+
     /// Goes all the way from pure noise `x` `[n, c, h, w]`. `noise` gives standard normal numbers for a step
-    /// number; `each` hears of the evaluations so far after every step, and ends the walk by `false`, whereupon
-    /// the result is `None`.
+    /// number; `each` hears of the evaluations so far and sees the samples after every step, and ends the walk by
+    /// `false`, whereupon the result is `None`.
     pub fn run(
         &self,
         x: Tensor,
         model: &dyn Model,
         noise: impl Fn(usize) -> Tensor,
-        mut each: impl FnMut(usize) -> bool,
+        mut each: impl FnMut(usize, &Tensor) -> bool,
     ) -> Option<Tensor> {
         let predict = |x: &Tensor, time: usize| model.predicted(x, time);
         match self {
@@ -131,7 +140,7 @@ impl Sampling {
                 let mut x = x;
                 for i in 0..chain.steps.len() {
                     x = chain.step(i, &x, predict, &noise);
-                    go_on(&mut each, i + 1, self.nfe())?;
+                    go_on(each(i + 1, &x), i + 1, self.nfe())?;
                 }
                 Some(x)
             }
@@ -140,7 +149,8 @@ impl Sampling {
                 for i in 0..walk.times.len() {
                     way = walk.step(i, way, predict);
                     let per_step = if walk.method == Method::Heun { 2 } else { 1 };
-                    go_on(&mut each, (per_step * (i + 1)).min(self.nfe()), self.nfe())?;
+                    let done = (per_step * (i + 1)).min(self.nfe());
+                    go_on(each(done, &walk.samples(i + 1, &way)), done, self.nfe())?;
                 }
                 // The last level is that of the clean sample, where alpha is 1.
                 Some(way.y)
@@ -149,7 +159,8 @@ impl Sampling {
                 let mut x = x;
                 for i in 0..walk.steps {
                     x = walk.step(i, &x, |x, t| model.velocity(x, t));
-                    go_on(&mut each, (i + 1) * walk.tableau.stages.len(), self.nfe())?;
+                    let done = (i + 1) * walk.tableau.stages.len();
+                    go_on(each(done, &x), done, self.nfe())?;
                 }
                 Some(x)
             }
@@ -285,9 +296,9 @@ impl Chain {
     }
 }
 
-/// Tells of the evaluations so far; `None` if the walk is to end before its last.
-fn go_on(each: &mut impl FnMut(usize) -> bool, done: usize, all: usize) -> Option<()> {
-    (each(done) || done == all).then_some(())
+/// `None` if the walk is to end before the last of its evaluations.
+fn go_on(goes_on: bool, done: usize, all: usize) -> Option<()> {
+    (goes_on || done == all).then_some(())
 }
 
 /// Returns `count` times of a process, noisiest first.

@@ -70,6 +70,11 @@ impl SigmaWalk {
         OnTheWay::at(x / self.levels[0].alpha())
     }
 
+    /// Returns the samples after `i` steps of a walk.
+    pub fn samples(&self, i: usize, way: &OnTheWay) -> Tensor {
+        &way.y * self.levels[i].alpha()
+    }
+
     /// Takes step number `i`; `predict` is asked at samples and a time.
     pub fn step(
         &self,

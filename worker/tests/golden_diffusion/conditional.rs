@@ -7,12 +7,15 @@ use crate::networks::{
 };
 use crate::reading::{Skipped, nested, number, numbers_of, tensor, text, values, whole, wholes};
 use crate::support::{self, Golden};
-use ablate::settings;
+use ablate::settings::{self, Transform};
+use ablate_worker::data::manifest::Manifest;
+use ablate_worker::data::transform::{Fitted, Statistics};
 use ablate_worker::measure::features;
 use ablate_worker::net::{
     self, Channels, Condition, Dit, Input, Network, Sides, SimpleUnet, Tensors, Told, Unet, What,
 };
 use ablate_worker::objective::Guidance;
+use ablate_worker::picture::{Look, Mosaic};
 use ablate_worker::weights;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, nn, no_grad};
@@ -300,5 +303,37 @@ fn distances_of_features_are_those_of_the_golden_file() {
         }
     }
     skipped.note("the biased kernel distance, and the score of class probabilities");
+    golden.finish();
+}
+
+#[test]
+fn grids_of_images_are_those_of_the_golden_file() {
+    let mut golden = Golden::open("diffusion/image_grid.json");
+    let json = golden.json.clone();
+    let shape = wholes(&json, "shape");
+    let manifest = Manifest {
+        side: shape[2],
+        width: Some(shape[3]),
+        channels: shape[1],
+        box_mpc_h: None,
+        units: String::new(),
+        transform: Fitted::new(Transform::Bytes, &Statistics::default()),
+        splits: std::collections::BTreeMap::new(),
+        parameters: vec![],
+        classes: None,
+        source: None,
+        digests: std::collections::BTreeMap::new(),
+    };
+    let x = support::numbers(&json["x"]);
+    for case in json["cases"].as_array().unwrap() {
+        let (along, padding) = (whole(case, "nrow"), whole(case, "padding"));
+        let ground = (number(case, "pad_value") * 255.0) as u8;
+        let look = Look::of(&manifest, &x);
+        let mosaic = Mosaic::new(&x, &manifest, look, (along, padding, ground));
+        let want = numbers_of(case, "shape");
+        golden.compare("shape", &[mosaic.height as f64, mosaic.width as f64], &want, 0.0, 0.0);
+        let red: Vec<f64> = mosaic.rgb.chunks(3).map(|pixel| f64::from(pixel[0])).collect();
+        golden.compare("pixels", &red, &support::numbers(&case["pixels_u8"]), 0.0, 0.0);
+    }
     golden.finish();
 }

@@ -1,6 +1,7 @@
 //! Every objective with samplers that fit it, from a spec to numbers.
 
 use crate::project::{Project, json};
+use ablate_worker::data::manifest::Manifest;
 use std::collections::BTreeMap;
 
 const SPEC: &str = "\
@@ -82,5 +83,50 @@ fn every_objective_is_learned_and_sampled() {
             .map(|(i, _)| i + 1)
             .collect();
         assert_eq!(validated, [4, 8, 12]);
+    }
+}
+
+const FILM: &str = "\
+question: what is on the way?
+nodes:
+  maps: { dataset: { log_normal_fields: { side: 8, maps: 40 } } }
+  noise: { train: { use: net.yaml } }
+  flow: { train: { use: net.yaml, objective: flow_matching } }
+  a: { sample: { from: noise, sampler: { ddim: { steps: 6 } }, count: 5, batch: 3, frames: { samples: 2 } } }
+  b: { sample: { from: noise, sampler: { dpm_solver: { steps: 6 } }, count: 5, frames: { samples: 2, count: 3 } } }
+  c: { sample: { from: flow, sampler: { heun: { steps: 6 } }, count: 5, frames: { count: 2 } } }
+  d: { sample: { from: noise, sampler: { ddim: { steps: 6 } }, count: 5, batch: 3 } }
+";
+
+#[test]
+fn a_film_goes_from_noise_to_the_samples_and_leaves_them_alone() {
+    let project = Project::new(FILM);
+    project.write("net.yaml", NET.as_bytes());
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let node = |name: &str| {
+        let is = |node: &std::path::PathBuf| json(&node.join("node.json"))["name"] == name;
+        project.nodes("sample").into_iter().find(is).unwrap()
+    };
+    let samples = |name: &str| ablate::npy::read_f64(&node(name).join("samples.npy")).unwrap().data;
+    assert_eq!(samples("a"), samples("d"));
+    for (name, moments, of) in [("a", 7, 2), ("b", 3, 2), ("c", 2, 1)] {
+        let frames = ablate::npy::read_f64(&node(name).join("frames.npy")).unwrap();
+        assert_eq!(frames.shape, [moments, of, 1, 8, 8]);
+        let each = of * 64;
+        let (first, last) = (&frames.data[..each], &frames.data[(moments - 1) * each..]);
+        let square = first.iter().map(|x| x * x).sum::<f64>() / each as f64;
+        assert!((0.6..1.5).contains(&square), "{name} begins with noise: {square}");
+        let transform = Manifest::read(&node(name)).unwrap().transform;
+        for (sample, last) in samples(name).iter().zip(last) {
+            let (end, _) = transform.inverse(*last as f32);
+            assert_eq!(f64::from(end), *sample, "{name} ends elsewhere");
+        }
+        let film = std::fs::read(node(name).join("frames.gif")).unwrap();
+        let mut reader = gif::DecodeOptions::new().read_info(film.as_slice()).unwrap();
+        let mut shown = 0;
+        while reader.next_frame_info().unwrap().is_some() {
+            shown += 1;
+        }
+        assert_eq!(shown, moments);
     }
 }
