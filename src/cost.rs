@@ -122,8 +122,12 @@ fn parts(model: &Model) -> Vec<(f64, f64)> {
 
 /// Load of one evaluation of a network on one map.
 fn network(model: &Model, pixels: f64) -> f64 {
-    let attention = if matches!(model, Model::Unet(unet) if unet.attention) { 1.3 } else { 1.0 };
-    let load = |(channels, share): (f64, f64)| attention * channels * channels * share * pixels;
+    let mut factor = 1.0;
+    if let Model::Unet(unet) = model {
+        factor *= if unet.attention { 1.3 } else { 1.0 };
+        factor *= if unet.self_condition { 1.2 } else { 1.0 };
+    }
+    let load = |(channels, share): (f64, f64)| factor * channels * channels * share * pixels;
     parts(model).into_iter().map(load).sum()
 }
 

@@ -142,7 +142,7 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
                 }
             }
             (Settings::Train(train), Facts::Train { ema, validates, .. }) => {
-                if let Some(Init::From(init)) = &mut train.init {
+                if let Some(Init::From(init)) = train.init.as_deref_mut() {
                     let path = crate::settings::keys(&["init"]);
                     let found = &Found { value: &Value::Null, path };
                     settle_weights(&mut init.weights, (*ema, *validates), (found, reader));

@@ -187,7 +187,10 @@ impl Settings {
                 let word = s.word();
                 s.files().into_iter().map(|(name, file)| (vec![word, name], file)).collect()
             }
-            Self::Train(Train { init: Some(Init::File(file)), .. }) => vec![(vec!["init"], file)],
+            Self::Train(s) => match s.init.as_deref_mut() {
+                Some(Init::File(file)) => vec![(vec!["init"], file)],
+                _ => vec![],
+            },
             _ => vec![],
         }
     }
@@ -197,7 +200,7 @@ impl Settings {
         match self {
             Self::Dataset(_) => vec![],
             Self::Train(s) => {
-                let init = match &s.init {
+                let init = match s.init.as_deref() {
                     Some(Init::From(init)) => Some(("init", vec!["init", "from"], &init.from)),
                     _ => None,
                 };

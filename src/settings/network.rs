@@ -34,6 +34,8 @@ table! {
         padding: Padding = Padding::Zero;
         #[doc = "Weight standardisation of the convolutions in residual blocks."]
         weight_standardisation: Standardisation = Standardisation::On;
+        #[doc = "Whether the network also sees its last prediction of the clean sample (Chen et al. 2023): in half of the training steps, and in every step of a sampler but the first."]
+        self_condition: bool = false, neutral false;
     }
     check check_unet;
 }
@@ -47,6 +49,7 @@ impl Default for Unet {
             attention: true,
             padding: Padding::Zero,
             weight_standardisation: Standardisation::On,
+            self_condition: false,
         }
     }
 }

@@ -22,7 +22,7 @@ table! {
         #[doc = "What the network is told of each item beside the time."]
         conditions: Off<Conditions> = Off::Off, neutral Off::Off;
         #[doc = "Weights to start with, for fine-tuning: `{ from: node }` of another training of the same network, or a `.safetensors` file; by default fresh ones by `seed`."]
-        init: Option<Init>;
+        init: Option<Box<Init>>;
         #[doc = "What is done at random to each map, a list: `flip_horizontal`, `flip_vertical`, `quarter_turns`, `roll`."]
         augment: Vec<Augmentation> = vec![], neutral vec![];
         #[doc = "The optimiser."]

@@ -112,6 +112,18 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
+impl<T: Setting> Setting for Box<T> {
+    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        T::read(found, reader).map(Self::new)
+    }
+    fn write(&self, identity: Identity) -> Value {
+        (**self).write(identity)
+    }
+    fn shape() -> Shape {
+        T::shape()
+    }
+}
+
 impl<T: Setting> Setting for Vec<T> {
     fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
         let Some(items) = found.items() else {

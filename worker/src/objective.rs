@@ -8,6 +8,7 @@ use crate::predict;
 use crate::random::Stream;
 use crate::samplers::Predicted;
 use ablate::settings::{FlowMatching, Loss, Objective, Prediction, TimeDirection};
+use std::cell::RefCell;
 use tch::{Kind, Tensor};
 
 /// The units of time in which networks are asked: a thousand to the whole of it.
@@ -77,10 +78,11 @@ impl Rule {
     }
 
     /// Returns the loss of a network, a scalar, on samples `x0` with noise `eps`, both `[n, c, h, w]`, at
-    /// `times` `[n]`; `ask` gives what the network says of noisy samples at its own times.
+    /// `times` `[n]`; `ask` gives what the network says of noisy samples at its own times, and may learn from the
+    /// third argument which clean samples an answer means.
     pub fn loss(
         &self,
-        ask: impl Fn(&Tensor, &Tensor) -> Tensor,
+        ask: impl Fn(&Tensor, &Tensor, &dyn Fn(&Tensor) -> Tensor) -> Tensor,
         x0: &Tensor,
         eps: &Tensor,
         times: &Tensor,
@@ -88,7 +90,8 @@ impl Rule {
         match self {
             Self::Discrete(rule) => {
                 let noisy = rule.process.noisy(x0, eps, times);
-                let predicted = ask(&noisy, times);
+                let clean = |output: &Tensor| rule.clean(&noisy, output, times);
+                let predicted = ask(&noisy, times, &clean);
                 let target = rule.target(x0, eps, times);
                 match rule.weights(times, x0) {
                     None => loss::mean(rule.loss, &predicted, &target),
@@ -98,7 +101,8 @@ impl Rule {
             Self::Flow(flow) => {
                 let t = times.to_kind(x0.kind()).view([-1, 1, 1, 1]);
                 let x = x0 * &t + eps * (t.ones_like() - &t);
-                let predicted = ask(&x, &flow_times(flow, times));
+                let clean = |output: &Tensor| &x + output * sign(flow) * (t.ones_like() - &t);
+                let predicted = ask(&x, &flow_times(flow, times), &clean);
                 loss::mean(flow.loss, &predicted, &((x0 - eps) * sign(flow)))
             }
         }
@@ -115,6 +119,16 @@ impl Discrete {
                 let (alpha, sigma) = self.process.factors(times, x0);
                 alpha * eps - sigma * x0
             }
+        }
+    }
+
+    /// The clean samples that an output means, of samples `x` at `times` `[n]`.
+    fn clean(&self, x: &Tensor, output: &Tensor, times: &Tensor) -> Tensor {
+        let (alpha, sigma) = self.process.factors(times, x);
+        match self.prediction {
+            Prediction::Epsilon => (x - sigma * output) / alpha,
+            Prediction::X0 => output.shallow_clone(),
+            Prediction::V => alpha * x - sigma * output,
         }
     }
 
@@ -184,6 +198,8 @@ pub struct Model<'m> {
     pub condition: Option<Condition>,
     /// How much that counts.
     pub guidance: Guidance,
+    /// The clean samples that it predicted last, if it looks at them.
+    pub earlier: RefCell<Option<Tensor>>,
 }
 
 /// Classifier-free guidance (Ho & Salimans 2022): nothing + scale (told - nothing).
@@ -224,8 +240,10 @@ impl Guidance {
 impl Model<'_> {
     /// What the network says of samples `x` `[n, c, h, w]` at its times `t` `[n]`.
     fn ask(&self, x: &Tensor, t: &Tensor) -> Tensor {
+        let earlier = self.earlier.borrow();
         let ask = |x: &Tensor, t: &Tensor, condition: Option<&Condition>| {
-            self.network.forward(&Input { condition, ..Input::new(x, t) })
+            let earlier = earlier.as_ref();
+            self.network.forward(&Input { condition, earlier, ..Input::new(x, t) })
         };
         let Some(condition) = &self.condition else { return ask(x, t, None) };
         if self.guidance.scale == 1.0 {
@@ -236,7 +254,12 @@ impl Model<'_> {
             return ask(x, t, Some(&nothing));
         }
         let twice = |x: &Tensor| Tensor::cat(&[x, x], 0);
-        let both = ask(&twice(x), &twice(t), Some(&condition.and(&nothing)));
+        let earlier = earlier.as_ref().map(twice);
+        let both = self.network.forward(&Input {
+            condition: Some(&condition.and(&nothing)),
+            earlier: earlier.as_ref(),
+            ..Input::new(&twice(x), &twice(t))
+        });
         let n = x.size()[0];
         self.guidance.guide(&both.narrow(0, 0, n), &both.narrow(0, n, n))
     }
@@ -247,7 +270,12 @@ impl crate::samplers::Model for Model<'_> {
         let times = Tensor::full([x.size()[0]], time as i64, (Kind::Int64, x.device()));
         let output = self.ask(x, &times);
         match self.rule {
-            Rule::Discrete(rule) => rule.read(x, output, time),
+            Rule::Discrete(rule) => {
+                if self.network.looks_back() {
+                    self.earlier.replace(Some(rule.clean(x, &output, &times)));
+                }
+                rule.read(x, output, time)
+            }
             Rule::Flow(_) => unreachable!("a flow has no discrete times; the settings are checked"),
         }
     }
@@ -256,7 +284,11 @@ impl crate::samplers::Model for Model<'_> {
         match self.rule {
             Rule::Flow(flow) => {
                 let times = Tensor::full([x.size()[0]], time, (Kind::Double, x.device()));
-                self.ask(x, &flow_times(flow, &times)) * sign(flow)
+                let velocity = self.ask(x, &flow_times(flow, &times)) * sign(flow);
+                if self.network.looks_back() {
+                    self.earlier.replace(Some(x + &velocity * (1.0 - time)));
+                }
+                velocity
             }
             Rule::Discrete(_) => unreachable!("its samplers walk discrete times"),
         }
@@ -286,7 +318,13 @@ mod tests {
     }
 
     fn untold<'m>(network: &'m dyn Network, rule: &'m Rule) -> Model<'m> {
-        Model { network, rule, condition: None, guidance: Guidance::NONE }
+        Model {
+            network,
+            rule,
+            condition: None,
+            guidance: Guidance::NONE,
+            earlier: RefCell::default(),
+        }
     }
 
     fn rules() -> Vec<Rule> {
@@ -311,7 +349,11 @@ mod tests {
         for rule in rules() {
             let knowing = Knowing { rule: &rule, x0: x0.shallow_clone(), eps: eps.shallow_clone() };
             let times = rule.draw_times(&mut Stream::new(3, "times", 0), 3);
-            let ask = |x: &Tensor, t: &Tensor| knowing.forward(&Input::new(x, t));
+            let ask = |x: &Tensor, t: &Tensor, clean: &dyn Fn(&Tensor) -> Tensor| {
+                let said = knowing.forward(&Input::new(x, t));
+                assert!((clean(&said) - &x0).abs().max().double_value(&[]) < 1e-9, "{rule:?}");
+                said
+            };
             let loss = rule.loss(ask, &x0, &eps, &times);
             assert!(loss.double_value(&[]) < 1e-20, "{rule:?}");
             let model = untold(&knowing, &rule);
@@ -369,7 +411,7 @@ mod tests {
             let listening = Listening(std::cell::Cell::new(0));
             let condition = Some(Condition::new(Tensor::from_slice(&[4_i64, 5])));
             let guidance = Guidance { scale, rescale: 0.0 };
-            let model = Model { network: &listening, rule, condition, guidance };
+            let model = Model { condition, guidance, ..untold(&listening, rule) };
             let u = crate::samplers::Model::velocity(&model, &x, 0.25);
             assert_eq!(u, &x * want, "{scale}");
             assert_eq!(listening.0.get(), asked);

@@ -59,7 +59,9 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
         let batch = progress.done..(progress.done + settings.batch as usize).min(count);
         let condition =
             told.as_ref().map(|told| told.choose(batch.clone()).condition(context.device));
-        let model = Model { network: network.as_ref(), rule: &rule, condition, guidance };
+        let network = network.as_ref();
+        let earlier = std::cell::RefCell::default();
+        let model = Model { network, rule: &rule, condition, guidance, earlier };
         let draw = Draw { context, settings, sampling: &sampling, model };
         let mut kept = Kept::of(settings, &sampling, batch.start);
         let Some(seen) = draw.batch(batch.clone(), &shape, &mut kept)? else {

@@ -41,6 +41,9 @@ pub struct Input<'i> {
     pub t: &'i Tensor,
     /// What is told of them, to a network that was built for that.
     pub condition: Option<&'i Condition>,
+    /// What was predicted of the clean samples before, `[n, c, h, w]`, to a network that looks at it; by default
+    /// zeros.
+    pub earlier: Option<&'i Tensor>,
     /// Whether norms take the statistics of this batch, and remember them.
     pub training: bool,
 }
@@ -48,7 +51,7 @@ pub struct Input<'i> {
 impl<'i> Input<'i> {
     /// Asks about samples without telling more than the times.
     pub fn new(x: &'i Tensor, t: &'i Tensor) -> Self {
-        Self { x, t, condition: None, training: false }
+        Self { x, t, condition: None, earlier: None, training: false }
     }
 }
 
@@ -56,6 +59,11 @@ impl<'i> Input<'i> {
 pub trait Network {
     /// Returns the prediction `[n, c, h, w]`; a classifier's, `[n, classes]`.
     fn forward(&self, input: &Input<'_>) -> Tensor;
+
+    /// Returns whether it looks at what was predicted before.
+    fn looks_back(&self) -> bool {
+        false
+    }
 
     /// Returns how a parameter starts, if not as PyTorch does by default.
     fn start(&self, _name: &str) -> Option<Start> {
@@ -66,7 +74,7 @@ pub trait Network {
 /// Channels of what a network is given and of what it returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Channels {
-    /// Channels of the input; with self-conditioning, those of the earlier prediction come first.
+    /// Channels of the input.
     pub input: i64,
     /// Channels of the output.
     pub output: i64,

@@ -149,6 +149,21 @@ fn networks_hear_conditions_and_their_absence() {
 }
 
 #[test]
+fn a_network_that_looks_back_sees_what_was_predicted_and_zeros_at_first() {
+    let model = match unet(Padding::Zero, true) {
+        Model::Unet(settings) => Model::Unet(UnetSettings { self_condition: true, ..settings }),
+        other => other,
+    };
+    let (_store, net) = stirred(&model, &task(1, 8, None));
+    assert!(net.looks_back());
+    let (x, t) = (random([2, 1, 8, 8]), Tensor::from_slice(&[5_i64, 6]));
+    let ask = |earlier: Option<&Tensor>| net.forward(&Input { earlier, ..Input::new(&x, &t) });
+    let (first, zeros, ones) = (ask(None), ask(Some(&x.zeros_like())), ask(Some(&x.ones_like())));
+    assert_eq!(far(&first, &zeros), 0.0);
+    assert!(far(&first, &ones) > 1e-3);
+}
+
+#[test]
 fn a_fresh_dit_says_nothing_and_only_its_places_are_no_parameters() {
     let store = nn::VarStore::new(Device::Cpu);
     let net = build(&dit(), &task(1, 8, None), &store.root()).unwrap();

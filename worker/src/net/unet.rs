@@ -141,6 +141,7 @@ impl Builder {
 #[derive(Debug)]
 pub struct Unet {
     width: i64,
+    looks_back: bool,
     init_conv: Conv,
     time_in: Linear,
     time_out: Linear,
@@ -165,13 +166,13 @@ impl Unet {
         let builder = Builder::new(settings);
         let (width, time) = (settings.width as i64, builder.style.time_width);
         let middle = *builder.widths.last().expect("a U-Net has its first width");
+        // What was predicted before comes first.
+        let seen = if settings.self_condition { 2 * channels.input } else { channels.input };
         let in_middle = Width { from: middle, to: middle };
         Self {
             width,
-            init_conv: Conv::point(
-                &(path / "init_conv"),
-                Width { from: channels.input, to: width },
-            ),
+            looks_back: settings.self_condition,
+            init_conv: Conv::point(&(path / "init_conv"), Width { from: seen, to: width }),
             time_in: Linear::new(&(path / "time_mlp" / 1), Width { from: width, to: time }),
             time_out: Linear::new(&(path / "time_mlp" / 3), Width { from: time, to: time }),
             condition: told.map(|told| ConditionEmbedding::new(path, told, time, &PLACES)),
@@ -212,7 +213,12 @@ impl Unet {
 impl Network for Unet {
     fn forward(&self, input: &Input<'_>) -> Tensor {
         let time = self.embed(input); // [n, 4 width]
-        let first = self.init_conv.forward(input.x); // [n, width, h, w]
+        let seen = match (self.looks_back, input.earlier) {
+            (true, Some(earlier)) => Tensor::cat(&[earlier, input.x], 1),
+            (true, None) => Tensor::cat(&[&input.x.zeros_like(), input.x], 1),
+            (false, _) => input.x.shallow_clone(),
+        };
+        let first = self.init_conv.forward(&seen); // [n, width, h, w]
         let mut x = first.shallow_clone();
         let mut kept = vec![];
         for level in &self.downs {
@@ -235,6 +241,10 @@ impl Network for Unet {
         }
         let x = Tensor::cat(&[&x, &first], 1); // [n, 2 width, h, w]
         self.final_conv.forward(&self.final_res_block.forward(&x, &time)) // [n, output, h, w]
+    }
+
+    fn looks_back(&self) -> bool {
+        self.looks_back
     }
 
     fn start(&self, name: &str) -> Option<Start> {

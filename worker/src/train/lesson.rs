@@ -4,7 +4,7 @@ use crate::net::{Condition, Input, Network};
 use crate::objective::Rule;
 use crate::random::Stream;
 use ablate::settings::Objective;
-use tch::{Device, Reduction, Tensor};
+use tch::{Device, Reduction, Tensor, no_grad};
 
 /// What a network learns.
 pub(super) enum Lesson {
@@ -25,6 +25,8 @@ pub(super) struct Batch {
     pub(super) condition: Option<Condition>,
     /// Times `[n]` and noise `[n, c, h, w]`, for denoising.
     pub(super) noise: Option<(Tensor, Tensor)>,
+    /// Whether a network that looks back sees what it predicts of them.
+    pub(super) again: bool,
 }
 
 impl Batch {
@@ -35,6 +37,7 @@ impl Batch {
             x0: part(&self.x0),
             condition: self.condition.as_ref().map(|all| all.narrow(at, count)),
             noise: self.noise.as_ref().map(|(times, noise)| (part(times), part(noise))),
+            again: self.again,
         }
     }
 
@@ -91,8 +94,14 @@ impl Lesson {
         let condition = batch.condition.as_ref();
         match (self, &batch.noise, condition) {
             (Self::Denoise(rule), Some((times, noise)), _) => {
-                let ask =
-                    |x: &Tensor, t: &Tensor| network.forward(&Input { x, t, condition, training });
+                let ask = |x: &Tensor, t: &Tensor, clean: &dyn Fn(&Tensor) -> Tensor| {
+                    let input = Input { condition, training, ..Input::new(x, t) };
+                    if !(batch.again && network.looks_back()) {
+                        return network.forward(&input);
+                    }
+                    let earlier = no_grad(|| clean(&network.forward(&input)));
+                    network.forward(&Input { earlier: Some(&earlier), ..input })
+                };
                 rule.loss(ask, &batch.x0, noise, times)
             }
             (Self::Classify { label_smoothing }, _, Some(classes)) => {

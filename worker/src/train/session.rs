@@ -122,7 +122,7 @@ impl<'s> Session<'s> {
                 let condition =
                     conditions("validation")?.map(|all| all.choose(0..items).condition(device));
                 let noise = lesson.fixed_noise(&x0.size(), device);
-                Some(Batch { x0, condition, noise })
+                Some(Batch { x0, condition, noise, again: true })
             }
             None => None,
         };
@@ -190,7 +190,8 @@ impl<'s> Session<'s> {
             x0 = augment(&x0, &self.settings.augment, &mut stream);
         }
         let noise = self.lesson.noise((self.settings.seed, step), &x0.size(), self.device);
-        let batch = Batch { x0, condition: self.condition(step, &items), noise };
+        let again = Stream::new(self.settings.seed, "self-conditioning", step).below(2) == 1;
+        let batch = Batch { x0, condition: self.condition(step, &items), noise, again };
         let loss = self.learn(&batch);
         if let Some(largest) = self.settings.gradient_clip.on() {
             let _ = clip_gradients(&self.net.parameters, largest);

@@ -215,8 +215,9 @@ fn counts(row: &Value) -> [usize; 2] {
     let store = nn::VarStore::new(Device::Cpu);
     let root = &store.root();
     if model == "seed Unet" {
-        let channels = channels_of(config, config["self_condition"].as_bool().unwrap_or(false));
-        Unet::new(root, &settings_of(config), channels, None);
+        let self_condition = config["self_condition"].as_bool().unwrap_or(false);
+        let settings = settings::Unet { self_condition, ..settings_of(config) };
+        Unet::new(root, &settings, channels_of(config), None);
     } else if model.starts_with("SimpleUNet") {
         let channels = Channels {
             input: whole(config, "in_channels") as i64,

@@ -27,9 +27,8 @@ pub(crate) fn settings_of(config: &Value) -> settings::Unet {
     }
 }
 
-pub(crate) fn channels_of(config: &Value, self_condition: bool) -> Channels {
-    let output = whole(config, "channels") as i64;
-    Channels { input: if self_condition { 2 * output } else { output }, output }
+pub(crate) fn channels_of(config: &Value) -> Channels {
+    Channels::same(whole(config, "channels") as i64)
 }
 
 impl Filled {
@@ -149,9 +148,9 @@ pub(crate) fn compare_manifest(golden: &mut Golden, parameters: &Tensors, manife
 fn evaluate(json: &Value, case: &Value, kind: Kind, earlier_is_zero: bool) -> (usize, Tensor) {
     let config = &json["config"];
     let self_condition = case["self_condition"].as_bool().unwrap();
-    let settings =
-        settings::Unet { weight_standardisation: standardisation_of(case), ..settings_of(config) };
-    let channels = channels_of(config, self_condition);
+    let weight_standardisation = standardisation_of(case);
+    let settings = settings::Unet { weight_standardisation, self_condition, ..settings_of(config) };
+    let channels = channels_of(config);
     let filled = Filled::new(&settings, channels, whole(json, "variant") as u32, kind);
     let times: Vec<i64> = wholes(json, "t").into_iter().map(|t| t as i64).collect();
     let side = whole(json, "image_size") as i64;
@@ -161,10 +160,9 @@ fn evaluate(json: &Value, case: &Value, kind: Kind, earlier_is_zero: bool) -> (u
     let rounded = |x: Tensor| x.to_kind(Kind::Float).to_kind(kind);
     let x = rounded(wave(0.8, 0.11, phase, shape));
     let earlier = rounded(wave(0.5, 0.07, phase + 1.0, shape));
-    let earlier = if earlier_is_zero { earlier.zeros_like() } else { earlier };
-    let input = if self_condition { Tensor::cat(&[&earlier, &x], 1) } else { x };
+    let earlier = (self_condition && !earlier_is_zero).then_some(&earlier);
     let times = Tensor::from_slice(&times);
-    let out = no_grad(|| filled.net.forward(&Input::new(&input, &times)));
+    let out = no_grad(|| filled.net.forward(&Input { earlier, ..Input::new(&x, &times) }));
     (net::count(&filled.parameters), out)
 }
 
@@ -174,7 +172,7 @@ fn the_unet_and_its_parameters_are_those_of_the_golden_file() {
     let mut skipped = Skipped::new("unet.json");
     let json = golden.json.clone();
     let variant = whole(&json, "variant") as u32;
-    let channels = channels_of(&json["config"], false);
+    let channels = channels_of(&json["config"]);
     let plain = Filled::new(&settings_of(&json["config"]), channels, variant, Kind::Double);
     compare_manifest(&mut golden, &plain.parameters, &json["parameters"]);
     for case in json["cases"].as_array().unwrap() {
@@ -328,7 +326,7 @@ fn train(
     limits: [f64; 2],
 ) {
     let name = format!("{} {kind:?}", text(run, "name"));
-    let channels = channels_of(&json["config"], false);
+    let channels = channels_of(&json["config"]);
     let variant = whole(json, "variant") as u32;
     let Filled { net, parameters } =
         Filled::new(&settings_of(&json["config"]), channels, variant, kind);
