@@ -3,7 +3,7 @@
 
 use crate::problem::Problem;
 use crate::settings::{
-    Augmentation, Conditions, Found, Init, Kind, Known, Measure, Model, Objective, Reader,
+    Augmentation, Conditions, Edm, Found, Init, Kind, Known, Measure, Model, Objective, Reader,
     Reference, SIGNAL_LEFT, Sample, Sampler, Settings, Space, Spacing, Step, Train, Transform,
     Wanted, Weights,
 };
@@ -31,17 +31,44 @@ pub(super) enum Facts {
         ema: bool,
         /// Whether it validates.
         validates: bool,
-        /// Its noise levels; none of a flow.
-        timesteps: Option<u64>,
-        /// Whether the last of them holds no signal at all.
-        zero_terminal: bool,
+        /// How it learned.
+        learned: Learned,
         /// What the network is told, and of the data how much of that there is.
         told: Option<Told>,
-        /// Whether it classifies rather than draws.
-        classifies: bool,
     },
     /// Nothing.
     Other,
+}
+
+/// How a network learned, as far as samplers care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Learned {
+    /// At noise levels of discrete times.
+    Discrete {
+        /// How many there are.
+        timesteps: u64,
+        /// Whether the last of them holds no signal at all.
+        zero_terminal: bool,
+    },
+    /// A flow.
+    Flow,
+    /// At noise levels of any size.
+    Edm,
+    /// Classes.
+    Classes,
+}
+
+impl Learned {
+    fn of(objective: &Objective) -> Self {
+        match objective {
+            Objective::Ddpm(ddpm) => {
+                Self::Discrete { timesteps: ddpm.timesteps, zero_terminal: ddpm.zero_terminal_snr }
+            }
+            Objective::FlowMatching(_) => Self::Flow,
+            Objective::Edm(_) => Self::Edm,
+            Objective::Classification(_) => Self::Classes,
+        }
+    }
 }
 
 /// What a network is told beside the time.
@@ -86,15 +113,7 @@ impl Facts {
             Settings::Train(train) => Self::Train {
                 ema: train.ema.on().is_some(),
                 validates: train.validation.on().is_some(),
-                timesteps: match &train.objective {
-                    Objective::Ddpm(ddpm) => Some(ddpm.timesteps),
-                    Objective::FlowMatching(_) | Objective::Classification(_) => None,
-                },
-                zero_terminal: match &train.objective {
-                    Objective::Ddpm(ddpm) => ddpm.zero_terminal_snr,
-                    Objective::FlowMatching(_) | Objective::Classification(_) => false,
-                },
-                classifies: matches!(train.objective, Objective::Classification(_)),
+                learned: Learned::of(&train.objective),
                 told: Told::of(train, data),
             },
             _ => Self::Other,
@@ -106,34 +125,25 @@ impl Facts {
 pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Reader) {
     for facts in facts {
         match (&mut *settings, facts) {
-            (Settings::Sample(_), Facts::Train { classifies: true, .. }) => {
+            (Settings::Sample(_), Facts::Train { learned: Learned::Classes, .. }) => {
                 let problem = Problem::new("a classifier draws no samples");
                 let help = "read from a training with another objective";
                 reader.wrong_key(&Found::root(&Value::Null), "from", problem.help(help));
             }
-            (
-                Settings::Sample(sample),
-                Facts::Train { ema, validates, timesteps, zero_terminal, told, .. },
-            ) => {
+            (Settings::Sample(sample), Facts::Train { ema, validates, learned, told }) => {
                 let found = &Found::root(&Value::Null);
                 settle_weights(&mut sample.weights, (*ema, *validates), (found, reader));
                 settle_conditions(sample, *told, reader);
-                match timesteps {
-                    Some(timesteps) => {
-                        let sampler = &mut sample.sampler;
-                        settle_discrete(sampler, *timesteps, *zero_terminal, reader);
-                    }
-                    None => check_flow(&sample.sampler, reader),
-                }
+                settle_sampler(&mut sample.sampler, *learned, reader);
             }
             (Settings::Evaluate(evaluate), Facts::Data { transform, .. }) => {
                 settle_measure(&mut evaluate.measure, *transform, reader);
             }
-            (Settings::Evaluate(evaluate), Facts::Train { ema, validates, classifies, .. }) => {
+            (Settings::Evaluate(evaluate), Facts::Train { ema, validates, learned, .. }) => {
                 let word = evaluate.measure.word();
                 let path = crate::settings::keys(&["measure", word]);
                 let found = &Found { value: &Value::Null, path };
-                if !classifies {
+                if *learned != Learned::Classes {
                     let problem = Problem::new("the training makes no classifier");
                     let help = "read from one with `objective: classification`, `model: lenet`";
                     reader.wrong_key(found, "classifier", problem.help(help));
@@ -150,8 +160,12 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
             }
             (
                 Settings::Train(train),
-                Facts::Data { sides, unvalidated, conditions, periodic, .. },
+                Facts::Data { sides, unvalidated, conditions, periodic, transform },
             ) => {
+                if let Objective::Edm(edm) = &mut train.objective {
+                    let standard = [Transform::ZScore, Transform::LogZScore].contains(transform);
+                    edm.sigma_data.get_or_insert(Edm::sigma_of(standard));
+                }
                 check_train(train, *sides, *unvalidated, reader);
                 check_augment(train, *sides, *periodic, reader);
                 check_told(train, *conditions, reader);
@@ -376,6 +390,29 @@ fn wrong_sampler(sampler: &Sampler, setting: Option<&str>, problem: Problem, rea
     let path = crate::settings::keys(&["sampler", sampler.word()]).into_iter();
     let path = path.chain(setting.map(|name| Step::Key(name.to_owned()))).collect();
     reader.wrong::<()>(&Found { value: &Value::Null, path }, problem);
+}
+
+/// Lets a training have its say about a sampler.
+fn settle_sampler(sampler: &mut Sampler, learned: Learned, reader: &mut Reader) {
+    let help = match (learned, &*sampler) {
+        (Learned::Edm, Sampler::Karras(_)) | (Learned::Classes, _) => return,
+        (Learned::Edm, _) => "take karras",
+        (Learned::Discrete { .. }, Sampler::Karras(_)) => {
+            "take ddpm, ddim, euler, heun or dpm_solver, or train by `edm`"
+        }
+        (Learned::Flow, Sampler::Karras(_)) => {
+            "take euler, heun, midpoint or rk4, or train by `edm`"
+        }
+        (Learned::Discrete { timesteps, zero_terminal }, _) => {
+            return settle_discrete(sampler, timesteps, zero_terminal, reader);
+        }
+        (Learned::Flow, _) => return check_flow(sampler, reader),
+    };
+    let word = sampler.word();
+    let whose = if learned == Learned::Edm { "does not go" } else { "goes" };
+    let problem =
+        Problem::new(format!("`{word}` {whose} along the noise levels of an `edm` objective"));
+    wrong_sampler(sampler, None, problem.help(help), reader);
 }
 
 /// The limits and defaults of a sampler over the discrete times of a `ddpm` training.

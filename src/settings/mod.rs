@@ -29,13 +29,14 @@ pub use evaluate::{
 pub use file::{DataFile, DataFolder, beside};
 pub use network::{Dit, DitSize, Lenet, Model, Padding, SimpleUnet, Standardisation, Unet};
 pub use objective::{
-    Classification, Ddpm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule,
+    Classification, Ddpm, Edm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule,
     TimeDirection,
 };
 pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
 pub use reference::{Best, Over, Reference};
 pub use sample::{
-    Ddim, DdpmSampler, FlowOde, Frames, Ode, Sample, Sampler, Spacing, Variance, Weights,
+    Ddim, DdpmSampler, FlowOde, Frames, Karras, KarrasMethod, Ode, Sample, Sampler, Spacing,
+    Variance, Weights,
 };
 pub use start::{Augmentation, Init, InitFrom};
 pub use table::{Field, Identity, Number, Setting, Shape};

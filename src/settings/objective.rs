@@ -13,6 +13,8 @@ kinds! {
         Ddpm(Ddpm) = "ddpm",
         /// Flow matching: the velocity along straight paths from noise to data.
         FlowMatching(FlowMatching) = "flow_matching",
+        /// Denoising at noise levels of any size, preconditioned.
+        Edm(Edm) = "edm",
         /// The class of each item: a judge of images rather than a source of them.
         Classification(Classification) = "classification",
     }
@@ -170,6 +172,28 @@ table! {
 impl Default for FlowMatching {
     fn default() -> Self {
         Self { time_direction: TimeDirection::NoiseToData, loss: Loss::L2 }
+    }
+}
+
+table! {
+    /// EDM (Karras et al. 2022): samples plus noise of standard deviation sigma, ln sigma normal; the network is
+    /// scaled around so that what it sees and what it is to say have variance one at every level.
+    pub struct Edm {
+        #[doc = "Standard deviation of the data as the network sees them; by default 1 where the transform makes it so (`zscore`, `log_zscore`), else 0.5."]
+        sigma_data: Option<f64> [1e-3..=1e3];
+        #[doc = "Mean of ln sigma in training."]
+        p_mean: f64 [-10.0..=10.0] = -1.2;
+        #[doc = "Standard deviation of ln sigma in training."]
+        p_std: f64 [0.01..=10.0] = 1.2;
+        #[doc = "The distance between what the network says and should say, averaged over all elements; `l2` is that of the paper."]
+        loss: Loss = Loss::L2;
+    }
+}
+
+impl Edm {
+    /// Standard deviation of data whose transform makes it one, or not.
+    pub fn sigma_of(is_standardised: bool) -> f64 {
+        if is_standardised { 1.0 } else { 0.5 }
     }
 }
 

@@ -114,6 +114,8 @@ kinds! {
         Rk4(FlowOde) = "rk4",
         /// DPM-Solver++ (2M); one evaluation a step. For `ddpm`.
         DpmSolver(Ode) = "dpm_solver",
+        /// The sampler of EDM, by Heun's method or Euler's, with noise on the way or without. For `edm`.
+        Karras(Karras) = "karras",
     }
 }
 
@@ -127,6 +129,7 @@ impl Sampler {
             Self::Heun(ode) => (2 * ode.steps).saturating_sub(u64::from(!is_flow)),
             Self::Midpoint(ode) => 2 * ode.steps,
             Self::Rk4(ode) => 4 * ode.steps,
+            Self::Karras(karras) => karras.evaluations(),
         }
     }
 
@@ -137,6 +140,7 @@ impl Sampler {
             Self::Ddim(ddim) => Some(ddim.steps),
             Self::Euler(ode) | Self::Heun(ode) | Self::DpmSolver(ode) => Some(ode.steps),
             Self::Midpoint(ode) | Self::Rk4(ode) => Some(ode.steps),
+            Self::Karras(karras) => Some(karras.steps),
         }
     }
 }
@@ -189,6 +193,60 @@ table! {
 impl Default for Ddim {
     fn default() -> Self {
         Self { steps: 50, eta: 0.0, spacing: Spacing::Trailing, clip: Off::Off }
+    }
+}
+
+table! {
+    /// The sampler of EDM (Karras et al. 2022, algorithm 2): noise levels from `sigma_max` to `sigma_min` in equal steps
+    /// of their `rho`-th root, then none.
+    pub struct Karras {
+        #[doc = "Steps."]
+        steps: u64 [2.0..=1e5] = 18;
+        #[doc = "Order of the steps."]
+        method: KarrasMethod = KarrasMethod::Heun;
+        #[doc = "The smallest level but none."]
+        sigma_min: f64 [1e-6..=10.0] = 0.002;
+        #[doc = "The largest level, at which samples start."]
+        sigma_max: f64 [0.1..=1e4] = 80.0;
+        #[doc = "How much more finely small levels are stepped."]
+        rho: f64 [1.0..=100.0] = 7.0;
+        #[doc = "Noise added anew over the whole way (S_churn): 0 makes the sampler deterministic."]
+        churn: f64 [0.0..=1e4] = 0.0;
+        #[doc = "The smallest level at which noise is added (S_min)."]
+        churn_from: f64 [0.0..=1e4] = 0.0;
+        #[doc = "The largest level at which noise is added (S_max)."]
+        churn_to: f64 [0.0..=1e9] = 1e9;
+        #[doc = "Standard deviation of that noise (S_noise)."]
+        churn_noise: f64 [0.5..=2.0] = 1.0;
+    }
+    check check_karras;
+}
+
+fn check_karras(karras: &Karras, found: &Found<'_>, reader: &mut Reader) {
+    if karras.sigma_min >= karras.sigma_max {
+        let (low, high) = (karras.sigma_min, karras.sigma_max);
+        let problem = Problem::new(format!("sigma_min, {low}, is not below sigma_max, {high}"));
+        reader.wrong_key(found, "sigma_min", problem.help("take 0.002 and 80, as the paper"));
+    }
+}
+
+impl Karras {
+    /// Network evaluations for one sample.
+    pub fn evaluations(&self) -> u64 {
+        match self.method {
+            KarrasMethod::Heun => 2 * self.steps - 1,
+            KarrasMethod::Euler => self.steps,
+        }
+    }
+}
+
+choice! {
+    /// The order of the sampler of EDM.
+    pub enum KarrasMethod {
+        #[doc = "Heun's method: two evaluations a step, one in the last."]
+        Heun = "heun",
+        #[doc = "Euler's method: one evaluation a step."]
+        Euler = "euler",
     }
 }
 

@@ -132,6 +132,13 @@ fn objectives_and_samplers_that_do_not_fit_are_refused() {
             "heun: { steps: $nfe, spacing: trailing }",
             ["in even steps", "leave `spacing` out"],
         ),
+        ("edm: { loss: $schedule }", "heun: { steps: $nfe }", ["does not go along", "take karras"]),
+        (ddpm, "karras: { steps: $nfe }", ["`edm` objective", "or train by `edm`"]),
+        (
+            "edm: { loss: $schedule }",
+            "karras: { steps: $nfe, sigma_min: 9, sigma_max: 9 }",
+            ["is not below sigma_max", "0.002 and 80"],
+        ),
         (ddpm, "rk4: { steps: $nfe }", ["needs times between times", "dpm_solver"]),
         (
             ddpm,
@@ -160,9 +167,9 @@ fn objectives_and_samplers_that_do_not_fit_are_refused() {
         ),
     ] {
         let text = SPEC.replace(ddpm, objective).replace("ddim: { steps: $nfe }", sampler);
-        let is_flow = objective.starts_with("flow");
+        let by_loss = objective.contains("loss: $schedule");
         let text =
-            if is_flow { text.replace("linear", "l2").replace("cosine", "l1") } else { text };
+            if by_loss { text.replace("linear", "l2").replace("cosine", "l1") } else { text };
         let said = Bench::new(&text).ablate(&["check", "spec.yaml"]).expect(2).err;
         for piece in pieces {
             assert!(said.contains(piece), "{objective}, {sampler}: {piece} in\n{said}");

@@ -7,7 +7,8 @@ use crate::noise::{Level, Process};
 use crate::predict;
 use crate::random::Stream;
 use crate::samplers::Predicted;
-use ablate::settings::{FlowMatching, Loss, Objective, Prediction, TimeDirection};
+use crate::samplers::karras::Preconditioning;
+use ablate::settings::{Edm, FlowMatching, Loss, Objective, Prediction, TimeDirection};
 use std::cell::RefCell;
 use tch::{Kind, Tensor};
 
@@ -21,6 +22,19 @@ pub enum Rule {
     Discrete(Discrete),
     /// The velocity along straight paths.
     Flow(FlowMatching),
+    /// Denoising at levels of any size.
+    Edm(EdmRule),
+}
+
+/// Denoising at levels of any size, with the scaling of EDM around the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EdmRule {
+    /// The scaling.
+    pub around: Preconditioning,
+    /// Mean and standard deviation of ln sigma in training.
+    pub ln_sigma: (f64, f64),
+    /// The distance between what the network says and should say.
+    pub loss: Loss,
 }
 
 /// Denoising in a process of discrete times.
@@ -47,11 +61,19 @@ impl Rule {
                 loss: ddpm.loss,
             })),
             Objective::FlowMatching(flow) => Some(Self::Flow(flow.clone())),
+            Objective::Edm(edm) => Some(Self::Edm(EdmRule {
+                around: Preconditioning {
+                    sigma_data: edm.sigma_data.unwrap_or_else(|| Edm::sigma_of(false)),
+                },
+                ln_sigma: (edm.p_mean, edm.p_std),
+                loss: edm.loss,
+            })),
             Objective::Classification(_) => None,
         }
     }
 
-    /// Returns `n` random times for training, `[n]`: int64 below T, or 64-bit numbers in [0, 1).
+    /// Returns `n` random times for training, `[n]`: int64 below T, or 64-bit numbers: in [0, 1) of a flow, sigma of
+    /// `edm`.
     pub fn draw_times(&self, stream: &mut Stream, n: i64) -> Tensor {
         match self {
             Self::Discrete(rule) => {
@@ -60,6 +82,10 @@ impl Rule {
                 Tensor::from_slice(&times)
             }
             Self::Flow(_) => Tensor::from_slice(&stream.uniform(n as usize)),
+            Self::Edm(rule) => {
+                let z = Tensor::from_slice(&stream.normal_f32(n as usize)).to_kind(Kind::Double);
+                (z * rule.ln_sigma.1 + rule.ln_sigma.0).exp()
+            }
         }
     }
 
@@ -74,6 +100,12 @@ impl Rule {
                 Tensor::from_slice(&times)
             }
             Self::Flow(_) => Tensor::from_slice(&(0..n).map(share).collect::<Vec<f64>>()),
+            Self::Edm(rule) => {
+                // The quantiles of the normal law.
+                let shares = Tensor::from_slice(&(0..n).map(share).collect::<Vec<f64>>());
+                let z = (shares * 2.0 - 1.0).erfinv() * 2.0_f64.sqrt();
+                (z * rule.ln_sigma.1 + rule.ln_sigma.0).exp()
+            }
         }
     }
 
@@ -104,6 +136,14 @@ impl Rule {
                 let clean = |output: &Tensor| &x + output * sign(flow) * (t.ones_like() - &t);
                 let predicted = ask(&x, &flow_times(flow, times), &clean);
                 loss::mean(flow.loss, &predicted, &((x0 - eps) * sign(flow)))
+            }
+            Self::Edm(rule) => {
+                let sigma = times.to_kind(x0.kind()).view([-1, 1, 1, 1]);
+                let x = x0 + eps * &sigma;
+                let factors = rule.around.factors_of(&sigma);
+                let clean = |output: &Tensor| &factors.skip * &x + &factors.out * output;
+                let predicted = ask(&(&factors.input * &x), &sigma_times(times), &clean);
+                loss::mean(rule.loss, &predicted, &((x0 - &factors.skip * &x) / &factors.out))
             }
         }
     }
@@ -178,6 +218,11 @@ fn flow_times(flow: &FlowMatching, times: &Tensor) -> Tensor {
         TimeDirection::NoiseToData => times * NETWORK_TIMES,
         TimeDirection::DataToNoise => (times.ones_like() - times) * NETWORK_TIMES,
     }
+}
+
+/// What a network is told of noise levels `[n]`, a thousand to the unit.
+fn sigma_times(sigma: &Tensor) -> Tensor {
+    Preconditioning::noise_times(&sigma.to_kind(Kind::Double)) * NETWORK_TIMES
 }
 
 /// The sign of what the network of a flow says, for time that runs to the data.
@@ -276,7 +321,7 @@ impl crate::samplers::Model for Model<'_> {
                 }
                 rule.read(x, output, time)
             }
-            Rule::Flow(_) => unreachable!("a flow has no discrete times; the settings are checked"),
+            _ => unreachable!("it has no discrete times; the settings are checked"),
         }
     }
 
@@ -290,8 +335,22 @@ impl crate::samplers::Model for Model<'_> {
                 }
                 velocity
             }
-            Rule::Discrete(_) => unreachable!("its samplers walk discrete times"),
+            _ => unreachable!("it is no flow; the settings are checked"),
         }
+    }
+
+    fn denoised(&self, x: &Tensor, sigma: f64) -> Tensor {
+        let Rule::Edm(rule) = self.rule else {
+            unreachable!("its levels are others; the settings are checked")
+        };
+        let factors = rule.around.factors(sigma);
+        let times = Tensor::full([x.size()[0]], sigma, (Kind::Double, x.device()));
+        let output = self.ask(&(x * factors.input), &sigma_times(&times));
+        let clean = x * factors.skip + output * factors.out;
+        if self.network.looks_back() {
+            self.earlier.replace(Some(clean.shallow_clone()));
+        }
+        clean
     }
 }
 
@@ -313,6 +372,12 @@ mod tests {
             match self.rule {
                 Rule::Discrete(rule) => rule.target(&self.x0, &self.eps, input.t),
                 Rule::Flow(flow) => (&self.x0 - &self.eps) * sign(flow),
+                Rule::Edm(rule) => {
+                    let sigma = (input.t * (4.0 / NETWORK_TIMES)).exp().view([-1, 1, 1, 1]);
+                    let factors = rule.around.factors_of(&sigma);
+                    let x = &self.x0 + &self.eps * sigma;
+                    (&self.x0 - factors.skip * x) / factors.out
+                }
             }
         }
     }
@@ -332,12 +397,15 @@ mod tests {
         let flow = |time_direction| {
             Objective::FlowMatching(FlowMatching { time_direction, ..FlowMatching::default() })
         };
+        let (p_mean, p_std) = (-1.2, 1.2);
+        let edm = Edm { sigma_data: Some(0.7), p_mean, p_std, loss: Loss::L2 };
         let all = [
             ddpm(Prediction::Epsilon),
             ddpm(Prediction::X0),
             ddpm(Prediction::V),
             flow(TimeDirection::NoiseToData),
             flow(TimeDirection::DataToNoise),
+            Objective::Edm(edm),
         ];
         all.iter().filter_map(Rule::new).collect()
     }
@@ -370,6 +438,11 @@ mod tests {
                     let u = crate::samplers::Model::velocity(&model, &x0, 0.3);
                     assert!((u - (&x0 - &eps)).abs().max().double_value(&[]) < 1e-12);
                 }
+                Rule::Edm(_) => {
+                    let x = &x0 + &eps * 3.0;
+                    let clean = crate::samplers::Model::denoised(&model, &x, 3.0);
+                    assert!((clean - &x0).abs().max().double_value(&[]) < 1e-12);
+                }
             }
         }
     }
@@ -384,7 +457,7 @@ mod tests {
             }
         }
         let asked = Asked(std::cell::RefCell::default());
-        for rule in &rules()[3..] {
+        for rule in &rules()[3..5] {
             let x = Tensor::zeros([1, 1, 1, 1], (Kind::Double, Device::Cpu));
             let _ = crate::samplers::Model::velocity(&untold(&asked, rule), &x, 0.25);
         }

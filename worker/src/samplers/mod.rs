@@ -1,10 +1,11 @@
 //! Samplers: from noise to samples. A [`Chain`] of steps whose factors are settled beforehand, a
-//! [`sigma::SigmaWalk`] along the probability flow of a discrete process, or a [`flow::Walk`]; the
-//! network and the fresh noise come in from outside.
+//! [`sigma::SigmaWalk`] along the probability flow of a discrete process, a [`flow::Walk`], or a
+//! [`karras::KarrasWalk`] down noise levels of any size; the network and the fresh noise come in from outside.
 
 pub mod ddim;
 pub mod ddpm;
 pub mod flow;
+pub mod karras;
 pub mod sigma;
 pub mod spacing;
 
@@ -14,6 +15,7 @@ use crate::predict;
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Sampler, Spacing};
 use flow::Walk;
+use karras::KarrasWalk;
 use sigma::{Method, SigmaWalk};
 use tch::Tensor;
 
@@ -53,6 +55,8 @@ pub trait Model {
     fn predicted(&self, x: &Tensor, time: usize) -> Predicted;
     /// Returns the velocity of samples `x` `[n, c, h, w]` at a time in [0, 1], 0 being noise.
     fn velocity(&self, x: &Tensor, time: f64) -> Tensor;
+    /// Returns the clean samples expected of samples `x` `[n, c, h, w]` with noise of standard deviation sigma.
+    fn denoised(&self, x: &Tensor, sigma: f64) -> Tensor;
 }
 
 /// A sampler that fits a network's objective.
@@ -64,6 +68,8 @@ pub enum Sampling {
     Sigma(SigmaWalk),
     /// Along a flow.
     Flow(Walk),
+    /// Down noise levels of any size.
+    Karras(KarrasWalk),
 }
 
 impl Sampling {
@@ -85,7 +91,9 @@ impl Sampling {
                     Sampler::Euler(ode) => (Method::Euler, ode),
                     Sampler::Heun(ode) => (Method::Heun, ode),
                     Sampler::DpmSolver(ode) => (Method::DpmSolver, ode),
-                    Sampler::Midpoint(_) | Sampler::Rk4(_) => return Err(misfit()),
+                    Sampler::Midpoint(_) | Sampler::Rk4(_) | Sampler::Karras(_) => {
+                        return Err(misfit());
+                    }
                 };
                 let spacing = ode.spacing.unwrap_or(Spacing::Trailing);
                 let times = times_of(spacing, ode.steps as usize, &rule.process)?;
@@ -97,12 +105,17 @@ impl Sampling {
                     Sampler::Heun(ode) => (flow::HEUN, ode.steps),
                     Sampler::Midpoint(ode) => (flow::MIDPOINT, ode.steps),
                     Sampler::Rk4(ode) => (flow::RK4, ode.steps),
-                    Sampler::Ddim(_) | Sampler::Ddpm(_) | Sampler::DpmSolver(_) => {
-                        return Err(misfit());
-                    }
+                    Sampler::Ddim(_)
+                    | Sampler::Ddpm(_)
+                    | Sampler::DpmSolver(_)
+                    | Sampler::Karras(_) => return Err(misfit()),
                 };
                 Ok(Self::Flow(Walk { tableau, steps: steps as usize }))
             }
+            Rule::Edm(_) => match settings {
+                Sampler::Karras(karras) => Ok(Self::Karras(KarrasWalk::new(karras))),
+                _ => Err(misfit()),
+            },
         }
     }
 
@@ -112,6 +125,7 @@ impl Sampling {
             Self::Chain(chain) => chain.nfe(),
             Self::Sigma(walk) => walk.nfe(),
             Self::Flow(walk) => walk.nfe(),
+            Self::Karras(walk) => walk.nfe(),
         }
     }
 
@@ -121,6 +135,7 @@ impl Sampling {
             Self::Chain(chain) => chain.steps.len(),
             Self::Sigma(walk) => walk.times.len(),
             Self::Flow(walk) => walk.steps,
+            Self::Karras(walk) => walk.steps(),
         }
     }
 
@@ -161,6 +176,18 @@ impl Sampling {
                     x = walk.step(i, &x, |x, t| model.velocity(x, t));
                     let done = (i + 1) * walk.tableau.stages.len();
                     go_on(each(done, &x), done, self.nfe())?;
+                }
+                Some(x)
+            }
+            Self::Karras(walk) => {
+                let mut x = x * walk.sigmas[0];
+                for i in 0..walk.steps() {
+                    x = walk.step(i, &x, |x, sigma| model.denoised(x, sigma), &noise);
+                    let per_step = self.nfe().div_ceil(walk.steps());
+                    let done = (per_step * (i + 1)).min(self.nfe());
+                    // Seen with the spread of the clean sample and unit noise.
+                    let total = (1.0 + walk.sigmas[i + 1].powi(2)).sqrt();
+                    go_on(each(done, &(&x / total)), done, self.nfe())?;
                 }
                 Some(x)
             }

@@ -1,13 +1,15 @@
-//! Methods along the probability flow of a discrete process, and along a flow, against the golden files.
+//! Methods along the probability flow of a discrete process, along a flow, and down the levels of EDM, against the golden files.
 
 use crate::reading::{Skipped, number, numbers_of, process, spaced, tensor, text, values, whole};
 use crate::support::Golden;
+use ablate::settings::{Karras, KarrasMethod};
 use ablate_worker::noise::Level;
 use ablate_worker::samplers::flow::{EULER, HEUN, MIDPOINT, RK4, Tableau, Walk};
+use ablate_worker::samplers::karras::{KarrasWalk, Preconditioning};
 use ablate_worker::samplers::sigma::{Method, OnTheWay, SigmaWalk};
 use ablate_worker::samplers::{Predicted, ddim, link};
 use serde_json::Value;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// The times of a case, if they are whole.
 fn times_of(case: &Value, json: &Value) -> Option<Vec<usize>> {
@@ -164,5 +166,79 @@ fn walks_and_paths_of_flows_are_those_of_the_golden_file() {
         golden.compare(&name, &values(&end), &numbers_of(case, "x_final"), tolerance, tolerance);
     }
     skipped.note("uneven grids of diffusers, which no setting offers");
+    golden.finish();
+}
+
+#[test]
+fn the_sampler_of_edm_and_its_scaling_are_those_of_the_golden_file() {
+    let mut golden = Golden::open("diffusion/edm.json");
+    let json = golden.json.clone();
+    let tolerance = number(&json["tolerance"], "f64");
+    let (steps, rho) = (whole(&json, "N") as u64, number(&json, "rho"));
+    let (sigma_min, sigma_max) = (number(&json, "sigma_min"), number(&json, "sigma_max"));
+    let sigma_data = number(&json, "sigma_data");
+    let around = Preconditioning { sigma_data };
+    let (x, f, y) = (tensor(&json["x_t"]), tensor(&json["F"]), tensor(&json["y"]));
+    for case in json["preconditioning"].as_array().unwrap() {
+        let sigma = number(case, "sigma");
+        let factors = around.factors(sigma);
+        let time = Preconditioning::noise_times(&Tensor::from(sigma)).double_value(&[]);
+        let got = [factors.skip, factors.out, factors.input, time, factors.out.powi(-2)];
+        let want = ["c_skip", "c_out", "c_in", "c_noise", "loss_weight"].map(|k| number(case, k));
+        golden.compare("factors", &got, &want, tolerance, tolerance);
+        let batch = around.factors_of(&Tensor::from(sigma));
+        let same = [&batch.skip, &batch.out, &batch.input].map(|factor| factor.double_value(&[]));
+        golden.compare("factors of a batch", &same, &want[..3], tolerance, tolerance);
+        let clean = &x * factors.skip + &f * factors.out;
+        golden.compare("D", &values(&clean), &numbers_of(case, "D"), tolerance, tolerance);
+        let target = (&y - &x * factors.skip) / factors.out;
+        let want = numbers_of(case, "F_target_for_y=x0");
+        golden.compare("F", &values(&target), &want, tolerance, tolerance);
+    }
+    let settings = |case: Option<&Value>| {
+        let of = |key: &str, otherwise| case.map_or(otherwise, |case| number(case, key));
+        let is_euler = case.is_some_and(|case| text(case, "solver") == "euler");
+        Karras {
+            steps,
+            method: if is_euler { KarrasMethod::Euler } else { KarrasMethod::Heun },
+            sigma_min,
+            sigma_max,
+            rho,
+            churn: of("S_churn", 0.0),
+            churn_from: of("S_min", 0.0),
+            churn_to: of("S_max", 0.0),
+            churn_noise: of("S_noise", 1.0),
+        }
+    };
+    let sigmas = KarrasWalk::new(&settings(None)).sigmas;
+    golden.compare("sigmas", &sigmas, &numbers_of(&json, "sigmas"), tolerance, tolerance);
+    let phase = number(&json["params"], "phase");
+    let noise = |k: usize| {
+        let j = Tensor::arange(x.numel() as i64, (Kind::Double, Device::Cpu));
+        (j * 2.1 + (0.5 + 0.37 * k as f64 + phase)).sin() * 0.95
+    };
+    let mut skipped = Skipped::new("edm.json");
+    for case in json["sampler"].as_array().unwrap() {
+        if case.get("S_churn").is_none() {
+            skipped.note("the exact end point of the equation, which infinitely many steps reach");
+            continue;
+        }
+        let walk = KarrasWalk::new(&settings(Some(case)));
+        let name = format!("{} with churn {}", text(case, "solver"), case["S_churn"]);
+        golden.compare(&name, &[walk.nfe() as f64], &[number(case, "nfe")], 0.0, 0.0);
+        let shrink = sigma_data * sigma_data;
+        let denoised = |x: &Tensor, sigma: f64| x * (shrink / (shrink + sigma * sigma));
+        let mut at = &x * walk.sigmas[0];
+        let path = case["path"].as_array().into_iter().flatten();
+        let path: Vec<(usize, &Value)> = path.map(|point| (whole(point, "k"), point)).collect();
+        for k in 0..walk.steps() {
+            at = walk.step(k, &at, denoised, noise);
+            for (_, point) in path.iter().filter(|(known, _)| *known == k) {
+                let place = format!("{name}, step {k}");
+                golden.compare(&place, &values(&at), &numbers_of(point, "x"), tolerance, tolerance);
+            }
+        }
+        golden.compare(&name, &values(&at), &numbers_of(case, "x_final"), tolerance, tolerance);
+    }
     golden.finish();
 }

@@ -23,6 +23,9 @@ nodes:
   back: { train: { use: net.yaml, model: { unet: { width: 8, multipliers: [1, 2], self_condition: true } } } }
   i: { sample: { from: back, sampler: { ddim: { steps: 5 } }, count: 4 } }
   j: { sample: { from: back, sampler: { ddim: { steps: 5 } }, count: 4, batch: 3 } }
+  edm: { train: { use: net.yaml, objective: edm } }
+  k: { sample: { from: edm, sampler: karras, count: 4 } }
+  l: { sample: { from: edm, sampler: { karras: { steps: 6, method: euler, churn: 4 } }, count: 4 } }
   h: { sample: { from: reverse, sampler: { midpoint: { steps: 3 } }, count: 4 } }
 ";
 
@@ -63,6 +66,8 @@ fn every_objective_is_learned_and_sampled() {
         ("h", 6.0),
         ("i", 5.0),
         ("j", 5.0),
+        ("k", 35.0),
+        ("l", 6.0),
     ];
     assert_eq!(evaluations, want.map(|(name, nfe)| (name.to_owned(), nfe)).into());
     // The noise belongs to the sample, so the batch is nearly nothing to it.
