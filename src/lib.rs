@@ -23,6 +23,8 @@ pub mod job;
 
 pub mod spec;
 
+pub mod import;
+
 pub mod schema;
 
 pub mod key;

@@ -4,7 +4,7 @@ use clap::Command;
 
 /// The commands by what they are for; one that is named nowhere is listed at the end.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Write a spec", &["init", "check", "graph", "schema"]),
+    ("Write a spec", &["init", "import", "check", "graph", "schema"]),
     ("Run it", &["plan", "run", "status", "log"]),
     ("Ask why", &["why", "show", "select", "compare"]),
     ("See results", &["figure", "table", "query", "export"]),

@@ -14,6 +14,7 @@ mod figure;
 mod follow;
 mod graph;
 mod help;
+mod import;
 mod init;
 mod limits;
 mod log;
@@ -70,6 +71,8 @@ struct Cli {
 enum Command {
     /// Make a small project to start from.
     Init(init::Init),
+    /// Make a spec of the configuration of an earlier program.
+    Import(import::Import),
     /// Check specs: every mistake at once, each with its line.
     Check(check::Check),
     /// Draw the graph of a spec as SVG: what reads from what, and how far it is.
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
     let place = Place { results: cli.results };
     let outcome = match cli.command {
         Command::Init(command) => command.run(),
+        Command::Import(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Graph(command) => command.run(&place),
         Command::Schema(command) => command.run(),

@@ -103,6 +103,17 @@ const TAKEN: [&str; 3] = ["nodes", "work", "workers"];
 
 const PARTS: [&str; 6] = ["question", "vars", "nodes", "sweeps", "figures", "tables"];
 
+/// Reads a YAML file that is no spec as a plain value, with the limits of specs; what is wrong lands in `problems`.
+pub fn plain(file: &Path, problems: &mut Problems) -> Option<Value> {
+    match text::Document::read(file, None) {
+        Ok(document) => document.parse(problems),
+        Err(problem) => {
+            problems.0.push(problem);
+            None
+        }
+    }
+}
+
 impl Spec {
     /// Reads a spec and its fragments, with a profile above them if one is chosen, as they are now or at a
     /// revision of git. What is wrong lands in `problems`, and the rest is read on, so

@@ -17,6 +17,7 @@ mod generated;
 mod graph;
 mod help;
 mod identity;
+mod import;
 mod init;
 mod layers;
 mod merge;
