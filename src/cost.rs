@@ -49,8 +49,11 @@ pub fn work(graph: &Graph, index: NodeIndex) -> Work {
     match settings(index) {
         Settings::Dataset(data) => {
             let items = data.split().map_or(1, |split| split.sum());
-            let factor =
-                if matches!(data, Dataset::ParticleMeshFields(_)) { PARTICLE_MESH } else { 1.0 };
+            let factor = match data {
+                Dataset::ParticleMeshFields(_) => PARTICLE_MESH,
+                Dataset::LptFields(_) => PARTICLE_MESH / 10.0,
+                _ => 1.0,
+            };
             let size = items as f64 * pixels(data);
             Work { units: items, weight: factor * pixels(data), size }
         }

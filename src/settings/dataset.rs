@@ -1,5 +1,6 @@
 //! Settings of dataset nodes.
 
+use super::fields::{GaussianFields, LogNormalFields, LptFields, ParticleMeshFields};
 use super::file::{DataFile, DataFolder};
 use super::table::{choice, kinds, table};
 use super::{Found, Reader};
@@ -10,8 +11,12 @@ kinds! {
     pub enum Dataset {
         /// Log-normal density fields of exactly known statistics.
         LogNormalFields(LogNormalFields) = "log_normal_fields",
+        /// Gaussian density fields of exactly known power, the control.
+        GaussianFields(GaussianFields) = "gaussian_fields",
         /// Projected density of particle-mesh simulations, with the cosmic web.
         ParticleMeshFields(ParticleMeshFields) = "particle_mesh_fields",
+        /// Projected density by Lagrangian perturbation theory, without any force.
+        LptFields(LptFields) = "lpt_fields",
         /// Any array on disk.
         Npy(Npy) = "npy",
         /// Maps of the CAMELS Multifield Dataset.
@@ -23,69 +28,8 @@ kinds! {
     }
 }
 
-table! {
-    /// Log-normal maps of projected dark-matter density: a periodic slab of a ΛCDM universe, every
-    /// map a simulation of its own. Their power spectrum is known exactly.
-    pub struct LogNormalFields {
-        #[doc = "Pixels along one side of a map; even."]
-        side: u64 [8.0..=1024.0];
-        #[doc = "Maps in all, over the three splits."]
-        maps: u64 [4.0..=1e6];
-        #[doc = "Seed of the maps; map i depends on (seed, i) alone."]
-        seed: u64 [0.0..=9e15] = 0;
-        #[doc = "Side of the periodic box, in Mpc/h."]
-        box_mpc_h: f64 [1.0..=1e4] = 100.0;
-        #[doc = "Thickness of the projected slab, in Mpc/h; at most the side of the box."]
-        slab_mpc_h: f64 [0.1..=1e4] = 20.0;
-        #[doc = "The flat ΛCDM universe."]
-        cosmology: Cosmology = Cosmology::default();
-        #[doc = "Fraction of the simulations kept for validation."]
-        validation: f64 [0.0..=0.5] = 0.1;
-        #[doc = "Fraction of the simulations kept for tests."]
-        test: f64 [0.0..=0.5] = 0.1;
-        #[doc = "What the network sees; fitted on the train split, inverted after sampling."]
-        transform: Transform = Transform::LogZScore;
-    }
-    check check_log_normal;
-}
-
-fn check_log_normal(fields: &LogNormalFields, found: &Found<'_>, reader: &mut Reader) {
-    check_even(fields.side, found, reader);
-    if fields.slab_mpc_h > fields.box_mpc_h {
-        let problem = Problem::new("the slab is thicker than the box");
-        reader.wrong_key(
-            found,
-            "slab_mpc_h",
-            problem.help(format!("at most {} Mpc/h", fields.box_mpc_h)),
-        );
-    }
-    check_cosmology(&fields.cosmology, fields.cosmology.omega_m, found, reader);
-    check_split("maps", fields.maps, fields.validation, fields.test, found, reader);
-}
-
-fn check_even(side: u64, found: &Found<'_>, reader: &mut Reader) {
-    if side % 2 == 1 {
-        let problem = Problem::new(format!("the side {side} is odd")).help("make it even");
-        reader.wrong_key(found, "side", problem);
-    }
-}
-
-/// Refuses more baryons than there is matter at its least.
-fn check_cosmology(
-    cosmology: &Cosmology,
-    least_matter: f64,
-    found: &Found<'_>,
-    reader: &mut Reader,
-) {
-    if cosmology.omega_b >= least_matter {
-        let problem = Problem::new("there are more baryons than matter");
-        let help = format!("`omega_b` must be below `omega_m`, {least_matter}");
-        reader.wrong_key(found, "cosmology", problem.help(help));
-    }
-}
-
 /// Refuses splits that leave nothing to train on; `name` is the setting that counts what is split.
-fn check_split(
+pub(super) fn check_split(
     name: &str,
     groups: u64,
     validation: f64,
@@ -101,66 +45,6 @@ fn check_split(
             problem.help("keep a smaller fraction for validation and test"),
         );
     }
-}
-
-table! {
-    /// Maps of projected dark-matter density from particle-mesh simulations that start from
-    /// second-order perturbation theory: filaments and halos, in the layout of CAMELS. Each simulation
-    /// gives 3 axes times `slabs` maps, which stay in one split.
-    pub struct ParticleMeshFields {
-        #[doc = "Particles along one side of the box, and pixels along one side of a map; even."]
-        side: u64 [8.0..=512.0] = 64;
-        #[doc = "Simulations in all, over the three splits."]
-        simulations: u64 [3.0..=1e5] = 200;
-        #[doc = "Seed; simulation i depends on (seed, i) alone."]
-        seed: u64 [0.0..=9e15] = 0;
-        #[doc = "Side of the periodic box, in Mpc/h."]
-        box_mpc_h: f64 [1.0..=1e4] = 25.0;
-        #[doc = "Slabs into which the box is cut along each axis."]
-        slabs: u64 [1.0..=64.0] = 5;
-        #[doc = "Cells of the force mesh along one side, in units of `side`; 2 is more exact on small scales and four times as slow."]
-        mesh: u64 [1.0..=4.0] = 1;
-        #[doc = "Time steps from a = 0.1 to today."]
-        steps: u64 [1.0..=1000.0] = 7;
-        #[doc = "How Omega_m and sigma_8, the conditions, vary from simulation to simulation."]
-        design: Design = Design::LatinHypercube;
-        #[doc = "The flat ΛCDM universe; a Latin hypercube replaces its `omega_m` and `sigma_8`."]
-        cosmology: Cosmology = Cosmology::default();
-        #[doc = "Fraction of the simulations kept for validation."]
-        validation: f64 [0.0..=0.5] = 0.1;
-        #[doc = "Fraction of the simulations kept for tests."]
-        test: f64 [0.0..=0.5] = 0.1;
-        #[doc = "What the network sees; fitted on the train split, inverted after sampling."]
-        transform: Transform = Transform::LogZScore;
-    }
-    check check_particle_mesh;
-}
-
-fn check_particle_mesh(fields: &ParticleMeshFields, found: &Found<'_>, reader: &mut Reader) {
-    check_even(fields.side, found, reader);
-    let least = match fields.design {
-        Design::LatinHypercube => Design::OMEGA_M.0,
-        Design::CosmicVariance => fields.cosmology.omega_m,
-    };
-    check_cosmology(&fields.cosmology, least, found, reader);
-    check_split("simulations", fields.simulations, fields.validation, fields.test, found, reader);
-}
-
-choice! {
-    /// How the parameters of simulations vary.
-    pub enum Design {
-        #[doc = "A Latin hypercube of cell centres: Omega_m in [0.1, 0.5], sigma_8 in [0.6, 1.0], as CAMELS LH."]
-        LatinHypercube = "latin_hypercube",
-        #[doc = "One universe, many seeds, as CAMELS CV."]
-        CosmicVariance = "cosmic_variance",
-    }
-}
-
-impl Design {
-    /// The range of Omega_m in a Latin hypercube.
-    pub const OMEGA_M: (f64, f64) = (0.1, 0.5);
-    /// The range of sigma_8 in a Latin hypercube.
-    pub const SIGMA_8: (f64, f64) = (0.6, 1.0);
 }
 
 table! {
@@ -288,28 +172,6 @@ fn check_glyphs(glyphs: &GlyphDigits, found: &Found<'_>, reader: &mut Reader) {
     check_split("images", glyphs.images, glyphs.validation, glyphs.test, found, reader);
 }
 
-table! {
-    /// A flat ΛCDM universe; the defaults are the fiducial values of CAMELS.
-    pub struct Cosmology {
-        #[doc = "Matter density in units of the critical one."]
-        omega_m: f64 [0.05..=1.0] = 0.3;
-        #[doc = "Baryon density in units of the critical one."]
-        omega_b: f64 [0.001..=0.2] = 0.049;
-        #[doc = "Hubble constant in units of 100 km/s/Mpc."]
-        h: f64 [0.3..=1.2] = 0.6711;
-        #[doc = "Tilt of the primordial power spectrum."]
-        n_s: f64 [0.5..=1.5] = 0.9624;
-        #[doc = "Standard deviation of the linear density in spheres of 8 Mpc/h today."]
-        sigma_8: f64 [0.1..=2.0] = 0.8;
-    }
-}
-
-impl Default for Cosmology {
-    fn default() -> Self {
-        Self { omega_m: 0.3, omega_b: 0.049, h: 0.6711, n_s: 0.9624, sigma_8: 0.8 }
-    }
-}
-
 choice! {
     /// The invertible map from physical values to what the network sees.
     pub enum Transform {
@@ -323,6 +185,13 @@ choice! {
         MinMax = "minmax",
         #[doc = "Bytes scaled from [0, 255] to [-1, 1], whatever values occur."]
         Bytes = "bytes",
+    }
+}
+
+impl Transform {
+    /// Whether values must be positive.
+    pub fn takes_log(self) -> bool {
+        matches!(self, Self::LogZScore | Self::LogMinMax)
     }
 }
 
@@ -381,7 +250,11 @@ impl Dataset {
     /// Whether the items are maps of a periodic box, where the settings tell.
     pub fn is_periodic(&self) -> bool {
         match self {
-            Self::LogNormalFields(_) | Self::ParticleMeshFields(_) | Self::CamelsCmd(_) => true,
+            Self::LogNormalFields(_)
+            | Self::GaussianFields(_)
+            | Self::ParticleMeshFields(_)
+            | Self::LptFields(_)
+            | Self::CamelsCmd(_) => true,
             Self::Npy(s) => s.box_mpc_h.is_some(),
             Self::Idx(_) | Self::GlyphDigits(_) => false,
         }
@@ -401,6 +274,8 @@ impl Dataset {
         };
         match self {
             Self::LogNormalFields(s) => square(s.side),
+            Self::GaussianFields(s) => square(s.side),
+            Self::LptFields(s) => square(s.side),
             Self::ParticleMeshFields(s) => square(s.side),
             Self::Npy(s) => of_array(&s.file),
             Self::CamelsCmd(s) => of_array(&s.maps),
@@ -415,8 +290,8 @@ impl Dataset {
         let parameters =
             |parameters| Known { has_parameters: true, parameters, ..Known::default() };
         match self {
-            Self::LogNormalFields(_) => Known::default(),
-            Self::ParticleMeshFields(_) => parameters(Some(2)),
+            Self::LogNormalFields(_) | Self::GaussianFields(_) => Known::default(),
+            Self::ParticleMeshFields(_) | Self::LptFields(_) => parameters(Some(2)),
             Self::CamelsCmd(_) => parameters(None),
             Self::Idx(s) => classes(s.set.map(|_| 10)),
             Self::GlyphDigits(_) => classes(Some(10)),
@@ -432,6 +307,8 @@ impl Dataset {
     pub fn transform(&self) -> Transform {
         match self {
             Self::LogNormalFields(s) => s.transform,
+            Self::GaussianFields(s) => s.transform,
+            Self::LptFields(s) => s.transform,
             Self::ParticleMeshFields(s) => s.transform,
             Self::Npy(s) => s.transform,
             Self::CamelsCmd(s) => s.transform,
@@ -448,6 +325,10 @@ impl Dataset {
         };
         match self {
             Self::LogNormalFields(s) => Some(Split::of(s.maps, s.validation, s.test)),
+            Self::GaussianFields(s) => Some(Split::of(s.maps, s.validation, s.test)),
+            Self::LptFields(s) => {
+                Some(Split::of(s.simulations, s.validation, s.test).times(3 * s.slabs))
+            }
             Self::ParticleMeshFields(s) => {
                 Some(Split::of(s.simulations, s.validation, s.test).times(3 * s.slabs))
             }
@@ -464,7 +345,11 @@ impl Dataset {
     /// The external files that the settings name, each with the setting that names it.
     pub fn files(&mut self) -> Vec<(&'static str, &mut DataFile)> {
         let all = match self {
-            Self::LogNormalFields(_) | Self::ParticleMeshFields(_) | Self::GlyphDigits(_) => vec![],
+            Self::LogNormalFields(_)
+            | Self::GaussianFields(_)
+            | Self::ParticleMeshFields(_)
+            | Self::LptFields(_)
+            | Self::GlyphDigits(_) => vec![],
             Self::Npy(s) => vec![
                 ("file", Some(&mut s.file)),
                 ("parameters", s.parameters.as_mut()),

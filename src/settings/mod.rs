@@ -6,6 +6,7 @@
 mod condition;
 mod dataset;
 mod evaluate;
+mod fields;
 mod file;
 mod network;
 mod objective;
@@ -20,11 +21,14 @@ mod values;
 
 pub use condition::{Conditions, Dropout, Items, Wanted};
 pub use dataset::{
-    CamelsCmd, Cosmology, DIGIT_SIDE, Dataset, Design, Geometry, GlyphDigits, Idx, IdxSet, Known,
-    LogNormalFields, Npy, ParticleMeshFields, Split, Transform,
+    CamelsCmd, DIGIT_SIDE, Dataset, Geometry, GlyphDigits, Idx, IdxSet, Known, Npy, Split,
+    Transform,
 };
 pub use evaluate::{
     Accuracy, Binning, Evaluate, Features, Measure, OnePoint, PowerSpectrum, Space,
+};
+pub use fields::{
+    Cosmology, Design, GaussianFields, LogNormalFields, LptFields, LptOrder, ParticleMeshFields,
 };
 pub use file::{DataFile, DataFolder, beside};
 pub use network::{Dit, DitSize, Lenet, Model, Padding, SimpleUnet, Standardisation, Unet};

@@ -6,7 +6,7 @@ use super::dataset::{Item, Made, counted, named};
 use super::manifest::{Parameter, Source};
 use super::maps::index_file;
 use super::table::{self, Table};
-use super::transform::{Statistics, takes_log};
+use super::transform::Statistics;
 use crate::random::Stream;
 use crate::serve::Context;
 use ablate::npy::{self, Mapped};
@@ -168,7 +168,7 @@ impl Cut<'_> {
         let numbers = item.channels * item.height * item.width;
         let mut seen = Statistics::default();
         for (at, x) in array.numbers(i * numbers, numbers).enumerate() {
-            if !x.is_finite() || (takes_log(self.transform) && x <= 0.0) {
+            if !x.is_finite() || (self.transform.takes_log() && x <= 0.0) {
                 return Err(self.refuse(i, at, x, item));
             }
             seen.add(counted(self.transform, x));

@@ -2,7 +2,7 @@
 //! about is for the modules beside this one.
 
 use super::manifest::{Manifest, Parameter, Source};
-use super::transform::{Fitted, Statistics, takes_log};
+use super::transform::{Fitted, Statistics};
 use super::{arrays, generated, images};
 use crate::files::write_json;
 use crate::serve::{Context, End};
@@ -22,6 +22,8 @@ pub fn run(context: &Context<'_>, settings: &Dataset) -> Result<End> {
         settings.split().ok_or_else(|| Problem::system("the job does not say how to split"));
     let made = match settings {
         Dataset::LogNormalFields(fields) => generated::log_normal(context, fields, split?)?,
+        Dataset::GaussianFields(fields) => generated::gaussian(context, fields, split?)?,
+        Dataset::LptFields(fields) => generated::perturbed(context, fields, split?)?,
         Dataset::ParticleMeshFields(fields) => generated::particle_mesh(context, fields, split?)?,
         Dataset::GlyphDigits(glyphs) => generated::glyphs(context, glyphs, split?)?,
         Dataset::Npy(array) => arrays::npy(context, array, split?)?,
@@ -137,5 +139,5 @@ impl Made {
 
 /// The value that statistics are taken of.
 pub(super) fn counted(transform: Transform, x: f64) -> f64 {
-    if takes_log(transform) { x.log10() } else { x }
+    if transform.takes_log() { x.log10() } else { x }
 }

@@ -3,18 +3,18 @@
 
 use super::dataset::{Item, Made, counted, named};
 use super::images::padded;
-use super::log_normal::{LogNormal, Slab, map_seed};
+use super::log_normal::{LogNormal, Slab, map_seed, slab_power};
 use super::manifest::{Manifest, Parameter};
 use super::particle_mesh::{Geometry, Simulation};
 use super::transform::Statistics;
-use super::{glyphs, splitmix};
+use super::{glyphs, log_normal, splitmix};
 use crate::files::write_json;
 use crate::serve::Context;
 use ablate::npy::{self, Mapped, Writer};
 use ablate::problem::Result;
 use ablate::settings::{
-    Cosmology, DIGIT_SIDE, Design, GlyphDigits, LogNormalFields, ParticleMeshFields, Split,
-    Transform,
+    Cosmology, DIGIT_SIDE, Design, GaussianFields, GlyphDigits, LogNormalFields, LptFields,
+    LptOrder, ParticleMeshFields, Split, Transform,
 };
 use ablate::store::PROGRESS;
 use rayon::prelude::*;
@@ -192,19 +192,126 @@ pub(super) fn log_normal(
     }))
 }
 
+/// Gaussian maps of known power: the first maps train, the next validate, the last test.
+///
+/// # Errors
+/// If files cannot be written.
+pub(super) fn gaussian(
+    context: &Context<'_>,
+    fields: &GaussianFields,
+    split: Split,
+) -> Result<Option<Made>> {
+    let side = fields.side as usize;
+    let slab = Slab { side, box_mpc_h: fields.box_mpc_h, slab_mpc_h: fields.slab_mpc_h };
+    let mut power = slab_power(slab, &fields.cosmology);
+    // Each map has the mean density itself.
+    power[0] = 0.0;
+    let make = |i: usize| {
+        let white = splitmix::normals(map_seed(fields.seed, i), side * side);
+        let contrast = log_normal::gaussian(slab, &power, &white);
+        contrast.into_iter().map(|delta| (1.0 + delta) as f32).collect()
+    };
+    let (item, transform) = (square(side), fields.transform);
+    let recipe = Recipe { split, item, transform, group: 1, chunk: CHUNK, make: &make };
+    let Some(seen) = recipe.write(context)? else { return Ok(None) };
+    Ok(Some(Made {
+        box_mpc_h: Some(fields.box_mpc_h),
+        units: "mean densities".to_owned(),
+        ..Made::new(item, transform, split, seen)
+    }))
+}
+
 /// The output of a dataset's seed that seeds its Latin hypercube: far beyond those that seed simulations.
 const DESIGN_OUTPUT: u64 = 1 << 62;
 
-/// Omega_m and sigma_8 of every simulation.
-fn conditions(fields: &ParticleMeshFields) -> Vec<[f64; 2]> {
-    let n = fields.simulations as usize;
-    match fields.design {
-        Design::LatinHypercube => {
-            let seed = splitmix::output(fields.seed, DESIGN_OUTPUT);
-            let points = splitmix::latin_hypercube(seed, n, &[Design::OMEGA_M, Design::SIGMA_8]);
-            points.into_iter().map(|point| [point[0], point[1]]).collect()
+/// Simulations, each in a universe of its own.
+struct Universes<'u> {
+    count: usize,
+    seed: u64,
+    design: Design,
+    cosmology: &'u Cosmology,
+    split: Split,
+    transform: Transform,
+}
+
+impl Universes<'_> {
+    /// Omega_m and sigma_8 of every simulation.
+    fn conditions(&self) -> Vec<[f64; 2]> {
+        let n = self.count;
+        let here = [self.cosmology.omega_m, self.cosmology.sigma_8];
+        match self.design {
+            Design::LatinHypercube => {
+                let seed = splitmix::output(self.seed, DESIGN_OUTPUT);
+                let ranges = [Design::OMEGA_M, Design::SIGMA_8];
+                let points = splitmix::latin_hypercube(seed, n, &ranges);
+                points.into_iter().map(|point| [point[0], point[1]]).collect()
+            }
+            Design::CosmicVariance => vec![here; n],
+            Design::OneParameter => {
+                let first = n.div_ceil(2);
+                let along = |i: usize, count: usize, (low, high): (f64, f64)| {
+                    low + (high - low) * i as f64 / (count - 1).max(1) as f64
+                };
+                let point = |i: usize| match i.checked_sub(first) {
+                    None => [along(i, first, Design::OMEGA_M), here[1]],
+                    Some(i) => [here[0], along(i, n - first, Design::SIGMA_8)],
+                };
+                (0..n).map(point).collect()
+            }
         }
-        Design::CosmicVariance => vec![[fields.cosmology.omega_m, fields.cosmology.sigma_8]; n],
+    }
+
+    /// The seed of a simulation.
+    fn seed_of(&self, i: usize) -> u64 {
+        map_seed(self.seed, if self.design == Design::OneParameter { 0 } else { i })
+    }
+
+    /// Writes the maps that `project` makes of every simulation, in units of the mean density.
+    fn write(
+        &self,
+        context: &Context<'_>,
+        geometry: Geometry,
+        project: impl Fn(&Simulation, u64) -> Vec<Vec<f64>> + Sync,
+    ) -> Result<Option<Made>> {
+        let conditions = self.conditions();
+        let make = |i: usize| {
+            let [omega_m, sigma_8] = conditions[i];
+            let cosmology = Cosmology { omega_m, sigma_8, ..self.cosmology.clone() };
+            let mean = surface_density(&cosmology, geometry.box_mpc_h / geometry.slabs as f64);
+            let maps = project(&Simulation::new(geometry, &cosmology), self.seed_of(i));
+            // A pixel that no particle reaches has no logarithm: it holds a tenth of a particle's share.
+            let least = 0.1 * geometry.slabs as f64 / geometry.side as f64;
+            maps.concat().into_iter().map(|rho| (rho.max(least) * mean) as f32).collect()
+        };
+        let group = 3 * geometry.slabs;
+        let (split, item, transform) = (self.split, square(geometry.side), self.transform);
+        let chunk = rayon::current_num_threads();
+        let recipe = Recipe { split, item, transform, group, chunk, make: &make };
+        let Some(seen) = recipe.write(context)? else { return Ok(None) };
+        let mut first = 0;
+        for (name, count) in named(split) {
+            let rows: Vec<f64> =
+                (first..first + count).flat_map(|item| conditions[item / group]).collect();
+            let path = context.job.work.join(format!("{name}.parameters.npy"));
+            npy::write_f64(&path, &[count, 2], &rows)?;
+            first += count;
+        }
+        let ranges = match self.design {
+            Design::LatinHypercube | Design::OneParameter => [Design::OMEGA_M, Design::SIGMA_8],
+            Design::CosmicVariance => conditions[0].map(|x| (x, x)),
+        };
+        let named = ["omega_m", "sigma_8"].into_iter().zip(ranges);
+        let parameter = |(name, (low, high)): (&str, (f64, f64))| Parameter {
+            name: name.to_owned(),
+            low,
+            high,
+        };
+        Ok(Some(Made {
+            box_mpc_h: Some(geometry.box_mpc_h),
+            units: SURFACE_DENSITY.to_owned(),
+            parameters: named.map(parameter).collect(),
+            ..Made::new(item, transform, split, seen)
+        }))
     }
 }
 
@@ -224,45 +331,47 @@ pub(super) fn particle_mesh(
         steps: fields.steps as usize,
         slabs: fields.slabs as usize,
     };
-    let conditions = conditions(fields);
-    let make = |i: usize| {
-        let [omega_m, sigma_8] = conditions[i];
-        let cosmology = Cosmology { omega_m, sigma_8, ..fields.cosmology.clone() };
-        let mean = surface_density(&cosmology, fields.box_mpc_h / fields.slabs as f64);
-        let maps = Simulation::new(geometry, &cosmology).maps(map_seed(fields.seed, i));
-        // A pixel that no particle reaches has no logarithm: it holds a tenth of a particle's share.
-        let least = 0.1 * fields.slabs as f64 / geometry.side as f64;
-        maps.concat().into_iter().map(|rho| (rho.max(least) * mean) as f32).collect()
+    let universes = Universes {
+        count: fields.simulations as usize,
+        seed: fields.seed,
+        design: fields.design,
+        cosmology: &fields.cosmology,
+        split,
+        transform: fields.transform,
     };
-    let group = 3 * geometry.slabs;
-    let (item, transform) = (square(geometry.side), fields.transform);
-    let chunk = rayon::current_num_threads();
-    let recipe = Recipe { split, item, transform, group, chunk, make: &make };
-    let Some(seen) = recipe.write(context)? else { return Ok(None) };
-    let mut first = 0;
-    for (name, count) in named(split) {
-        let rows: Vec<f64> =
-            (first..first + count).flat_map(|item| conditions[item / group]).collect();
-        npy::write_f64(
-            &context.job.work.join(format!("{name}.parameters.npy")),
-            &[count, 2],
-            &rows,
-        )?;
-        first += count;
-    }
-    let ranges = match fields.design {
-        Design::LatinHypercube => [Design::OMEGA_M, Design::SIGMA_8],
-        Design::CosmicVariance => conditions[0].map(|x| (x, x)),
+    universes.write(context, geometry, Simulation::maps)
+}
+
+/// Maps by perturbation theory: the first simulations train, the next validate, the last test.
+///
+/// # Errors
+/// If files cannot be written.
+pub(super) fn perturbed(
+    context: &Context<'_>,
+    fields: &LptFields,
+    split: Split,
+) -> Result<Option<Made>> {
+    let side = fields.side as usize;
+    let (box_mpc_h, slabs) = (fields.box_mpc_h, fields.slabs as usize);
+    // No step is taken.
+    let geometry = Geometry { side, mesh: side, box_mpc_h, steps: 1, slabs };
+    let universes = Universes {
+        count: fields.simulations as usize,
+        seed: fields.seed,
+        design: fields.design,
+        cosmology: &fields.cosmology,
+        split,
+        transform: fields.transform,
     };
-    let named = ["omega_m", "sigma_8"].into_iter().zip(ranges);
-    let parameter =
-        |(name, (low, high)): (&str, (f64, f64))| Parameter { name: name.to_owned(), low, high };
-    Ok(Some(Made {
-        box_mpc_h: Some(fields.box_mpc_h),
-        units: SURFACE_DENSITY.to_owned(),
-        parameters: named.map(parameter).collect(),
-        ..Made::new(item, transform, split, seen)
-    }))
+    let project = |simulation: &Simulation, seed: u64| {
+        let moved = simulation.displacements(&splitmix::normals(seed, side * side * side));
+        let today = 1.0;
+        simulation.project(&match fields.order {
+            LptOrder::First => simulation.first_order(&moved, today),
+            LptOrder::Second => simulation.second_order(&moved, today),
+        })
+    };
+    universes.write(context, geometry, project)
 }
 
 /// Digits drawn from fonts: the first images train, the next validate, the last test.

@@ -71,11 +71,6 @@ impl Statistics {
     }
 }
 
-/// Whether a transform takes the logarithm first.
-pub fn takes_log(transform: Transform) -> bool {
-    matches!(transform, Transform::LogZScore | Transform::LogMinMax)
-}
-
 impl Fitted {
     /// Whether it is that of bytes, so that values are pixels of images.
     pub fn is_image(&self) -> bool {
@@ -96,7 +91,7 @@ impl Fitted {
             Transform::Bytes => (-1.0, 1.0),
             _ => ((seen.low - shift) / scale, (seen.high - shift) / scale),
         };
-        Self { log10: takes_log(transform), shift, scale, low, high }
+        Self { log10: transform.takes_log(), shift, scale, low, high }
     }
 
     /// Physical to seen.
@@ -142,7 +137,7 @@ mod tests {
             let mut seen = Statistics::default();
             values
                 .iter()
-                .for_each(|x: &f64| seen.add(if takes_log(*transform) { x.log10() } else { *x }));
+                .for_each(|x: &f64| seen.add(if transform.takes_log() { x.log10() } else { *x }));
             let fitted = Fitted::new(*transform, &seen);
             for x in values {
                 let (back, clamped) = fitted.inverse(fitted.forward(x as f32));

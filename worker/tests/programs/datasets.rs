@@ -147,6 +147,53 @@ fn particle_mesh_maps_have_conditions_and_the_mean_density_of_their_universe() {
 }
 
 #[test]
+fn gaussian_maps_have_the_mean_itself_and_no_skewness() {
+    let project =
+        Project::new(&only("{ gaussian_fields: { side: 16, maps: 250, slab_mpc_h: 5 } }"));
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let maps = npy::read_f64(&project.node("dataset").join("train.npy")).unwrap();
+    assert_eq!(maps.shape, [200, 1, 16, 16]);
+    for map in maps.data.chunks_exact(256) {
+        let mean = map.iter().sum::<f64>() / 256.0;
+        assert!((mean - 1.0).abs() < 1e-5, "{mean}");
+    }
+    let moment =
+        |n: i32| maps.data.iter().map(|x| (x - 1.0).powi(n)).sum::<f64>() / maps.data.len() as f64;
+    let (skewness, kurtosis) = (moment(3) / moment(2).powf(1.5), moment(4) / moment(2).powi(2));
+    assert!(skewness.abs() < 0.1 && (kurtosis - 3.0).abs() < 0.2, "{skewness} {kurtosis}");
+    assert!(maps.data.iter().any(|x| *x < 0.0));
+}
+
+#[test]
+fn one_parameter_varies_at_a_time_in_maps_by_perturbation_theory() {
+    let lpt = |order: &str| {
+        let project = Project::new(&only(&format!(
+            "{{ lpt_fields: {{ side: 16, simulations: 8, slabs: 2, order: {order}, design: one_parameter, validation: 0, test: 0.125 }} }}"
+        )));
+        project.ablate(&["run", "spec.yaml"]).expect(0);
+        let node = project.node("dataset");
+        let maps = npy::read_f64(&node.join("train.npy")).unwrap();
+        assert_eq!(maps.shape, [42, 1, 16, 16]);
+        (maps.data, read(&node.join("train.parameters.npy")))
+    };
+    let (maps, conditions) = lpt("second");
+    let of = |sim: usize| &conditions[sim * 12..sim * 12 + 2];
+    for (sim, want) in [[0.1, 0.8], [0.5, 0.8], [0.3, 0.6]].into_iter().zip([0, 3, 4]) {
+        let far = of(want).iter().zip(sim).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(far < 1e-12, "{:?}", of(want));
+    }
+    // One seed: whatever the universe, mass lies in the same places.
+    let logs = |sim: usize| maps[sim * 1536..sim * 1536 + 256].iter().map(|x| x.ln());
+    let mean = |sim: usize| logs(sim).sum::<f64>() / 256.0;
+    let product = |a: usize, b: usize| {
+        logs(a).zip(logs(b)).map(|(x, y)| (x - mean(a)) * (y - mean(b))).sum::<f64>()
+    };
+    let alike = product(4, 6) / (product(4, 4) * product(6, 6)).sqrt();
+    assert!(alike > 0.8, "{alike}");
+    assert_ne!(lpt("first").0, maps);
+}
+
+#[test]
 fn glyphs_are_bytes_with_labels_and_an_interruption_changes_nothing() {
     let spec = only("{ glyph_digits: { images: 900, pad: 2 } }");
     let project = Project::new(&spec);
