@@ -23,6 +23,8 @@ kinds! {
         CamelsCmd(CamelsCmd) = "camels_cmd",
         /// MNIST, Fashion-MNIST, or other files in their format.
         Idx(Idx) = "idx",
+        /// CIFAR-10 in its binary version.
+        Cifar10(Cifar10) = "cifar10",
         /// Ten classes of digits drawn from fonts, without any download.
         GlyphDigits(GlyphDigits) = "glyph_digits",
     }
@@ -149,6 +151,19 @@ choice! {
 }
 
 table! {
+    /// CIFAR-10 (Krizhevsky 2009) as its binary version unpacks: `data_batch_1.bin` to `data_batch_5.bin` and
+    /// `test_batch.bin`, colour images of 32². They are found on disk, and never downloaded.
+    pub struct Cifar10 {
+        #[doc = "Where the files lie, or their folder `cifar-10-batches-bin`; by default the folder in ABLATE_DATA, then `~/.cache/ablate/data`."]
+        folder: Option<DataFolder>;
+        #[doc = "Fraction of the train images kept for validation, the last ones."]
+        validation: f64 [0.0..=0.5] = 0.1;
+        #[doc = "What the network sees."]
+        transform: Transform = Transform::Bytes;
+    }
+}
+
+table! {
     /// Digits drawn from fonts with random affine and stroke, 28², so that image specs run without any
     /// download. Image i depends on (seed, i) alone.
     pub struct GlyphDigits {
@@ -256,13 +271,16 @@ impl Dataset {
             | Self::LptFields(_)
             | Self::CamelsCmd(_) => true,
             Self::Npy(s) => s.box_mpc_h.is_some(),
-            Self::Idx(_) | Self::GlyphDigits(_) => false,
+            Self::Idx(_) | Self::GlyphDigits(_) | Self::Cifar10(_) => false,
         }
     }
 }
 
 /// Rows and columns of MNIST and of the glyphs.
 pub const DIGIT_SIDE: u64 = 28;
+
+/// Rows and columns of CIFAR-10.
+pub const CIFAR_SIDE: u64 = 32;
 
 impl Dataset {
     /// Rows and columns of an item, where the settings tell.
@@ -281,6 +299,7 @@ impl Dataset {
             Self::CamelsCmd(s) => of_array(&s.maps),
             Self::Idx(s) => s.set.and_then(|_| square(DIGIT_SIDE + 2 * s.pad)),
             Self::GlyphDigits(s) => square(DIGIT_SIDE + 2 * s.pad),
+            Self::Cifar10(_) => square(CIFAR_SIDE),
         }
     }
 
@@ -294,7 +313,7 @@ impl Dataset {
             Self::ParticleMeshFields(_) | Self::LptFields(_) => parameters(Some(2)),
             Self::CamelsCmd(_) => parameters(None),
             Self::Idx(s) => classes(s.set.map(|_| 10)),
-            Self::GlyphDigits(_) => classes(Some(10)),
+            Self::GlyphDigits(_) | Self::Cifar10(_) => classes(Some(10)),
             Self::Npy(s) => Known {
                 has_classes: s.labels.is_some(),
                 has_parameters: s.parameters.is_some(),
@@ -314,6 +333,7 @@ impl Dataset {
             Self::CamelsCmd(s) => s.transform,
             Self::Idx(s) => s.transform,
             Self::GlyphDigits(s) => s.transform,
+            Self::Cifar10(s) => s.transform,
         }
     }
 
@@ -339,6 +359,10 @@ impl Dataset {
                 Split { test: 10_000, ..train }
             }),
             Self::GlyphDigits(s) => Some(Split::of(s.images, s.validation, s.test)),
+            Self::Cifar10(s) => {
+                let train = Split::of(50_000, s.validation, 0.0);
+                Some(Split { test: 10_000, ..train })
+            }
         }
     }
 
@@ -349,6 +373,7 @@ impl Dataset {
             | Self::GaussianFields(_)
             | Self::ParticleMeshFields(_)
             | Self::LptFields(_)
+            | Self::Cifar10(_)
             | Self::GlyphDigits(_) => vec![],
             Self::Npy(s) => vec![
                 ("file", Some(&mut s.file)),
@@ -381,6 +406,7 @@ impl Dataset {
     pub fn folder(&mut self) -> Option<&mut DataFolder> {
         match self {
             Self::Idx(s) => s.folder.as_mut(),
+            Self::Cifar10(s) => s.folder.as_mut(),
             _ => None,
         }
     }

@@ -21,8 +21,8 @@ mod values;
 
 pub use condition::{Conditions, Dropout, Items, Wanted};
 pub use dataset::{
-    CamelsCmd, DIGIT_SIDE, Dataset, Geometry, GlyphDigits, Idx, IdxSet, Known, Npy, Split,
-    Transform,
+    CIFAR_SIDE, CamelsCmd, Cifar10, DIGIT_SIDE, Dataset, Geometry, GlyphDigits, Idx, IdxSet, Known,
+    Npy, Split, Transform,
 };
 pub use evaluate::{
     Accuracy, Binning, Evaluate, Features, Measure, OnePoint, PowerSpectrum, Space,

@@ -50,7 +50,7 @@ fn rows(shape: &Shape, prefix: &str, out: &mut Vec<String>) {
 }
 
 /// Settings of nodes that say where things are, and enter no key.
-const OUT: [&str; 1] = ["dataset.idx.folder"];
+const OUT: [&str; 2] = ["dataset.idx.folder", "dataset.cifar10.folder"];
 
 fn row(field: &Field, path: &str) -> String {
     let key = match &field.shape {

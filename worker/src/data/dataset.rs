@@ -3,7 +3,7 @@
 
 use super::manifest::{Manifest, Parameter, Source};
 use super::transform::{Fitted, Statistics};
-use super::{arrays, generated, images};
+use super::{arrays, cifar, generated, images};
 use crate::files::write_json;
 use crate::serve::{Context, End};
 use ablate::job::{Better, Costs, Metric, Metrics};
@@ -28,6 +28,7 @@ pub fn run(context: &Context<'_>, settings: &Dataset) -> Result<End> {
         Dataset::GlyphDigits(glyphs) => generated::glyphs(context, glyphs, split?)?,
         Dataset::Npy(array) => arrays::npy(context, array, split?)?,
         Dataset::Idx(files) => images::idx(context, files)?,
+        Dataset::Cifar10(files) => cifar::cifar10(context, files)?,
         Dataset::CamelsCmd(maps) => arrays::camels(context, maps, split?)?,
     };
     match made {

@@ -124,14 +124,18 @@ impl From<IdxSet> for Set {
     }
 }
 
+/// The folders in which known sets are looked for: one that the spec names, that of `ABLATE_DATA`, the cache.
+pub(super) fn places(folder: Option<&Path>) -> Vec<PathBuf> {
+    let named = std::env::var_os(DATA).map(PathBuf::from);
+    let cache = cache_folder().map(|cache| cache.join("data"));
+    folder.map(Path::to_owned).into_iter().chain(named).chain(cache).collect()
+}
+
 /// The files of a known set: in the folder that the spec names, in `ABLATE_DATA`, in the cache; what is
 /// nowhere is fetched into the first of these that there is.
 fn find(context: &Context<'_>, set: IdxSet, folder: Option<&Path>) -> Result<Files> {
     let set = Set::from(set);
-    let named = std::env::var_os(DATA).map(PathBuf::from);
-    let cache = cache_folder().map(|cache| cache.join("data"));
-    let folders: Vec<PathBuf> =
-        folder.map(Path::to_owned).into_iter().chain(named).chain(cache).collect();
+    let folders = places(folder);
     let Some(target) = folders.first().map(|folder| folder.join(set.folder()).join("raw")) else {
         let problem = Problem::new("there is no folder to keep the data in");
         return Err(problem.help("give `folder:`, or set ABLATE_DATA"));

@@ -2,6 +2,7 @@
 
 mod arrays;
 pub mod augment;
+mod cifar;
 pub mod conditions;
 pub mod cosmology;
 pub mod dataset;

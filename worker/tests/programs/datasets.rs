@@ -194,6 +194,40 @@ fn one_parameter_varies_at_a_time_in_maps_by_perturbation_theory() {
 }
 
 #[test]
+fn cifar_is_found_as_published_and_told_where_it_belongs_if_not() {
+    let project = Project::new(&only("{ cifar10: { folder: data, validation: 0.02 } }"));
+    let said = project.command(&["run", "spec.yaml"]).env_remove("ABLATE_DATA").output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("cifar-10-batches-bin/data_batch_1.bin is there"), "{said}");
+    std::fs::create_dir_all(project.path("data/cifar-10-batches-bin")).unwrap();
+    let record = |i: usize| {
+        let mut record = vec![(i % 10) as u8];
+        record.extend((0..3072).map(|pixel| (i + pixel / 1024 * 50) as u8));
+        record
+    };
+    let file: Vec<u8> = (0..10_000).flat_map(record).collect();
+    let names = (1..=5).map(|i| format!("data_batch_{i}.bin")).chain(["test_batch.bin".to_owned()]);
+    for name in names {
+        project.write(&format!("data/cifar-10-batches-bin/{name}"), &file);
+    }
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let node = project.node("dataset");
+    let images = npy::Mapped::open(&node.join("validation.npy")).unwrap();
+    assert_eq!(images.header.shape, [1000, 3, 32, 32]);
+    // The first to validate is the 49,000th, the 9,000th of the last file.
+    let pixels: Vec<f64> = images.numbers(0, 3072).step_by(1024).collect();
+    assert_eq!(pixels, [9000 % 256, 9050 % 256, 9100 % 256].map(f64::from));
+    assert_eq!(
+        read(&node.join("test.labels.npy"))[..12],
+        [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 0., 1.]
+    );
+    // A file that is cut short is told.
+    project.write("data/cifar-10-batches-bin/test_batch.bin", &file[1..]);
+    let said = project.ablate(&["run", "spec.yaml", "--only", "data", "--fresh"]).expect(1);
+    assert!(said.err.contains("bytes instead of 30730000"), "{}", said.err);
+}
+
+#[test]
 fn glyphs_are_bytes_with_labels_and_an_interruption_changes_nothing() {
     let spec = only("{ glyph_digits: { images: 900, pad: 2 } }");
     let project = Project::new(&spec);
