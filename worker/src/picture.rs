@@ -154,10 +154,17 @@ pub fn film(path: &Path, moments: &[Vec<f64>], manifest: &Manifest) -> Result<()
         .collect();
     let (width, height) = (frames[0].width as u16, frames[0].height as u16);
     let mut drawn = || -> std::result::Result<(), gif::EncodingError> {
-        let mut encoder = gif::Encoder::new(&mut bytes, width, height, &[])?;
+        // Greys have one palette; other frames each have their own.
+        let greys: Vec<u8> = (0..=u8::MAX).flat_map(|grey| [grey; 3]).collect();
+        let mut encoder = gif::Encoder::new(&mut bytes, width, height, &greys)?;
         encoder.set_repeat(gif::Repeat::Infinite)?;
         for (i, mosaic) in frames.iter().enumerate() {
-            let mut frame = gif::Frame::from_rgb_speed(width, height, &mosaic.rgb, 10);
+            let mut frame = if look.colours == Colours::Grey {
+                let greys: Vec<u8> = mosaic.rgb.iter().step_by(3).copied().collect();
+                gif::Frame::from_indexed_pixels(width, height, greys, None)
+            } else {
+                gif::Frame::from_rgb_speed(width, height, &mosaic.rgb, 10)
+            };
             frame.delay = if i + 1 == frames.len() { LAST_FRAME } else { FRAME };
             encoder.write_frame(&frame)?;
         }
