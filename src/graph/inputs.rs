@@ -3,9 +3,9 @@
 
 use crate::problem::Problem;
 use crate::settings::{
-    Augmentation, Conditions, Edm, Found, Init, Kind, Known, Measure, Model, Objective, Reader,
-    Reference, SIGNAL_LEFT, Sample, Sampler, Settings, Space, Spacing, Step, Train, Transform,
-    Wanted, Weights,
+    Augmentation, Conditions, Ddpm, Edm, Found, Init, Kind, Known, Measure, Model, Objective,
+    Prediction, Reader, Reference, SIGNAL_LEFT, Sample, Sampler, Schedule, Settings, Space,
+    Spacing, Step, Train, Transform, Wanted, Weights,
 };
 use serde_json::Value;
 
@@ -49,6 +49,9 @@ pub(super) enum Learned {
         timesteps: u64,
         /// Whether the last of them holds no signal at all.
         zero_terminal: bool,
+        /// Whether it holds hardly any, and the network predicts noise: the clean sample is then a small
+        /// difference, divided by a smaller number.
+        is_blind: bool,
     },
     /// A flow.
     Flow,
@@ -61,9 +64,11 @@ pub(super) enum Learned {
 impl Learned {
     fn of(objective: &Objective) -> Self {
         match objective {
-            Objective::Ddpm(ddpm) => {
-                Self::Discrete { timesteps: ddpm.timesteps, zero_terminal: ddpm.zero_terminal_snr }
-            }
+            Objective::Ddpm(ddpm) => Self::Discrete {
+                timesteps: ddpm.timesteps,
+                zero_terminal: ddpm.zero_terminal_snr,
+                is_blind: is_blind(ddpm),
+            },
             Objective::FlowMatching(_) => Self::Flow,
             Objective::Edm(_) => Self::Edm,
             Objective::Classification(_) => Self::Classes,
@@ -176,7 +181,14 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
 }
 
 /// What is allowed and yet probably not meant, with the settings it is about.
-pub(super) fn warnings(settings: &Settings) -> Vec<(Vec<Step>, Problem)> {
+pub(super) fn warnings(settings: &Settings, facts: &[Facts]) -> Vec<(Vec<Step>, Problem)> {
+    if let Settings::Sample(sample) = settings {
+        let is_blind = |facts: &Facts| {
+            matches!(facts, Facts::Train { learned: Learned::Discrete { is_blind: true, .. }, .. })
+        };
+        let is_blind = facts.iter().any(is_blind);
+        return Vec::from_iter(is_blind.then(|| blind_start(&sample.sampler)).flatten());
+    }
     let Settings::Train(train) = settings else { return vec![] };
     let Objective::Ddpm(ddpm) = &train.objective else { return vec![] };
     let left = ddpm.signal_left();
@@ -191,6 +203,31 @@ pub(super) fn warnings(settings: &Settings) -> Vec<(Vec<Step>, Problem)> {
     let help = "take `rescale: true`, `schedule: cosine`, or `zero_terminal_snr: true` with `prediction: v`";
     let path = crate::settings::keys(&["objective", "ddpm", "timesteps"]);
     vec![(path, Problem::new(sentence).help(help))]
+}
+
+/// Whether the last time holds less than a millionth of the signal, and the network predicts noise. Schedules that
+/// are made of alpha-bar end at a beta of 0.999, from a share of the signal that falls with the square of T.
+fn is_blind(ddpm: &Ddpm) -> bool {
+    let ends_at_nothing = matches!(ddpm.schedule, Schedule::Cosine | Schedule::SigmoidAlphaBar);
+    ddpm.prediction == Prediction::Epsilon && ends_at_nothing && ddpm.timesteps >= 100
+}
+
+/// A sampler that starts there, takes large steps, and does not limit what it makes of it.
+fn blind_start(sampler: &Sampler) -> Option<(Vec<Step>, Problem)> {
+    let starts_early = |spacing: Option<Spacing>| spacing != Some(Spacing::Leading);
+    let is_unsafe = match sampler {
+        Sampler::Ddim(ddim) => ddim.clip.on().is_none() && starts_early(Some(ddim.spacing)),
+        Sampler::Ddpm(ddpm) => ddpm.clip.on().is_none() && ddpm.steps.is_some(),
+        Sampler::Euler(ode) | Sampler::Heun(ode) | Sampler::DpmSolver(ode) => {
+            starts_early(ode.spacing)
+        }
+        Sampler::Midpoint(_) | Sampler::Rk4(_) | Sampler::Karras(_) => false,
+    };
+    let sentence = "at the last time of the training hardly any signal is left, and its network predicts noise: \
+                    the first step makes large errors of small ones";
+    let help = "take `spacing: leading`, `clip`, or train with `prediction: v`";
+    let path = crate::settings::keys(&["sampler", sampler.word()]);
+    is_unsafe.then(|| (path, Problem::new(sentence).help(help)))
 }
 
 /// The port that a role reads, of a node of this kind.
@@ -403,7 +440,7 @@ fn settle_sampler(sampler: &mut Sampler, learned: Learned, reader: &mut Reader) 
         (Learned::Flow, Sampler::Karras(_)) => {
             "take euler, heun, midpoint or rk4, or train by `edm`"
         }
-        (Learned::Discrete { timesteps, zero_terminal }, _) => {
+        (Learned::Discrete { timesteps, zero_terminal, .. }, _) => {
             return settle_discrete(sampler, timesteps, zero_terminal, reader);
         }
         (Learned::Flow, _) => return check_flow(sampler, reader),

@@ -252,7 +252,7 @@ impl Builder<'_> {
             return None;
         }
         let (text, trajectory) = key::settings_text(&settings);
-        let notices = inputs::warnings(&settings)
+        let notices = inputs::warnings(&settings, facts)
             .into_iter()
             .map(|(path, problem)| (body::origin(node, &draft.moved, &path), problem))
             .collect();

@@ -332,6 +332,34 @@ nodes:
 }
 
 #[test]
+fn a_first_step_from_nothing_is_told() {
+    let note = "the first step makes large errors of small ones";
+    for (objective, sampler, told) in [
+        ("{ schedule: cosine }", "ddim: { steps: 10 }", true),
+        ("{ schedule: cosine }", "heun: { steps: 10 }", true),
+        ("{ schedule: cosine }", "ddpm: { steps: 10 }", true),
+        ("{ schedule: cosine }", "ddpm: {}", false),
+        ("{ schedule: cosine }", "ddim: { steps: 10, clip: 6 }", false),
+        ("{ schedule: cosine }", "ddim: { steps: 10, spacing: leading }", false),
+        ("{ schedule: cosine, prediction: v }", "ddim: { steps: 10 }", false),
+        ("{ schedule: linear }", "ddim: { steps: 10 }", false),
+    ] {
+        let text = format!(
+            "\
+question: where does it start?
+nodes:
+  maps: {{ dataset: {{ log_normal_fields: {{ side: 8, maps: 40 }} }} }}
+  net: {{ train: {{ data: maps, steps: 10, objective: {{ ddpm: {objective} }} }} }}
+  draw: {{ sample: {{ from: net, sampler: {{ {sampler} }} }} }}
+"
+        );
+        let said = Bench::new(&text).ablate(&["check", "spec.yaml"]).expect(0).err;
+        assert_eq!(said.contains(note), told, "{objective}, {sampler}: {said}");
+        assert!(!told || said.contains("spec.yaml:5:"), "{said}");
+    }
+}
+
+#[test]
 fn logarithms_of_images_are_refused() {
     let images =
         SPEC.replace("log_normal_fields: { side: 16, maps: 40 }", "glyph_digits: { images: 100 }");
