@@ -47,7 +47,7 @@ pub fn spec_of(value: &Value, name: &str) -> Result<Imported> {
     let text = if has("training") && has("sampling") {
         config.fields()
     } else if has("general") && has("models") {
-        config.networks()
+        config.networks()?
     } else if has("model.dim") && has("train") {
         config.digits()
     } else {
@@ -56,9 +56,8 @@ pub fn spec_of(value: &Value, name: &str) -> Result<Imported> {
         return Err(problem.help(help));
     };
     config.name_the_rest();
-    let text = format!(
-        "# Made of {name} by `ablate import`.\nquestion: What does the configuration {name} give?\n\n{text}"
-    );
+    let question = Value::from(format!("What does the configuration {name} give?"));
+    let text = format!("# Made by `ablate import`.\nquestion: {question}\n\n{text}");
     Ok(Imported { text, notes: config.notes })
 }
 
@@ -82,16 +81,44 @@ impl Config<'_> {
             Value::String(text) => words::number(text),
             other => other.as_f64(),
         };
-        self.take(path).and_then(read).unwrap_or(otherwise)
+        self.read(path, read).unwrap_or(otherwise)
     }
 
+    /// A word of letters, digits and underscores.
     fn word(&mut self, path: &str, otherwise: &str) -> String {
-        self.take(path).and_then(Value::as_str).unwrap_or(otherwise).to_owned()
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let read = |value: &Value| {
+            let word = value.as_str().filter(|word| word.chars().all(is_plain));
+            word.map(str::to_owned)
+        };
+        self.read(path, read).unwrap_or_else(|| otherwise.to_owned())
+    }
+
+    fn path(&mut self, path: &str, otherwise: &str) -> String {
+        let read = |value: &Value| value.as_str().map(str::to_owned);
+        self.read(path, read).unwrap_or_else(|| otherwise.to_owned())
     }
 
     fn list(&mut self, path: &str, otherwise: &str) -> String {
-        let list = self.take(path).filter(|value| value.is_array());
-        list.map_or_else(|| otherwise.to_owned(), |list| list.to_string().replace(',', ", "))
+        let read = |value: &Value| {
+            let items = value.as_array().filter(|items| items.iter().all(Value::is_u64))?;
+            let items: Vec<String> = items.iter().map(Value::to_string).collect();
+            Some(format!("[{}]", items.join(", ")))
+        };
+        self.read(path, read).unwrap_or_else(|| otherwise.to_owned())
+    }
+
+    /// What a value means; one that means nothing is named, and what stands for it is for the caller.
+    fn read<T>(&mut self, path: &str, read: impl Fn(&Value) -> Option<T>) -> Option<T> {
+        let value = self.take(path)?;
+        let meant = read(value);
+        if meant.is_none() {
+            let shown = value.to_string();
+            self.note(format!(
+                "`{path}: {shown}` is not understood; the usual value stands for it"
+            ));
+        }
+        meant
     }
 
     fn note(&mut self, sentence: impl Into<String>) {
@@ -206,7 +233,7 @@ figures:
     }
 
     /// The layout with `general` and `models`: networks that are told the digit.
-    fn networks(&mut self) -> String {
+    fn networks(&mut self) -> Result<String> {
         let timesteps = self.number("general.time_steps", 1000.0);
         let side = self.number("general.img_size", 32.0);
         let channels =
@@ -225,6 +252,10 @@ figures:
         let (batch, epochs) =
             (self.number("general.batch_size", 64.0), self.number("general.epochs", 30.0));
         let labels = self.labelled_networks();
+        if labels.is_empty() {
+            let problem = Problem::new("`models` names neither `UNet` nor `DiT`");
+            return Err(problem.help("these are the networks that have a counterpart"));
+        }
         let method = self.word("sampling.method", "ddim");
         let steps = self.number("sampling.ddim_timesteps", 10.0);
         let w = self.number("sampling.w", 1.0);
@@ -233,7 +264,7 @@ figures:
             _ => format!("{{ ddim: {{ steps: {steps}, spacing: leading, clip: 1 }} }}"),
         };
         self.note("the transformer is the published one; the earlier one lacked the 1 in 1 + scale, and dropped labels by batch");
-        format!(
+        Ok(format!(
             "\
 vars: {{ seed: 0 }}
 
@@ -263,7 +294,7 @@ figures:
   images: {{ grid: {{ sweep: main, of: draw, rows: network, count: 10 }} }}
   losses: {{ training: {{ sweep: main, of: net, lines: network }} }}
 "
-        )
+        ))
     }
 
     /// The objective and the sampler of the layout with `method`.
@@ -356,8 +387,8 @@ figures:
 
     /// The layout with `training` and `sampling`: density fields told their parameters.
     fn fields(&mut self) -> String {
-        let maps = self.word("data.maps_path", "maps.npy");
-        let parameters = self.word("data.params_path", "params.txt");
+        let maps = self.path("data.maps_path", "maps.npy");
+        let parameters = self.path("data.params_path", "params.txt");
         let kept = shown(((1.0 - self.number("data.train_split", 0.9)) / 2.0 * 1e6).round() / 1e6);
         self.note("maps are split by simulation, and what was kept from training is halved between validation and test");
         let width = self.number("model.base_channels", 128.0);

@@ -31,7 +31,7 @@ device: cuda
 fn imported(config: &str) -> (Bench, Graph, String) {
     let bench = Bench::new("");
     bench.write("config.yaml", config);
-    ablate::npy::write_f64(&bench.path("maps.npy"), &[600, 4, 4], &[1.0; 9600]).unwrap();
+    ablate::npy::write_f64(&bench.path("maps.npy"), &[600, 16, 16], &[1.0; 153_600]).unwrap();
     bench.write("params.txt", &"0.3 0.8 1 1 1 1\n".repeat(40));
     let said = bench.ablate(&["import", "config.yaml", "-o", "made.yaml"]).expect(0);
     bench.ablate(&["check", "made.yaml"]).expect(0);
@@ -112,6 +112,20 @@ fn a_plain_configuration_becomes_an_ablation_to_extend() {
     let Settings::Train(net) = settings(&graph, "net") else { unreachable!() };
     assert!(matches!(&net.objective, Objective::Ddpm(ddpm) if ddpm.timesteps == 500));
     assert_eq!((net.batch, net.epochs), (32, Some(3)));
+}
+
+#[test]
+fn values_that_mean_nothing_are_named_and_never_become_part_of_the_spec() {
+    let config = FIELDS
+        .replace("batch_size: 8", "batch_size: many")
+        .replace("schedule: linear", "schedule: \"linear }, x: {\"")
+        .replace("channel_mults: [1, 2]", "channel_mults: [1, a]");
+    let (_, graph, said) = imported(&config);
+    let Settings::Train(net) = settings(&graph, "net") else { unreachable!() };
+    assert_eq!(net.batch, 64);
+    for path in ["training.batch_size", "diffusion.schedule", "model.channel_mults"] {
+        assert!(said.contains(&format!("`{path}: ")) && said.contains("not understood"), "{said}");
+    }
 }
 
 #[test]
