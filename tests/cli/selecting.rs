@@ -199,7 +199,7 @@ fn one_that_failed_leaves_the_choice_open_and_nothing_is_chosen_without_it() {
     let bench = Bench::new(&spec(BY));
     let orders = "fail net[schedule=cosine,learning_rate=0.001,seed=1]";
     let said = bench.ablate_with(&["run", "spec.yaml"], orders).expect(1);
-    assert!(!said.err.contains("final"), "{}", said.err);
+    assert!(!said.err.contains("start  final"), "{}", said.err);
     let why = bench.ablate(&["why", "final", "--spec", "spec.yaml"]).expect(2).err;
     assert!(why.contains("`final` waits for a choice that is not made yet"), "{why}");
     let plan = bench.ablate(&["plan", "spec.yaml"]).expect(0).out;
