@@ -328,6 +328,7 @@ fn expand(expander: &mut Expander<'_, '_>, sweep: &Sweep, choice: &Choice, out: 
         out.all.extend(kept);
     }
     expander.refuse_unmatched(sweep);
+    expander.tell_strange_baseline(sweep, out.baselines.get(&sweep.name), &out.all[first..]);
     expander.refuse_conflicts(sweep, &out.all[first..]);
     if out.all.len() == first && expander.reader.is_clean() {
         let problem = Problem::new(format!("no point is left of the sweep `{}`", sweep.name));

@@ -11,6 +11,7 @@ use crate::spec::{Expression, Filter, Operator, Part, SEED, Sweep, Values};
 use crate::words;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 impl Expander<'_, '_> {
     /// The value of an axis, variable or path at a point.
@@ -224,6 +225,27 @@ impl Expander<'_, '_> {
             None => "name an axis of this sweep, a variable, or node.setting".to_owned(),
         };
         self.wrong(path, problem.help(help));
+    }
+
+    /// Tells of a baseline that names what no point sets: the points stay as the spec is written there, and the
+    /// baseline is none of them.
+    pub(super) fn tell_strange_baseline(
+        &mut self,
+        sweep: &Sweep,
+        baseline: Option<&Vec<Arc<Change>>>,
+        points: &[Point],
+    ) {
+        let is_set = |change: &Change| {
+            points.iter().any(|p| p.changes.iter().any(|c| c.target_id == change.target_id))
+        };
+        let strange = baseline.into_iter().flatten().find(|change| !is_set(change));
+        let Some(change) = strange.filter(|_| !points.is_empty()) else { return };
+        let (axis, name) = (&change.label.0, &sweep.name);
+        let sentence = format!(
+            "the baseline of `{name}` names `{axis}`, which is no axis of its points: none of them is the baseline"
+        );
+        let help = format!("make `{axis}` an axis, or change it where the spec is written");
+        self.notices.push((change.path.clone(), Problem::new(sentence).help(help)));
     }
 
     /// Refuses points in which two axes set the same, or one hides what another fills in.

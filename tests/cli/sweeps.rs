@@ -451,3 +451,24 @@ fn conditions_see_what_a_point_has_however_it_got_it() {
     );
     points("{ product: { nfe: [10, 50] }, exclude: draw.sampler.ddim.steps == 50 }", &["10"]);
 }
+
+#[test]
+fn a_baseline_that_is_no_point_is_told() {
+    let spec = |sweep: &str| {
+        crate::bench::SPEC.replace("product: { schedule: [linear, cosine], nfe: [10, 50] }", sweep)
+    };
+    let plain = |sweep: &str| spec(sweep).replace(", versus: baseline", "");
+    let check =
+        |sweep: &str| Bench::new(&plain(sweep)).ablate(&["check", "spec.yaml"]).expect(0).err;
+    let strange =
+        check("baseline: { net.batch: 8 }, product: { schedule: [linear, cosine], nfe: [10, 50] }");
+    assert!(
+        strange.contains("the baseline of `main` names `batch`, which is no axis"),
+        "{strange}"
+    );
+    assert!(strange.contains("spec.yaml:"), "{strange}");
+    let fine = check(
+        "baseline: { schedule: cosine }, product: { schedule: [linear, cosine], nfe: [10, 50] }",
+    );
+    assert!(!fine.contains("which is no axis"), "{fine}");
+}
