@@ -154,11 +154,24 @@ pub fn open_record(
         };
         let first = coordinator::living(results).first() == Some(&coordinator.id);
         if first || begun.elapsed() > PATIENCE {
+            // Two that came at once may both have seen nobody before them: the second finds it made.
+            let _turn = turn(results);
+            if let Ok(record) = try_open(results) {
+                return Ok(record);
+            }
             tell(&format!("{}; it is made anew from nodes/", problem.sentence));
             return rebuild(results, coordinator).map(|(record, _)| record);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Waits for its turn to make the database anew, which lasts as long as what is returned; where a folder cannot be
+/// locked there is no such turn.
+fn turn(results: &Results) -> Option<fs::File> {
+    let folder = fs::File::open(&results.root).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
 }
 
 fn try_open(results: &Results) -> Result<Record> {
