@@ -31,7 +31,7 @@ pub struct Job {
     pub attempt: u32,
     /// Every setting, as [`Settings::full`] writes it.
     pub settings: Value,
-    /// By role (`data`, `from`, `samples`, `reference`): where that input was published.
+    /// By role (`data`, `from`, `samples`, `reference`, `conditions`, `classifier`, `init`): where that input was published.
     pub inputs: BTreeMap<String, Input>,
     /// The folder to write artefacts into; it may hold what an earlier attempt left.
     pub work: PathBuf,

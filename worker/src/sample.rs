@@ -149,6 +149,7 @@ fn told(
         Wanted::Listed(rows) => in_turn(none.listed(rows)?),
         Wanted::From(items) => {
             let data = input(context.job, "conditions")?;
+            none.check_data(&Manifest::read(&data.folder)?)?;
             let all = none.of_split(&data.folder, &data.port)?;
             if all.is_empty() {
                 return Err(Problem::new(format!("the split `{}` is empty", data.port)));

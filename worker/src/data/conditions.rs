@@ -82,6 +82,35 @@ impl Conditions {
         }
     }
 
+    /// Makes sure that the items of another dataset have these conditions, by their names or their number.
+    ///
+    /// # Errors
+    /// If they have others.
+    pub fn check_data(&self, other: &Manifest) -> Result<()> {
+        let names =
+            |all: &[Parameter]| -> Vec<String> { all.iter().map(|p| p.name.clone()).collect() };
+        let (what, have) = match self {
+            Self::Classes { all, .. } if other.classes.is_some_and(|n| n <= *all) => return Ok(()),
+            Self::Classes { all, .. } => {
+                let have =
+                    other.classes.map_or("no classes".to_owned(), |n| format!("{n} classes"));
+                (format!("{all} classes"), have)
+            }
+            Self::Parameters { which, .. } => {
+                let (ours, theirs) = (names(which), names(&other.parameters));
+                if ours == theirs {
+                    return Ok(());
+                }
+                let have =
+                    if theirs.is_empty() { "no parameters".to_owned() } else { theirs.join(", ") };
+                (ours.join(", "), have)
+            }
+        };
+        let problem =
+            Problem::new(format!("the network was trained with {what}, and the items have {have}"));
+        Err(problem.help("take conditions from a dataset that has the same"))
+    }
+
     /// Reads those of all items of a split, from the folder of the dataset.
     ///
     /// # Errors

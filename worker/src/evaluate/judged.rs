@@ -80,16 +80,16 @@ struct Images {
 }
 
 impl Images {
-    /// The images of an input: of a sample node, or of a split of a dataset, of which at most so many are chosen at random.
-    fn read(role: &str, input: &Input, judge: &Judge, most: usize) -> Result<Self> {
-        let split = (input.port != "out").then_some(input.port.as_str());
-        Self::read_split(role, input, split, judge, most)
+    /// The images of an input: of a sample node, or of the split of a dataset that it names.
+    fn read(role: &str, input: &Input, judge: &Judge) -> Result<Self> {
+        Self::read_some(role, input, &input.port, judge, usize::MAX)
     }
 
-    fn read_split(
+    /// The same of any port, of a split at most so many, chosen at random.
+    fn read_some(
         role: &str,
         input: &Input,
-        split: Option<&str>,
+        port: &str,
         judge: &Judge,
         most: usize,
     ) -> Result<Self> {
@@ -104,9 +104,9 @@ impl Images {
         }
         let shape = of(&manifest).map(|n| n as i64);
         let each = manifest.numbers();
-        let physical: Vec<f64> = match split {
-            None => npy::read_f64(&input.folder.join("samples.npy"))?.data,
-            Some(split) => {
+        let physical: Vec<f64> = match port {
+            "out" => npy::read_f64(&input.folder.join("samples.npy"))?.data,
+            split => {
                 let maps = Maps::open_split(&manifest, input, split)?;
                 let mut items = Stream::new(0, "items", 0).permutation(maps.len());
                 items.truncate(most);
@@ -138,7 +138,7 @@ impl Images {
 fn features_of(context: &Context<'_>, role: &str, judge: &Judge) -> Result<Tensor> {
     let mut parts = vec![];
     for input in inputs(context.job, role)? {
-        parts.push(judge.features(&Images::read(role, input, judge, usize::MAX)?));
+        parts.push(judge.features(&Images::read(role, input, judge)?));
     }
     Ok(Tensor::cat(&parts, 0))
 }
@@ -162,7 +162,7 @@ pub(super) fn features(
     // As many others of the same data, as far from the reference as perfect samples are.
     let reference = inputs(context.job, "reference")?[0];
     let other = if reference.port == "train" { "test" } else { "train" };
-    let others = Images::read_split("reference", reference, Some(other), &judge, items as usize);
+    let others = Images::read_some("reference", reference, other, &judge, items as usize);
     let floor = others.map(|others| features::frechet(&judge.features(&others), &theirs));
     let (kid, deviation) = features::kernel_distances(&ours, &theirs);
     let (near, wide) = (measure.neighbours as i64, measure.density_neighbours as i64);
@@ -193,7 +193,7 @@ pub(super) fn accuracy(
     let of_role = |role: &str| -> Result<f64> {
         let (mut right, mut all) = (0.0, 0.0);
         for input in inputs(context.job, role)? {
-            let images = Images::read(role, input, &judge, usize::MAX)?;
+            let images = Images::read(role, input, &judge)?;
             let classes = classes_of(role, input)?;
             if classes.len() != images.len() {
                 let (n, m) = (images.len(), classes.len());

@@ -108,6 +108,22 @@ fn networks_learn_to_do_as_they_are_told() {
 }
 
 #[test]
+fn conditions_of_items_that_have_others_are_refused() {
+    let spec = "\
+question: is it the same parameter?
+nodes:
+  maps: { dataset: { npy: { file: maps.npy, parameters: parameters.npy, transform: zscore } } }
+  other: { dataset: { npy: { file: maps.npy, parameters: other.txt, transform: zscore } } }
+  net: { train: { data: maps, model: { unet: { width: 4, multipliers: [1] } }, conditions: parameters, steps: 1, batch: 4 } }
+  draw: { sample: { from: net, sampler: { ddim: { steps: 1 } }, conditions: { from: other.train }, count: 2 } }
+";
+    let project = project(spec);
+    project.write("other.txt", ("# brightness\n".to_owned() + &"0.5\n".repeat(ITEMS)).as_bytes());
+    let said = project.ablate(&["run", "spec.yaml"]).expect(1).err;
+    assert!(said.contains("trained with p0, and the items have brightness"), "{said}");
+}
+
+#[test]
 fn a_training_with_batch_norm_and_conditions_goes_on_to_the_bit() {
     let spec = |steps: u32| {
         format!(
