@@ -182,10 +182,7 @@ fn operators() -> Vec<(String, Value)> {
     let point = json!({ "type": "object", "minProperties": 1 });
     let rows = json!({ "type": "array", "items": point, "minItems": 1 });
     let rows = json!({ "anyOf": [rows, { "type": "string", "minLength": 1 }, file] });
-    let one = json!({ "anyOf": [
-        { "type": "string", "minLength": 1 },
-        { "type": "object", "minProperties": 1 },
-    ] });
+    let one = condition();
     let condition = json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] });
     let variation =
         named("The baseline, and each variation alone: changes, or an axis.", json!({}));
@@ -203,6 +200,14 @@ fn operators() -> Vec<(String, Value)> {
     ]
     .map(|(name, part)| (name.to_owned(), part))
     .to_vec()
+}
+
+/// A condition as text, or as a map of values.
+fn condition() -> Value {
+    json!({ "anyOf": [
+        { "type": "string", "minLength": 1 },
+        { "type": "object", "minProperties": 1 },
+    ] })
 }
 
 /// The values of an axis: a list, or a map of labels, cases or a range.
@@ -259,6 +264,7 @@ fn scalar(words: &str, limits: Option<(f64, f64)>) -> Vec<Value> {
         }
         "number" => number(&json!({ "type": "number" }), limits, NUMBER),
         "duration" => number(&json!({ "type": "number" }), Some((0.0, f64::MAX)), DURATION),
+        "condition" => condition(),
         "true or false" => json!({ "enum": [true, false, "on", "off"] }),
         _ => json!({ "type": "string", "minLength": 1 }),
     };

@@ -1,10 +1,12 @@
 //! `ablate check`: everything that is wrong with a spec, at once.
 
 use super::{Done, print, say};
+use crate::expand::Point;
 use crate::graph::{Asked, Graph};
 use crate::problem::Problems;
 use crate::spec::Spec;
 use crate::words::plural;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `ablate check`.
@@ -50,7 +52,10 @@ fn check(file: &Path, profile: Option<&str>) -> Result<Spec, Problems> {
     let (spec, graph) = Graph::read_with(file, &asked)?;
     crate::draw::check(&spec, &graph)?;
     graph.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
-    let points = plural(graph.points.len(), "point");
+    // What several sweeps have in common is one point.
+    let changes = |point: &Point| -> BTreeSet<u32> { point.changes.iter().map(|c| c.id).collect() };
+    let distinct: BTreeSet<BTreeSet<u32>> = graph.points.iter().map(changes).collect();
+    let points = plural(distinct.len(), "point");
     let nodes = plural(graph.nodes.node_count(), "node");
     let (file, question) = (file.display(), &spec.question);
     let with = profile.map_or(String::new(), |profile| format!(" with the profile {profile}"));

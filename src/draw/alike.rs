@@ -4,26 +4,32 @@ use super::collect::{Placed, points};
 use crate::expand::{Coordinate, Point, show};
 use crate::graph::Graph;
 use crate::problem::{Problem, Result};
-use crate::spec::Spec;
+use crate::spec::{Shown, Spec};
+use crate::words;
 use petgraph::graph::NodeIndex;
 use std::collections::{BTreeSet, HashMap};
 
-/// Checks that points which agree on some axes, and on the seed, have one value of a metric.
+/// Checks that points which agree on some axes, and on the seed, have one value of what `name` names;
+/// where they do not, another axis belongs into one of `settings`.
 pub(super) fn single(
     spec: &Spec,
     graph: &Graph,
-    sweep: Option<&String>,
+    shown: Shown<'_>,
     axes: &[String],
-    name: &str,
+    (name, settings): (&str, &[&str]),
 ) -> Result<()> {
     let Some((node, _)) = spec.split_path(name) else { return Ok(()) };
-    for [(first, other), (index, point)] in alike(graph, &points(graph, sweep), axes, &node.name) {
+    for [(first, other), (index, point)] in alike(graph, &points(graph, shown), axes, &node.name) {
         if first != index {
             let differs = |c: &&Coordinate| other.coordinate(&c.axis) != Some(&c.value);
             let axis = point.setting().find(differs).map_or("seed", |c| c.axis.as_str());
             let problem =
                 Problem::new(format!("`{name}` has several values here, one for each `{axis}`"));
-            return Err(problem.help(format!("tell them apart: add the axis `{axis}`")));
+            let settings = words::alternatives(settings);
+            let help = format!(
+                "tell them apart: add the axis `{axis}` to {settings}, or choose: `at: {{ {axis}: … }}`"
+            );
+            return Err(problem.help(help));
         }
     }
     Ok(())

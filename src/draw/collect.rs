@@ -9,7 +9,7 @@ use crate::job::Better;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::settings::{Found, Kind, Reader, Step, keys};
-use crate::spec::{Spec, TableSpec, Versus};
+use crate::spec::{At, Axes, FigureSpec, Shown, Spec, TableSpec, Versus};
 use crate::table::{Cell, Column, Row, Table};
 use crate::words;
 use petgraph::graph::NodeIndex;
@@ -24,7 +24,7 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
     let mut reader = Reader::default();
     for (name, table) in &spec.tables {
         let kind = [Step::Key("tables".into()), Step::Key(name.clone())];
-        let known = check_sweep(spec, table.sweep.as_ref(), &kind, &mut reader);
+        let known = check_shown(spec, graph, table.shown(), &kind, &mut reader);
         if known && table.versus == Some(Versus::Baseline) {
             let path = kind.iter().cloned().chain(keys(&["versus"])).collect();
             note(&mut reader, path, has_baseline(spec, graph, table));
@@ -34,45 +34,53 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
                 kind.iter().cloned().chain(keys(&["columns"])).chain([Step::Item(i)]).collect();
             let checked = metric(spec, graph, column);
             let single = || match &table.rows {
-                Some(axes) if known => single(spec, graph, table.sweep.as_ref(), axes, column),
+                Some(Axes(axes)) if known => {
+                    single(spec, graph, table.shown(), axes, (column, &["rows"]))
+                }
                 _ => Ok(()),
             };
             note(&mut reader, path, checked.and_then(|()| single()));
         }
-        for (i, axis) in table.rows.iter().flatten().enumerate().filter(|_| known) {
-            let path = kind.iter().cloned().chain(keys(&["rows"])).chain([Step::Item(i)]).collect();
-            note(&mut reader, path, axis_of(graph, table.sweep.as_ref(), axis));
+        let rows = table.rows.iter().flat_map(|axes| axes.steps("rows"));
+        for (way, axis) in rows.filter(|_| known) {
+            let path = kind.iter().cloned().chain(way).collect();
+            note(&mut reader, path, axis_of(graph, table.shown(), axis));
         }
     }
     for (name, figure) in &spec.figures {
-        let word = match figure {
-            crate::spec::FigureSpec::Spectrum(_) => "spectrum",
-            crate::spec::FigureSpec::Curve(_) => "curve",
-            crate::spec::FigureSpec::Training(_) => "training",
-            crate::spec::FigureSpec::Grid(_) => "grid",
-        };
-        let kind = keys(&["figures", name, word]);
-        let known = check_sweep(spec, figure.sweep(), &kind, &mut reader);
-        for (setting, axis) in figure.axes().into_iter().filter(|_| known) {
-            let path = kind.iter().cloned().chain(keys(&[setting])).collect();
-            note(&mut reader, path, axis_of(graph, figure.sweep(), axis));
-        }
-        let setting = if word == "curve" { "y" } else { "of" };
-        let path = kind.iter().cloned().chain(keys(&[setting])).collect();
-        let target = figure.target();
-        let checked = match word {
-            "curve" => metric(spec, graph, target).and_then(|()| {
-                let axes: Vec<String> =
-                    figure.axes().into_iter().map(|(_, axis)| axis.clone()).collect();
-                single(spec, graph, figure.sweep(), &axes, target)
-            }),
-            "spectrum" => of_kind(spec, target, Kind::Evaluate),
-            "training" => of_kind(spec, target, Kind::Train),
-            _ => of_kind(spec, target, Kind::Sample),
-        };
-        note(&mut reader, path, checked);
+        check_figure(spec, graph, name, figure, &mut reader);
     }
     spec.located(reader).or(())
+}
+
+fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, reader: &mut Reader) {
+    let kind = keys(&["figures", name, figure.word()]);
+    let known = check_shown(spec, graph, figure.shown(), &kind, reader);
+    let mut named = known;
+    for (way, axis) in figure.axes().into_iter().filter(|_| known) {
+        let path = kind.iter().cloned().chain(way).collect();
+        let checked = axis_of(graph, figure.shown(), axis);
+        named &= checked.is_ok();
+        note(reader, path, checked);
+    }
+    let (setting, checked) = match figure {
+        FigureSpec::Curve(asked) => ("y", metric(spec, graph, &asked.y)),
+        FigureSpec::Spectrum(asked) => ("of", of_kind(spec, &asked.of, Kind::Evaluate)),
+        FigureSpec::Training(asked) => ("of", of_kind(spec, &asked.of, Kind::Train)),
+        FigureSpec::Grid(asked) => ("of", of_kind(spec, &asked.of, Kind::Sample)),
+    };
+    // A figure of trainings draws a line for each of them, whatever it tells apart.
+    let folds = !matches!(figure, FigureSpec::Training(_));
+    let single = || match named && folds {
+        true => {
+            let axes: Vec<String> =
+                figure.axes().into_iter().map(|(_, axis)| axis.clone()).collect();
+            single(spec, graph, figure.shown(), &axes, (figure.target(), figure.telling()))
+        }
+        false => Ok(()),
+    };
+    let path = kind.iter().cloned().chain(keys(&[setting])).collect();
+    note(reader, path, checked.and_then(|()| single()));
 }
 
 fn note(reader: &mut Reader, path: Vec<Step>, checked: Result<()>) {
@@ -81,19 +89,44 @@ fn note(reader: &mut Reader, path: Vec<Step>, checked: Result<()>) {
     }
 }
 
-/// Checks that a sweep is there; whether it is.
-fn check_sweep(spec: &Spec, sweep: Option<&String>, kind: &[Step], reader: &mut Reader) -> bool {
-    let path = kind.iter().cloned().chain(keys(&["sweep"])).collect();
+/// Checks that a sweep is there and that something of it is shown; whether it is.
+fn check_shown(
+    spec: &Spec,
+    graph: &Graph,
+    shown: Shown<'_>,
+    kind: &[Step],
+    reader: &mut Reader,
+) -> bool {
+    let path = |setting| kind.iter().cloned().chain(keys(&[setting])).collect();
     let known: Vec<&str> = spec.sweeps.iter().map(|sweep| sweep.name.as_str()).collect();
-    let checked = match sweep {
+    let checked = match shown.sweep {
         None if known.is_empty() => Ok(()),
         None => Err(Problem::new("`sweep` is missing").help(format!("add `sweep: {}`", known[0]))),
         Some(name) if known.contains(&name.as_str()) => Ok(()),
         Some(name) => Err(unknown("sweep", name, &known)),
     };
-    let is_known = checked.is_ok();
-    note(reader, path, checked);
-    is_known
+    if checked.is_err() {
+        note(reader, path("sweep"), checked);
+        return false;
+    }
+    let checked = shown.at.map_or(Ok(()), |at| check_at(graph, shown, at));
+    let shows = checked.is_ok();
+    note(reader, path("at"), checked);
+    shows
+}
+
+/// Checks that a condition names axes of the sweep and holds at some of its points.
+fn check_at(graph: &Graph, shown: Shown<'_>, at: &At) -> Result<()> {
+    let all = Shown { at: None, ..shown };
+    for name in at.condition.names(&|_| false) {
+        axis_of(graph, all, name)?;
+    }
+    if points(graph, all).is_empty() || !points(graph, shown).is_empty() {
+        return Ok(());
+    }
+    let axes = axes(&points(graph, all));
+    let problem = Problem::new("this holds at no point of the sweep");
+    Err(problem.help(format!("its axes are {}", words::alternatives(&axes))))
 }
 
 /// Checks that a table which compares with the baseline has it among its points.
@@ -102,7 +135,7 @@ fn has_baseline(spec: &Spec, graph: &Graph, table: &TableSpec) -> Result<()> {
     let nodes: Vec<String> = table.columns.iter().filter_map(declared).collect();
     let is_baseline =
         |(point, _): &Placed<'_>| nodes.iter().all(|node| graph.is_baseline(*point, node));
-    if points(graph, table.sweep.as_ref()).iter().any(is_baseline) {
+    if points(graph, table.shown()).iter().any(is_baseline) {
         return Ok(());
     }
     let sweep = table.sweep.as_deref().unwrap_or_default();
@@ -115,8 +148,8 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {
     Problem::new(format!("there is no {what} `{name}`")).help(words::suggestion(name, known))
 }
 
-fn axis_of(graph: &Graph, sweep: Option<&String>, axis: &str) -> Result<()> {
-    let known: Vec<String> = axes(&points(graph, sweep));
+fn axis_of(graph: &Graph, shown: Shown<'_>, axis: &str) -> Result<()> {
+    let known: Vec<String> = axes(&points(graph, Shown { at: None, ..shown }));
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     if known.contains(&axis) || axis == SEED { Ok(()) } else { Err(unknown("axis", axis, &known)) }
 }
@@ -155,10 +188,9 @@ fn metric(spec: &Spec, graph: &Graph, name: &str) -> Result<()> {
     }
 }
 
-/// The points of a sweep, with their places in the graph.
-pub(super) fn points<'g>(graph: &'g Graph, sweep: Option<&String>) -> Vec<(usize, &'g Point)> {
-    let name = sweep.map_or("", String::as_str);
-    graph.points.iter().enumerate().filter(|(_, point)| *point.sweep == *name).collect()
+/// The points that are shown, with their places in the graph.
+pub(super) fn points<'g>(graph: &'g Graph, shown: Shown<'_>) -> Vec<Placed<'g>> {
+    graph.points.iter().enumerate().filter(|(_, point)| point.is_shown(shown)).collect()
 }
 
 /// The axes of points, seed aside, in the order of the spec.
@@ -218,9 +250,9 @@ pub(super) fn table(
     record: &Record,
     asked: &TableSpec,
 ) -> Result<Table> {
-    let points = points(graph, asked.sweep.as_ref());
+    let points = points(graph, asked.shown());
     let axes = match &asked.rows {
-        Some(axes) => axes.clone(),
+        Some(Axes(axes)) => axes.clone(),
         None => telling(spec, graph, &points, axes(&points), &asked.columns),
     };
     let mut columns = vec![];
@@ -261,7 +293,7 @@ fn remarks(spec: &Spec, graph: &Graph, record: &Record, asked: &TableSpec) -> Re
     }
     let declared = asked.columns.iter().filter_map(|column| Some(spec.split_path(column)?.0));
     let declared: Vec<&str> = declared.map(|node| node.name.as_str()).collect();
-    let points = points(graph, asked.sweep.as_ref());
+    let points = points(graph, asked.shown());
     let nodes = points.iter().flat_map(|(i, _)| declared.iter().map(|name| graph.at(*i, name)));
     let behind: BTreeSet<&str> =
         graph.upstream(nodes.flatten()).into_iter().map(|i| &*graph.nodes[i].declared).collect();

@@ -1,9 +1,9 @@
 //! Points, rows and artefacts → figures: which curve of which node becomes which line of which panel.
 
 use super::collect;
-use crate::expand::Point;
+use crate::expand::{Point, short_words};
 use crate::figure::{
-    Band, ColourMap, Curve, CurveAxis, CurveLine, CurvePoint, Drawing, Field, Figure, Grid,
+    Band, ColourMap, Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Drawing, Field, Figure, Grid,
     GridRow, Metadata, Spectrum, SpectrumLine, SpectrumPanel, Training, TrainingRun, Width,
 };
 use crate::graph::Graph;
@@ -11,8 +11,9 @@ use crate::job::Series;
 use crate::npy;
 use crate::problem::Result;
 use crate::record::Record;
-use crate::spec::{CurveSpec, FigureSpec, GridSpec, Scale, Spec, SpectrumSpec, TrainingSpec};
+use crate::spec::{Axes, CurveSpec, FigureSpec, GridSpec, Scale, Spec, SpectrumSpec, TrainingSpec};
 use crate::store::Results;
+use std::collections::HashMap;
 
 /// What a figure is drawn from.
 struct Source<'s> {
@@ -20,6 +21,7 @@ struct Source<'s> {
     graph: &'s Graph,
     results: &'s Results,
     record: &'s Record,
+    words: ShortWords,
 }
 
 /// Some points of a sweep.
@@ -34,8 +36,8 @@ pub(super) fn draw(
     name: &str,
     asked: &FigureSpec,
 ) -> Result<Option<Drawing>> {
-    let source = Source { spec, graph, results, record };
-    let points = collect::points(graph, asked.sweep());
+    let source = Source { spec, graph, results, record, words: short_words(spec) };
+    let points = collect::points(graph, asked.shown());
     let figure = match asked {
         FigureSpec::Spectrum(asked) => source.spectrum(&points, asked)?,
         FigureSpec::Curve(asked) => source.curve(&points, asked)?,
@@ -50,27 +52,29 @@ pub(super) fn draw(
     figure.draw(&Metadata { title, sources: keys.join(" ") }).map(Some)
 }
 
-fn width(asked: Option<&String>) -> Result<Width> {
-    asked.map_or_else(|| Ok(Width::default()), |text| Width::parse(text))
+/// The word of an axis in labels, as in the names of nodes.
+type ShortWords = HashMap<String, String>;
+
+fn short<'w>(words: &'w ShortWords, axis: &'w String) -> &'w str {
+    words.get(axis).unwrap_or(axis)
 }
 
-fn axis(asked: Option<&String>) -> Vec<String> {
-    asked.into_iter().cloned().collect()
+fn axes(asked: Option<&Axes>) -> &[String] {
+    asked.map_or(&[], |axes| &axes.0)
 }
 
 /// A word of the spec as plain text for a label.
-fn plain(words: &[String]) -> String {
+fn plain(words: &[impl AsRef<str>]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     words.join(", ").replace('$', "")
 }
 
-/// The name of a line or row: its word, behind its axis where a number would say nothing alone.
-fn named(axis: Option<&String>, words: &[String], otherwise: &str) -> String {
-    match (axis, words) {
-        (_, []) => otherwise.to_owned(),
-        (Some(axis), [word]) if crate::words::number(word).is_some() => {
-            format!("{axis} = {word}").replace('$', "")
-        }
-        _ => plain(words),
+/// The width asked for; by default that of a column, or of the text for panels side by side.
+fn width_of(asked: Option<&String>, panels: usize) -> Result<Width> {
+    match asked {
+        Some(text) => Width::parse(text),
+        None if panels > 1 => Width::parse("icml.text"),
+        None => Ok(Width::default()),
     }
 }
 
@@ -85,6 +89,25 @@ fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
 }
 
 impl Source<'_> {
+    /// The name of a line or row: its words, each behind its axis where a number would say nothing alone.
+    fn named(&self, asked: Option<&Axes>, words: &[String], otherwise: &str) -> String {
+        let told = |(axis, word): (&String, &String)| match crate::words::number(word) {
+            Some(_) => format!("{} = {word}", short(&self.words, axis)),
+            None => word.clone(),
+        };
+        let told: Vec<String> = axes(asked).iter().zip(words).map(told).collect();
+        if told.is_empty() { otherwise.to_owned() } else { plain(&told) }
+    }
+
+    /// What stands above a panel: each axis with its word.
+    fn title(&self, asked: Option<&Axes>, words: &[String]) -> Option<String> {
+        let told = |(axis, word): (&String, &String)| {
+            format!("{} = {word}", short(&self.words, axis))
+        };
+        let told: Vec<String> = axes(asked).iter().zip(words).map(told).collect();
+        (!told.is_empty()).then(|| plain(&told))
+    }
+
     /// The series of a declaration at some points, a node once.
     fn series(&self, points: &Points<'_>, declared: &str, name: &str) -> Result<Vec<Series>> {
         let nodes = collect::nodes_at(self.graph, points, declared);
@@ -94,12 +117,11 @@ impl Source<'_> {
     }
 
     fn spectrum(&self, points: &Points<'_>, asked: &SpectrumSpec) -> Result<Option<Figure>> {
-        let panels_axis = axis(asked.panels.as_ref());
         let mut panels = vec![];
-        for (panel, members) in collect::group(points, &panels_axis) {
+        for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
             let mut lines = vec![];
             let mut truth = None;
-            for (line, members) in collect::group(&members, &axis(asked.lines.as_ref())) {
+            for (line, members) in collect::group(&members, axes(asked.lines.as_ref())) {
                 let series = self.series(&members, &asked.of, "power_spectrum")?;
                 let Some(first) = series.first() else { continue };
                 let over_seeds =
@@ -114,22 +136,21 @@ impl Source<'_> {
                     }),
                 });
                 lines.push(SpectrumLine {
-                    name: named(asked.lines.as_ref(), &line, "samples"),
+                    name: self.named(asked.lines.as_ref(), &line, "samples"),
                     k: column(first, "x"),
                     p: over_seeds("mean"),
                     band: Some(Band { low: over_seeds("low"), high: over_seeds("high") }),
                 });
             }
             let Some(truth) = truth else { continue };
-            let title = asked.panels.as_ref().map(|axis| format!("{axis} = {}", plain(&panel)));
+            let title = self.title(asked.panels.as_ref(), &panel);
             panels.push(SpectrumPanel { title, truth, lines, floor: None });
         }
         if panels.is_empty() {
             return Ok(None);
         }
-        let default = if panels.len() > 1 { Width::parse("icml.text")? } else { Width::default() };
         Ok(Some(Figure::Spectrum(Spectrum {
-            width: if asked.width.is_some() { width(asked.width.as_ref())? } else { default },
+            width: width_of(asked.width.as_ref(), panels.len())?,
             panels,
             x_label: r"$k\ [h\,\mathrm{Mpc}^{-1}]$".to_owned(),
             y_label: r"$P(k)\ [(h^{-1}\,\mathrm{Mpc})^2]$".to_owned(),
@@ -140,8 +161,8 @@ impl Source<'_> {
 
     fn training(&self, points: &Points<'_>, asked: &TrainingSpec) -> Result<Option<Figure>> {
         let mut runs = vec![];
-        for (line, members) in collect::group(points, &axis(asked.lines.as_ref())) {
-            let name = named(asked.lines.as_ref(), &line, &asked.of);
+        for (line, members) in collect::group(points, axes(asked.lines.as_ref())) {
+            let name = self.named(asked.lines.as_ref(), &line, &asked.of);
             for node in collect::nodes_at(self.graph, &members, &asked.of) {
                 let pairs = |series: Option<Series>| {
                     let series = series.unwrap_or_default();
@@ -162,52 +183,66 @@ impl Source<'_> {
             x_label: "step".to_owned(),
             y_label: "loss".to_owned(),
             y_log: true,
-            width: width(asked.width.as_ref())?,
+            width: width_of(asked.width.as_ref(), 1)?,
         })))
     }
 
     fn curve(&self, points: &Points<'_>, asked: &CurveSpec) -> Result<Option<Figure>> {
-        let words: Vec<Vec<String>> = collect::group(points, std::slice::from_ref(&asked.x))
-            .into_iter()
-            .map(|(x, _)| x)
-            .collect();
-        let numeric = words.iter().all(|x| crate::words::number(&x[0]).is_some());
-        let mut lines = vec![];
-        for (line, members) in collect::group(points, &axis(asked.lines.as_ref())) {
-            let mut drawn = vec![];
-            for (x, members) in collect::group(&members, std::slice::from_ref(&asked.x)) {
-                let seeds: Vec<f64> =
-                    collect::values(self.spec, self.graph, self.record, &members, &asked.y)?
-                        .into_values()
-                        .collect();
-                if seeds.is_empty() {
-                    continue;
-                }
-                let place = words.iter().position(|word| *word == x).unwrap_or(0) as f64;
-                let x = if numeric { crate::words::number(&x[0]).unwrap_or(place) } else { place };
-                drawn.push(point(x, seeds));
+        let along = collect::group(points, std::slice::from_ref(&asked.x));
+        let places: Vec<String> = along.into_iter().map(|(mut words, _)| words.remove(0)).collect();
+        let numeric = places.iter().all(|word| crate::words::number(word).is_some());
+        let mut panels = vec![];
+        for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
+            let mut lines = vec![];
+            for (line, members) in collect::group(&members, axes(asked.lines.as_ref())) {
+                let points = self.along(&members, asked, (&places, numeric))?;
+                let name = self.named(asked.lines.as_ref(), &line, &asked.y);
+                lines.push(CurveLine { name, points });
             }
-            let name = named(asked.lines.as_ref(), &line, &asked.y);
-            lines.push(CurveLine { name, points: drawn });
+            if lines.iter().any(|line| !line.points.is_empty()) {
+                panels.push(CurvePanel { title: self.title(asked.panels.as_ref(), &panel), lines });
+            }
         }
-        if lines.iter().all(|line| line.points.is_empty()) {
+        if panels.is_empty() {
             return Ok(None);
         }
-        let names = || words.iter().map(|word| plain(word)).collect();
         let axis = match (numeric, asked.x_scale) {
             (true, Scale::Log) => CurveAxis::Log,
             (true, Scale::Linear) => CurveAxis::Linear,
-            (false, _) => CurveAxis::Names(names()),
+            (false, _) => CurveAxis::Names(places.iter().map(|word| plain(&[word])).collect()),
         };
         Ok(Some(Figure::Curve(Curve {
-            lines,
+            width: width_of(asked.width.as_ref(), panels.len())?,
+            panels,
             axis,
-            x_label: asked.x.clone(),
+            x_label: short(&self.words, &asked.x).to_owned(),
             y_label: asked.y.clone(),
             y_log: asked.y_scale == Scale::Log,
             reference: None,
-            width: width(asked.width.as_ref())?,
         })))
+    }
+
+    /// The points of a line: at a number of the axis, or at the place of its word among `places`.
+    fn along(
+        &self,
+        points: &Points<'_>,
+        asked: &CurveSpec,
+        (places, numeric): (&[String], bool),
+    ) -> Result<Vec<CurvePoint>> {
+        let mut drawn = vec![];
+        for (x, members) in collect::group(points, std::slice::from_ref(&asked.x)) {
+            let seeds: Vec<f64> =
+                collect::values(self.spec, self.graph, self.record, &members, &asked.y)?
+                    .into_values()
+                    .collect();
+            if seeds.is_empty() {
+                continue;
+            }
+            let place = places.iter().position(|word| *word == x[0]).unwrap_or(0) as f64;
+            let number = crate::words::number(&x[0]).filter(|_| numeric);
+            drawn.push(point(number.unwrap_or(place), seeds));
+        }
+        Ok(drawn)
     }
 
     /// Rows of samples from the first point of each group that has any; what a network sees as a logarithm
@@ -215,14 +250,14 @@ impl Source<'_> {
     fn grid(&self, points: &Points<'_>, asked: &GridSpec) -> Result<Option<Figure>> {
         let mut rows = vec![];
         let mut look = Look::default();
-        for (label, members) in collect::group(points, &axis(asked.rows.as_ref())) {
+        for (label, members) in collect::group(points, axes(asked.rows.as_ref())) {
             let nodes = collect::nodes_at(self.graph, &members, &asked.of);
             let path =
                 nodes.iter().map(|node| self.results.node(&node.folder()).join("samples.npy"));
             let Some(path) = path.into_iter().find(|path| path.exists()) else { continue };
             look = Look::of(&path)?;
             let fields = fields(&path, asked.count as usize, &look)?;
-            rows.push(GridRow { label: named(asked.rows.as_ref(), &label, ""), fields });
+            rows.push(GridRow { label: self.named(asked.rows.as_ref(), &label, ""), fields });
         }
         Ok((!rows.is_empty()).then_some(Figure::Grid(Grid {
             rows,
@@ -230,7 +265,7 @@ impl Source<'_> {
             bar_label: look.label(),
             limits: None,
             colours: if look.units == "bytes" { ColourMap::Grey } else { ColourMap::Magma },
-            width: width(asked.width.as_ref())?,
+            width: width_of(asked.width.as_ref(), 1)?,
         })))
     }
 }

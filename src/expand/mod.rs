@@ -11,7 +11,7 @@ use crate::condition::{Condition, same};
 use crate::key::canonical;
 use crate::problem::{Problem, Problems};
 use crate::settings::{Found, Reader, Step};
-use crate::spec::{Axis, Expression, Operator, Part, Spec, Sweep};
+use crate::spec::{Axis, Expression, Operator, Part, Shown, Spec, Sweep};
 use crate::words;
 use combine::{Expander, Partial};
 use serde::{Deserialize, Serialize};
@@ -137,6 +137,12 @@ impl Point {
     /// The value on an axis, if this point has that axis.
     pub fn coordinate(&self, axis: &str) -> Option<&Value> {
         self.coordinates.iter().find(|c| c.axis == axis).map(|c| &c.value)
+    }
+
+    /// Whether a figure or table shows this point.
+    pub fn is_shown(&self, shown: Shown<'_>) -> bool {
+        *self.sweep == *shown.sweep.map_or("", String::as_str)
+            && shown.at.is_none_or(|at| at.condition.holds(&|axis| self.coordinate(axis)))
     }
 
     /// The coordinates without the seed: what makes a row of a table.
@@ -364,7 +370,7 @@ fn normal(value: &Value) -> String {
 
 /// The words that stand for targets in readable names: the last of a path, or all of it where several
 /// end alike.
-fn short_words(spec: &Spec) -> HashMap<String, String> {
+pub fn short_words(spec: &Spec) -> HashMap<String, String> {
     let axes: Vec<&Axis> = spec.sweeps.iter().flat_map(Sweep::axes).collect();
     let names: BTreeSet<&str> = axes
         .iter()

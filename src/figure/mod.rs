@@ -6,6 +6,7 @@ mod axes;
 mod clip;
 mod csv;
 mod curve;
+mod curve_page;
 mod dag;
 mod export;
 mod font;
@@ -21,9 +22,10 @@ mod spectrum;
 mod spectrum_page;
 mod style;
 mod svg;
+mod tiles;
 mod training;
 
-pub use curve::{Curve, CurveAxis, CurveLine, CurvePoint, Reference};
+pub use curve::{Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Reference};
 pub use dag::{Dag, DagArrow, DagBox, DagState};
 pub use export::Drawing;
 pub use grid::{Field, Grid, GridRow};
@@ -135,7 +137,7 @@ mod tests {
         })
     }
 
-    fn curve(axis: CurveAxis, lines: usize) -> Figure {
+    fn curve(axis: CurveAxis, lines: usize, panels: usize) -> Figure {
         let point = |x: usize| CurvePoint {
             x: x as f64,
             seeds: vec![0.9 / (x + 1) as f64, 1.1 / (x + 1) as f64],
@@ -145,14 +147,18 @@ mod tests {
         };
         let line =
             |i: usize| CurveLine { name: format!("line {i}"), points: (0..4).map(point).collect() };
-        Figure::Curve(Curve {
+        let panel = |i: usize| CurvePanel {
+            title: (panels > 1).then(|| format!("prediction = {i}")),
             lines: (0..lines).map(line).collect(),
+        };
+        Figure::Curve(Curve {
+            panels: (0..panels).map(panel).collect(),
             axis,
             x_label: "x".into(),
             y_label: "error".into(),
             y_log: false,
             reference: Some(Reference { name: "floor".into(), value: 0.1 }),
-            width: Width::default(),
+            width: if panels > 1 { Width::parse("icml.text").unwrap() } else { Width::default() },
         })
     }
 
@@ -179,10 +185,13 @@ mod tests {
             spectrum("icml.text", 4, vec![line("a", 1.0)]),
             training("icml.column"),
             training("neurips.text"),
-            curve(CurveAxis::Linear, 3),
-            curve(CurveAxis::Log, 1),
-            curve(names("name"), 2),
-            curve(names("a very long name with the number"), 2),
+            curve(CurveAxis::Linear, 3, 1),
+            curve(CurveAxis::Log, 1, 1),
+            curve(names("name"), 2, 1),
+            curve(names("a very long name with the number"), 2, 1),
+            curve(CurveAxis::Log, 3, 3),
+            curve(names("name"), 2, 5),
+            curve(names("a very long name with the number"), 2, 2),
             grid("icml.text", 16),
             grid("icml.column", 16),
         ]
@@ -239,7 +248,7 @@ mod tests {
                 width,
             }),
             Figure::Curve(Curve {
-                lines: vec![CurveLine::default()],
+                panels: vec![CurvePanel::default()],
                 axis: CurveAxis::Names(vec![]),
                 x_label: label(),
                 y_label: label(),

@@ -4,11 +4,10 @@
 use super::axes::{self, Axis};
 use super::legend::{self, Entry};
 use super::panel::Panel;
-use super::paper::{Anchor, Pane, Paper, Rect, Type};
+use super::paper::{Pane, Paper, Rect};
 use super::spectrum::{Ready, ReadyPanel, Spectrum, k_scale, p_scale, quantile, ratio_scale};
-use super::style::{
-    BAND_ALPHA, BLACK, LABEL_GAP_PT, LINE_PT, RIM_PT, Rgb, Stroke, colour, dashed_line,
-};
+use super::style::{BAND_ALPHA, BLACK, LINE_PT, RIM_PT, Rgb, Stroke, colour, dashed_line};
+use super::tiles::{self, around, look};
 use crate::problem::Result;
 
 const TRUTH_BAND: Rgb = [190, 190, 190];
@@ -17,8 +16,6 @@ const FLOOR_ALPHA: f64 = 0.55;
 const TRUTH_ALPHA: f64 = 0.75;
 /// Between an upper panel and its ratio panel, in points.
 const STACK_GAP_PT: f64 = 4.0;
-/// Between panels side by side, in points.
-const SIDE_GAP_PT: f64 = 6.0;
 
 /// Where everything stands, in points.
 struct Layout {
@@ -33,34 +30,12 @@ struct Layout {
 
 /// Draws the figure; the legend goes inside a lone panel if there is a free place for it.
 pub(super) fn draw(spectrum: &Spectrum, panels: &[ReadyPanel]) -> Result<Paper> {
-    let names = line_names(panels);
+    let names = tiles::names(panels.iter().flat_map(|panel| &panel.lines).map(|line| &line.name));
     let entries = entries(spectrum, panels, &names);
     legend::with_key(&entries, &spectrum.width, panels.len() <= 1, |free_pt| {
         let layout = Layout::new(spectrum, panels, free_pt);
         Ok((draw_panels(spectrum, panels, &layout, &names)?, around(&layout.upper)))
     })
-}
-
-/// From the left end of the first to the right end of the last of panels side by side.
-fn around(panels: &[Rect]) -> Rect {
-    let empty = Rect::new(0.0, 0.0, 0.0, 0.0);
-    let (first, last) = (panels.first().unwrap_or(&empty), panels.last().unwrap_or(&empty));
-    Rect::new(first.x, first.y, last.right() - first.x, first.h)
-}
-
-/// Names in order of first appearance; the place in this list is the line's look in all panels.
-fn line_names(panels: &[ReadyPanel]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for line in panels.iter().flat_map(|panel| &panel.lines) {
-        if !names.contains(&line.name) {
-            names.push(line.name.clone());
-        }
-    }
-    names
-}
-
-fn look(names: &[String], name: &str) -> usize {
-    names.iter().position(|other| other == name).unwrap_or(0)
 }
 
 fn entries(spectrum: &Spectrum, panels: &[ReadyPanel], names: &[String]) -> Vec<Entry> {
@@ -84,8 +59,7 @@ fn entries(spectrum: &Spectrum, panels: &[ReadyPanel], names: &[String]) -> Vec<
 impl Layout {
     fn new(spectrum: &Spectrum, panels: &[ReadyPanel], free_pt: f64) -> Self {
         let width = &spectrum.width;
-        let count = panels.len().max(1) as f64;
-        let rough_pt = (width.width_pt - 42.0 - SIDE_GAP_PT * (count - 1.0)) / count;
+        let rough_pt = tiles::panel_pt(width.width_pt - 42.0, panels.len());
         let (upper_pt, lower_pt) =
             ((0.74 * rough_pt).clamp(96.0, 190.0), (0.32 * rough_pt).clamp(48.0, 76.0));
         let end_pt = 0.55 * width.small_pt;
@@ -96,18 +70,15 @@ impl Layout {
         let x = Axis::across(k_scale(panels), &spectrum.x_label, rough_pt, width);
         let left = p.left_pt(width).max(ratio.left_pt(width));
         let right = RIM_PT + x.overhang_pt(rough_pt, width).max(0.5);
-        let panel_pt = (width.width_pt - left - right - SIDE_GAP_PT * (count - 1.0)) / count;
-        let titled = panels.iter().any(|panel| panel.title.is_some());
-        let title_pt = if titled { 0.75 * width.text_pt + LABEL_GAP_PT } else { 0.0 };
+        let panel_pt = tiles::panel_pt(width.width_pt - left - right, panels.len());
+        let title_pt = tiles::title_pt(panels.iter().map(|panel| &panel.title), width);
         let top = RIM_PT + 0.5 + free_pt + title_pt;
         let lower_top = top + upper_pt + STACK_GAP_PT;
-        let at = |i: usize, y: f64, h: f64| {
-            Rect::new(left + i as f64 * (panel_pt + SIDE_GAP_PT), y, panel_pt, h)
-        };
+        let row = |y: f64, h: f64| tiles::row(Rect::new(left, y, panel_pt, h), panels.len());
         Self {
             height_pt: lower_top + lower_pt + x.below_pt(width),
-            upper: (0..panels.len()).map(|i| at(i, top, upper_pt)).collect(),
-            lower: (0..panels.len()).map(|i| at(i, lower_top, lower_pt)).collect(),
+            upper: row(top, upper_pt),
+            lower: row(lower_top, lower_pt),
             label_x_pt: axes::label_x_pt(&[&p, &ratio], width),
             x,
             p,
@@ -135,11 +106,7 @@ fn draw_panels(
         let x = Axis { label: String::new(), ..layout.x.clone() };
         axes::draw(&paper, upper, (&x.bare(), &p), layout.label_x_pt, width);
         axes::draw(&paper, lower, (&x, &ratio), layout.label_x_pt, width);
-        if let Some(title) = &panel.title {
-            let baseline = upper.y - LABEL_GAP_PT;
-            let set = Type::new(width.text_pt, Anchor::Middle);
-            paper.text((upper.x + upper.w / 2.0, baseline), title, set);
-        }
+        tiles::draw_title(&paper, upper, panel.title.as_ref(), width);
     }
     if !panels.is_empty() {
         axes::label_below(&paper, around(&layout.lower), &layout.x, width);

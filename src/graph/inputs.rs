@@ -49,9 +49,9 @@ pub(super) enum Learned {
         timesteps: u64,
         /// Whether the last of them holds no signal at all.
         zero_terminal: bool,
-        /// Whether it holds hardly any, and the network predicts noise: the clean sample is then a small
-        /// difference, divided by a smaller number.
-        is_blind: bool,
+        /// The schedule, if it leaves hardly any there and the network predicts noise: the clean sample is
+        /// then a small difference, divided by a smaller number.
+        blind: Option<Schedule>,
     },
     /// A flow.
     Flow,
@@ -67,7 +67,7 @@ impl Learned {
             Objective::Ddpm(ddpm) => Self::Discrete {
                 timesteps: ddpm.timesteps,
                 zero_terminal: ddpm.zero_terminal_snr,
-                is_blind: is_blind(ddpm),
+                blind: blind(ddpm),
             },
             Objective::FlowMatching(_) => Self::Flow,
             Objective::Edm(_) => Self::Edm,
@@ -183,11 +183,11 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
 /// What is allowed and yet probably not meant, with the settings it is about.
 pub(super) fn warnings(settings: &Settings, facts: &[Facts]) -> Vec<(Vec<Step>, Problem)> {
     if let Settings::Sample(sample) = settings {
-        let is_blind = |facts: &Facts| {
-            matches!(facts, Facts::Train { learned: Learned::Discrete { is_blind: true, .. }, .. })
-        };
-        let is_blind = facts.iter().any(is_blind);
-        return Vec::from_iter(is_blind.then(|| blind_start(&sample.sampler)).flatten());
+        let blind = facts.iter().find_map(|facts| match facts {
+            Facts::Train { learned: Learned::Discrete { blind, .. }, .. } => *blind,
+            _ => None,
+        });
+        return Vec::from_iter(blind.and_then(|schedule| blind_start(&sample.sampler, schedule)));
     }
     let Settings::Train(train) = settings else { return vec![] };
     let Objective::Ddpm(ddpm) = &train.objective else { return vec![] };
@@ -196,8 +196,10 @@ pub(super) fn warnings(settings: &Settings, facts: &[Facts]) -> Vec<(Vec<Step>, 
         return vec![];
     }
     let sentence = format!(
-        "at the last of {} times {} of the variance is still signal, and samplers start from noise alone",
+        "at the last of {} times of the {} schedule {} of the variance is still signal, and samplers start from \
+         noise alone",
         ddpm.timesteps,
+        ddpm.schedule.word(),
         crate::words::significant(left)
     );
     let help = "take `rescale: true`, `schedule: cosine`, or `zero_terminal_snr: true` with `prediction: v`";
@@ -205,15 +207,17 @@ pub(super) fn warnings(settings: &Settings, facts: &[Facts]) -> Vec<(Vec<Step>, 
     vec![(path, Problem::new(sentence).help(help))]
 }
 
-/// Whether the last time holds less than a millionth of the signal, and the network predicts noise. Schedules that
-/// are made of alpha-bar end at a beta of 0.999, from a share of the signal that falls with the square of T.
-fn is_blind(ddpm: &Ddpm) -> bool {
+/// The schedule, if its last time holds less than a millionth of the signal and the network predicts noise. Schedules
+/// that are made of alpha-bar end at a beta of 0.999, from a share of the signal that falls with the square of T.
+fn blind(ddpm: &Ddpm) -> Option<Schedule> {
     let ends_at_nothing = matches!(ddpm.schedule, Schedule::Cosine | Schedule::SigmoidAlphaBar);
-    ddpm.prediction == Prediction::Epsilon && ends_at_nothing && ddpm.timesteps >= 100
+    let is_blind =
+        ddpm.prediction == Prediction::Epsilon && ends_at_nothing && ddpm.timesteps >= 100;
+    is_blind.then_some(ddpm.schedule)
 }
 
 /// A sampler that starts there, takes large steps, and does not limit what it makes of it.
-fn blind_start(sampler: &Sampler) -> Option<(Vec<Step>, Problem)> {
+fn blind_start(sampler: &Sampler, schedule: Schedule) -> Option<(Vec<Step>, Problem)> {
     let starts_early = |spacing: Option<Spacing>| spacing != Some(Spacing::Leading);
     let is_unsafe = match sampler {
         Sampler::Ddim(ddim) => ddim.clip.on().is_none() && starts_early(Some(ddim.spacing)),
@@ -223,8 +227,11 @@ fn blind_start(sampler: &Sampler) -> Option<(Vec<Step>, Problem)> {
         }
         Sampler::Midpoint(_) | Sampler::Rk4(_) | Sampler::Karras(_) => false,
     };
-    let sentence = "at the last time of the training hardly any signal is left, and its network predicts noise: \
-                    the first step makes large errors of small ones";
+    let sentence = format!(
+        "at the last time of the {} schedule hardly any signal is left, and the network predicts noise: \
+         the first step makes large errors of small ones",
+        schedule.word()
+    );
     let help = "take `spacing: leading`, `clip`, or train with `prediction: v`";
     let path = crate::settings::keys(&["sampler", sampler.word()]);
     is_unsafe.then(|| (path, Problem::new(sentence).help(help)))

@@ -55,8 +55,7 @@ impl Builder<'_> {
     /// Notes the nodes whose artefacts a figure shows.
     fn picture(&self, graph: &mut Graph, point: &Point, here: &At) {
         for (_, figure) in &self.spec.figures {
-            let shows = matches!(figure, FigureSpec::Grid(_))
-                && figure.sweep().map_or("", String::as_str) == &*point.sweep;
+            let shows = matches!(figure, FigureSpec::Grid(_)) && point.is_shown(figure.shown());
             let index = self.spec.nodes.iter().position(|node| node.name == *figure.target());
             if let Some(index) = index.filter(|_| shows) {
                 graph.pictured.extend(Some(here.nodes[index]).filter(|n| *n != NodeIndex::end()));

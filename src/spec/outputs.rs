@@ -1,6 +1,11 @@
 //! The figures and tables that a spec asks for.
 
+use super::sweep::read_condition;
+use crate::condition::Condition;
+use crate::problem::Problem;
 use crate::settings::table::{choice, kinds, table};
+use crate::settings::{Found, Identity, Reader, Setting, Shape, Step};
+use serde_json::Value;
 
 kinds! {
     /// A figure.
@@ -17,14 +22,15 @@ kinds! {
 }
 
 impl FigureSpec {
-    /// The sweep that is drawn, if one is named.
-    pub fn sweep(&self) -> Option<&String> {
-        match self {
-            Self::Spectrum(s) => s.sweep.as_ref(),
-            Self::Curve(s) => s.sweep.as_ref(),
-            Self::Training(s) => s.sweep.as_ref(),
-            Self::Grid(s) => s.sweep.as_ref(),
-        }
+    /// The points that are drawn.
+    pub fn shown(&self) -> Shown<'_> {
+        let (sweep, at) = match self {
+            Self::Spectrum(s) => (&s.sweep, &s.at),
+            Self::Curve(s) => (&s.sweep, &s.at),
+            Self::Training(s) => (&s.sweep, &s.at),
+            Self::Grid(s) => (&s.sweep, &s.at),
+        };
+        Shown { sweep: sweep.as_ref(), at: at.as_ref() }
     }
 
     /// The node, `node.measure` or `node.measure.metric` that is drawn.
@@ -37,15 +43,106 @@ impl FigureSpec {
         }
     }
 
-    /// The axes that it names, each with the setting that names it.
-    pub fn axes(&self) -> Vec<(&'static str, &String)> {
-        let all = match self {
-            Self::Spectrum(s) => vec![("lines", s.lines.as_ref()), ("panels", s.panels.as_ref())],
-            Self::Curve(s) => vec![("x", Some(&s.x)), ("lines", s.lines.as_ref())],
-            Self::Training(s) => vec![("lines", s.lines.as_ref())],
-            Self::Grid(s) => vec![("rows", s.rows.as_ref())],
-        };
-        all.into_iter().filter_map(|(setting, axis)| Some((setting, axis?))).collect()
+    /// The axes that it names, each with the way to it from the figure's settings.
+    pub fn axes(&self) -> Vec<(Vec<Step>, &String)> {
+        fn some<'a>(setting: &str, axes: &'a Option<Axes>) -> Vec<(Vec<Step>, &'a String)> {
+            axes.as_ref().map_or(vec![], |axes| axes.steps(setting))
+        }
+        match self {
+            Self::Spectrum(s) => [some("lines", &s.lines), some("panels", &s.panels)].concat(),
+            Self::Curve(s) => {
+                let x = vec![(vec![Step::Key("x".into())], &s.x)];
+                [x, some("lines", &s.lines), some("panels", &s.panels)].concat()
+            }
+            Self::Training(s) => some("lines", &s.lines),
+            Self::Grid(s) => some("rows", &s.rows),
+        }
+    }
+
+    /// The settings that tell its lines, panels or rows apart.
+    pub fn telling(&self) -> &'static [&'static str] {
+        match self {
+            Self::Spectrum(_) | Self::Curve(_) => &["lines", "panels"],
+            Self::Training(_) => &["lines"],
+            Self::Grid(_) => &["rows"],
+        }
+    }
+}
+
+impl TableSpec {
+    /// The points that are told.
+    pub fn shown(&self) -> Shown<'_> {
+        Shown { sweep: self.sweep.as_ref(), at: self.at.as_ref() }
+    }
+}
+
+/// Which points a figure or table shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'s> {
+    /// Those of this sweep; without it, the baseline point.
+    pub sweep: Option<&'s String>,
+    /// Only those where this holds.
+    pub at: Option<&'s At>,
+}
+
+/// A condition on the axes of points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct At {
+    /// What must hold.
+    pub condition: Condition,
+    written: Value,
+}
+
+impl Setting for At {
+    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        let condition = read_condition(found, reader)?;
+        Some(Self { condition, written: found.value.clone() })
+    }
+    fn write(&self, _: Identity) -> Value {
+        self.written.clone()
+    }
+    fn shape() -> Shape {
+        Shape::Scalar("condition")
+    }
+}
+
+/// One axis, or several whose values stand together: `nfe`, or `[schedule, nfe]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Axes(pub Vec<String>);
+
+impl Axes {
+    /// Each axis, with the way to it from the map whose `setting` this is.
+    pub fn steps(&self, setting: &str) -> Vec<(Vec<Step>, &String)> {
+        let key = Step::Key(setting.to_owned());
+        match &self.0[..] {
+            [axis] => vec![(vec![key], axis)],
+            axes => {
+                let way = |i| vec![key.clone(), Step::Item(i)];
+                axes.iter().enumerate().map(|(i, axis)| (way(i), axis)).collect()
+            }
+        }
+    }
+}
+
+impl Setting for Axes {
+    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        if found.value.as_array().is_some_and(Vec::is_empty) {
+            let problem = Problem::new("the list names no axis").help("leave the setting out");
+            return reader.wrong(found, problem);
+        }
+        match found.value {
+            Value::Array(_) => Vec::read(found, reader).map(Self),
+            _ => String::read(found, reader).map(|axis| Self(vec![axis])),
+        }
+    }
+    fn write(&self, identity: Identity) -> Value {
+        match &self.0[..] {
+            [axis] => axis.write(identity),
+            axes => axes.to_vec().write(identity),
+        }
+    }
+    fn shape() -> Shape {
+        Shape::Any(vec![String::shape(), Vec::<String>::shape()])
     }
 }
 
@@ -57,12 +154,14 @@ table! {
     pub struct SpectrumSpec {
         #[doc = "The sweep; without it, the baseline point."]
         sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
         #[doc = "`node.measure` of an evaluate node."]
         of: Word;
-        #[doc = "The axis whose values are lines."]
-        lines: Option<Word>;
-        #[doc = "The axis whose values are panels side by side."]
-        panels: Option<Word>;
+        #[doc = "The axis whose values are lines, or a list of them."]
+        lines: Option<Axes>;
+        #[doc = "The axis whose values are panels side by side, or a list of them."]
+        panels: Option<Axes>;
         #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
         width: Option<Word>;
     }
@@ -73,12 +172,16 @@ table! {
     pub struct CurveSpec {
         #[doc = "The sweep; without it, the baseline point."]
         sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
         #[doc = "The axis along x."]
         x: Word;
         #[doc = "`node.metric` or `node.measure.metric`."]
         y: Word;
-        #[doc = "The axis whose values are lines."]
-        lines: Option<Word>;
+        #[doc = "The axis whose values are lines, or a list of them."]
+        lines: Option<Axes>;
+        #[doc = "The axis whose values are panels side by side, or a list of them."]
+        panels: Option<Axes>;
         #[doc = "Scale of the x axis."]
         x_scale: Scale = Scale::Linear;
         #[doc = "Scale of the y axis."]
@@ -103,10 +206,12 @@ table! {
     pub struct TrainingSpec {
         #[doc = "The sweep; without it, the baseline point."]
         sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
         #[doc = "A train node."]
         of: Word;
-        #[doc = "The axis whose values have colours of their own."]
-        lines: Option<Word>;
+        #[doc = "The axis whose values have colours of their own, or a list of them."]
+        lines: Option<Axes>;
         #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
         width: Option<Word>;
     }
@@ -117,10 +222,12 @@ table! {
     pub struct GridSpec {
         #[doc = "The sweep; without it, the baseline point."]
         sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
         #[doc = "A sample node."]
         of: Word;
-        #[doc = "The axis whose values are rows."]
-        rows: Option<Word>;
+        #[doc = "The axis whose values are rows, or a list of them."]
+        rows: Option<Axes>;
         #[doc = "Samples in a row."]
         count: u64 [1.0..=32.0] = 6;
         #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
@@ -133,8 +240,10 @@ table! {
     pub struct TableSpec {
         #[doc = "The sweep; without it, the baseline point."]
         sweep: Option<Word>;
-        #[doc = "The axes that make rows; by default all of the sweep's."]
-        rows: Option<Vec<Word>>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
+        #[doc = "The axis that makes rows, or a list of them; by default all of the sweep's."]
+        rows: Option<Axes>;
         #[doc = "Metrics: `node.metric` or `node.measure.metric`."]
         columns: Vec<Word>;
         #[doc = "`baseline`: each row's difference to the row of the spec as written, paired by seed."]

@@ -54,3 +54,75 @@ fn drawing_again_gives_the_same_bytes() {
     assert!(first == read());
     bench.ablate(&["figure", "spec.yaml", "nothing"]).expect(2);
 }
+
+/// Three axes, and a figure of them.
+fn three_axes(figure: &str) -> Bench {
+    let axes = "nfe: [10, 50], net.objective.ddpm.prediction: [epsilon, v] }";
+    let (head, tail) = SPEC.split_once("figures:\n").unwrap();
+    let tables = &tail[tail.find("tables:").unwrap()..];
+    let head = head.replace("nfe: [10, 50] }", axes);
+    Bench::new(&format!("{head}figures:\n  shown: {figure}\n{tables}"))
+}
+
+const CURVE: &str = "sweep: main, x: nfe, y: score.power_spectrum.error";
+
+#[test]
+fn a_third_axis_is_a_panel_a_part_of_a_line_or_held_at_one_value() {
+    let prediction = "net.objective.ddpm.prediction";
+    for (rest, panels, lines) in [
+        (format!("lines: schedule, panels: {prediction}"), 2, 2),
+        (format!("panels: [schedule, {prediction}]"), 4, 1),
+        (format!("lines: [schedule, {prediction}]"), 1, 4),
+        (format!("lines: schedule, at: {{ {prediction}: v }}"), 1, 2),
+        (format!("lines: {prediction}, at: schedule == cosine and nfe > 10"), 1, 2),
+    ] {
+        let bench = three_axes(&format!("{{ curve: {{ {CURVE}, {rest} }} }}"));
+        bench.ablate(&["run", "spec.yaml"]).expect(0);
+        let csv = std::fs::read_to_string(bench.path("results/spec/figures/shown.csv")).unwrap();
+        let distinct = |column: usize| {
+            let words = csv.lines().skip(1).map(|line| line.split(',').nth(column).unwrap());
+            words.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        // A name of several words has commas, and so quotes.
+        let csv_has = |word: &str| csv.contains(word);
+        assert_eq!(csv_has("\"linear, v\"") && csv_has("\"cosine, v\""), lines == 4, "{csv}");
+        if lines < 4 && panels < 4 {
+            assert_eq!((distinct(0), distinct(1)), (panels, lines), "{rest}: {csv}");
+        }
+        let rows = if rest.contains("nfe >") { 2 * 3 } else { panels * lines * 2 * 3 };
+        assert_eq!(csv.lines().count() - 1, rows, "{rest}: {csv}");
+    }
+}
+
+#[test]
+fn a_figure_that_folds_different_settings_is_refused_with_the_ways_out() {
+    let prediction = "net.objective.ddpm.prediction";
+    for (figure, settings) in [
+        (format!("{{ curve: {{ {CURVE}, lines: schedule }} }}"), "to `lines` or `panels`"),
+        (
+            "{ spectrum: { sweep: main, of: score.power_spectrum, lines: schedule, panels: nfe } }"
+                .to_owned(),
+            "to `lines` or `panels`",
+        ),
+        (
+            "{ grid: { sweep: main, of: draw, rows: [schedule, nfe] } }".to_owned(),
+            "to `rows`",
+        ),
+    ] {
+        let said = three_axes(&figure).ablate(&["check", "spec.yaml"]).expect(2).err;
+        assert!(said.contains(&format!("one for each `{prediction}`")), "{said}");
+        assert!(said.contains(settings) && said.contains("spec.yaml:12:"), "{said}");
+        assert!(said.contains(&format!("at: {{ {prediction}: … }}")), "{said}");
+    }
+    for (rest, sentence) in [
+        ("lines: schedule, at: { shedule: cosine }", "there is no axis `shedule`"),
+        ("lines: schedule, at: nfe > 50", "this holds at no point of the sweep"),
+        ("lines: schedule, at: nfe >", "spec.yaml:12:"),
+        ("lines: schedule, panels: []", "the list names no axis"),
+        ("lines: [schedule, shedule]", "did you mean `schedule`?"),
+    ] {
+        let bench = three_axes(&format!("{{ curve: {{ {CURVE}, {rest} }} }}"));
+        let said = bench.ablate(&["check", "spec.yaml"]).expect(2).err;
+        assert!(said.contains(sentence), "{rest}: {said}");
+    }
+}

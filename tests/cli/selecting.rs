@@ -14,12 +14,11 @@ sweeps:
     );
     let rates = "net.optimizer.adamw.learning_rate: [1e-3, 1e-4], nfe: [10, 50] }";
     let table = "  final: { sweep: main, columns: [told.power_spectrum.error] }\n";
-    SPEC.replace("sweeps:\n", &reader).replace("nfe: [10, 50] }", rates).replace(
-        "  main: { sweep: main, columns: [score.power_spectrum.error], versus: baseline }\n",
-        &format!(
-            "  main: {{ sweep: main, columns: [score.power_spectrum.error], versus: baseline }}\n{table}"
-        ),
-    )
+    let main = "  main: { sweep: main, columns: [score.power_spectrum.error], versus: baseline }\n";
+    SPEC.replace("sweeps:\n", &reader)
+        .replace("nfe: [10, 50] }", rates)
+        .replace("panels: nfe", "panels: [nfe, net.optimizer.adamw.learning_rate]")
+        .replace(main, &format!("{main}{table}"))
 }
 
 /// What the check says of a spec that it refuses.
