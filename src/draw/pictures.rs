@@ -118,12 +118,14 @@ impl Source<'_> {
 
     fn spectrum(&self, points: &Points<'_>, asked: &SpectrumSpec) -> Result<Option<Figure>> {
         let mut panels = vec![];
+        let mut unit = String::new();
         for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
             let mut lines = vec![];
             let mut truth = None;
             for (line, members) in collect::group(&members, axes(asked.lines.as_ref())) {
                 let series = self.series(&members, &asked.of, "power_spectrum")?;
                 let Some(first) = series.first() else { continue };
+                unit.clone_from(&first.y_unit);
                 let over_seeds =
                     |name: &str| mean(&series.iter().map(|s| column(s, name)).collect::<Vec<_>>());
                 truth.get_or_insert_with(|| SpectrumLine {
@@ -153,7 +155,10 @@ impl Source<'_> {
             width: width_of(asked.width.as_ref(), panels.len())?,
             panels,
             x_label: r"$k\ [h\,\mathrm{Mpc}^{-1}]$".to_owned(),
-            y_label: r"$P(k)\ [(h^{-1}\,\mathrm{Mpc})^2]$".to_owned(),
+            y_label: match unit.as_str() {
+                "(Mpc/h)^3" => r"$P(k)\ [(h^{-1}\,\mathrm{Mpc})^3]$".to_owned(),
+                _ => r"$P(k)\ [(h^{-1}\,\mathrm{Mpc})^2]$".to_owned(),
+            },
             ratio_label: r"$P/P_{\mathrm{true}}$".to_owned(),
             floor_name: String::new(),
         })))

@@ -4,7 +4,7 @@
 use crate::problem::Problem;
 use crate::settings::{
     Augmentation, Conditions, Ddpm, Edm, Found, Init, Kind, Known, Measure, Model, Objective,
-    Prediction, Reader, Reference, SIGNAL_LEFT, Sample, Sampler, Schedule, Settings, Space,
+    PowerSpectrum, Prediction, Reader, Reference, SIGNAL_LEFT, Sample, Sampler, Schedule, Settings, Space,
     Spacing, Step, Train, Transform, Wanted, Weights,
 };
 use serde_json::Value;
@@ -141,8 +141,8 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
                 settle_conditions(sample, *told, reader);
                 settle_sampler(&mut sample.sampler, *learned, reader);
             }
-            (Settings::Evaluate(evaluate), Facts::Data { transform, .. }) => {
-                settle_measure(&mut evaluate.measure, *transform, reader);
+            (Settings::Evaluate(evaluate), Facts::Data { .. }) => {
+                settle_measure(&mut evaluate.measure, facts, reader);
             }
             (Settings::Evaluate(evaluate), Facts::Train { ema, validates, learned, .. }) => {
                 let word = evaluate.measure.word();
@@ -268,6 +268,21 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'st
             Err(Problem::new(format!("a {} node has no port `{port}`", kind.word()))
                 .help(format!("write `{}` alone", reference.node)))
         }
+    }
+}
+
+/// The split in place of a default port, where a measure compares with another one.
+pub(super) fn split(
+    settings: &Settings,
+    role: &str,
+    reference: &Reference,
+    port: &'static str,
+) -> &'static str {
+    match settings {
+        Settings::Evaluate(evaluate) if role == "reference" && reference.port.is_none() => {
+            evaluate.measure.split()
+        }
+        _ => port,
     }
 }
 
@@ -413,20 +428,36 @@ fn check_told(train: &Train, data: Known, reader: &mut Reader) {
     reader.wrong_key(&Found::root(&Value::Null), "conditions", problem.help(help));
 }
 
-/// The form in which a measure compares values, which the data decide where the spec does not.
-fn settle_measure(measure: &mut Measure, transform: Transform, reader: &mut Reader) {
-    let Measure::OnePoint(one_point) = measure else { return };
-    if one_point.space == Some(Space::Log) && transform == Transform::Bytes {
+/// Refuses a measure that the data do not allow, and settles the form in which it compares values, which the data
+/// decide where the spec does not.
+fn settle_measure(measure: &mut Measure, facts: &Facts, reader: &mut Reader) {
+    let Facts::Data { transform, periodic, conditions, .. } = facts else { return };
+    let word = measure.word();
+    let mut refuse = |setting: Option<&str>, problem: Problem| {
+        let path = ["measure", word].into_iter().chain(setting);
+        let path = path.map(|key| Step::Key(key.to_owned())).collect();
+        reader.wrong::<()>(&Found { value: &Value::Null, path }, problem);
+    };
+    if measure.needs_box() && !periodic {
+        let problem = Problem::new("the items are no maps of a periodic box, so they have no wave numbers");
+        refuse(None, problem.help("give an npy its `box_mpc_h`, or take another measure"));
+    }
+    if let Measure::PowerSpectrum(PowerSpectrum { matched: true, .. }) = measure
+        && !(conditions.has_classes || conditions.has_parameters)
+    {
+        let problem = Problem::new("the items of the dataset have no conditions to match");
+        refuse(Some("matched"), problem.help("leave `matched` out"));
+    }
+    let Some(space) = measure.space() else { return };
+    if *space == Some(Space::Log) && *transform == Transform::Bytes {
         let problem = Problem::new("pixels of images may be 0, which has no logarithm");
-        let path = crate::settings::keys(&["measure", "one_point", "space"]);
-        let found = Found { value: &Value::Null, path };
-        reader.wrong::<()>(&found, problem.help("take `space: linear`"));
+        refuse(Some("space"), problem.help("take `space: linear`"));
     }
     let seen_as = match transform {
         Transform::LogZScore | Transform::LogMinMax => Space::Log,
         Transform::ZScore | Transform::MinMax | Transform::Bytes => Space::Linear,
     };
-    one_point.space.get_or_insert(seen_as);
+    space.get_or_insert(seen_as);
 }
 
 /// Notes what is wrong with a sampler, below its word or at it.

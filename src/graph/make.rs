@@ -152,7 +152,8 @@ impl Builder<'_> {
             }
             let input = self.spec.nodes.iter().position(|other| other.name == reference.node);
             let port = match input {
-                Some(input) => inputs::port(role, reference, self.spec.nodes[input].kind),
+                Some(input) => inputs::port(role, reference, self.spec.nodes[input].kind)
+                    .map(|port| inputs::split(&settings, role, reference, port)),
                 None => Err(self.no_node(&reference.node)),
             };
             let edges = &self.reach.edges[index];

@@ -270,6 +270,42 @@ nodes:
 }
 
 #[test]
+fn measures_that_the_data_do_not_allow_are_refused() {
+    let digits = "{ glyph_digits: { images: 100 } }";
+    let fields = "{ log_normal_fields: { side: 8, maps: 40 } }";
+    for (data, measure, pieces) in [
+        (digits, "power_spectrum", ["no maps of a periodic box", "`box_mpc_h`"]),
+        (digits, "bispectrum", ["no maps of a periodic box", "`box_mpc_h`"]),
+        (digits, "covariance", ["no maps of a periodic box", "`box_mpc_h`"]),
+        (digits, "cross_spectrum", ["no maps of a periodic box", "`box_mpc_h`"]),
+        (digits, "peaks: { space: log }", ["has no logarithm", "`space: linear`"]),
+        (fields, "power_spectrum: { matched: true }", ["no conditions to match", "`matched`"]),
+        (fields, "power_spectrum: { dimensions: 4 }", ["4 is out of range", "2 and 3"]),
+        (fields, "power_spectrum: { mean: each }", ["`each` is not known", "per_map"]),
+    ] {
+        let spec = format!(
+            "question: does it fit?\nnodes:\n  maps: {{ dataset: {data} }}\n  \
+             score: {{ evaluate: {{ samples: maps.validation, reference: maps, measures: [{measure}] }} }}\n"
+        );
+        let said = Bench::new(&spec).ablate(&["check", "spec.yaml"]).expect(2).err;
+        for piece in pieces {
+            assert!(said.contains(piece) && said.contains("spec.yaml:4:"), "{measure}: {said}");
+        }
+    }
+    // Copies are looked for where the network could have seen them.
+    let spec = format!(
+        "question: which split?\nnodes:\n  maps: {{ dataset: {fields} }}\n  \
+         score: {{ evaluate: {{ samples: maps.test, reference: maps, measures: [peaks, memorisation] }} }}\n"
+    );
+    let bench = Bench::new(&spec);
+    let (_, graph) = Graph::read(&bench.path("spec.yaml")).unwrap();
+    for (name, split) in [("score.peaks", "test"), ("score.memorisation", "train")] {
+        let identity = graph.nodes[graph.find(name)[0]].identity().to_string();
+        assert!(identity.contains(&format!("\"port\":\"{split}\"")), "{name}: {identity}");
+    }
+}
+
+#[test]
 fn judges_that_do_not_fit_are_refused() {
     let spec = |data: &str, train: &str, sample: &str, measure: &str| {
         format!(

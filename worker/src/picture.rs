@@ -1,7 +1,7 @@
 //! Samples as pictures for a first look, PNG and GIF: images as they are, fields in the colours of magma.
 
 use crate::data::manifest::Manifest;
-use crate::measure::power_spectrum::percentile;
+use crate::measure::summary::percentile;
 use ablate::files::write_aside;
 use ablate::problem::{Problem, Result};
 use std::path::Path;

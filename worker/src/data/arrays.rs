@@ -160,7 +160,7 @@ impl Cut<'_> {
         let bytes = std::fs::metadata(&self.file.path).map_or(0, |meta| meta.len());
         let source = Source { bytes, blake3: self.file.blake3.clone().unwrap_or_default() };
         let made = Made::new(item, self.transform, split, seen);
-        Ok(Some(Made { source: Some(source), ..made }))
+        Ok(Some(Made { source: Some(source), group: self.group, ..made }))
     }
 
     /// Statistics of one item.

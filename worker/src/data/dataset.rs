@@ -53,6 +53,8 @@ pub(super) struct Made {
     pub(super) seen: Statistics,
     pub(super) parameters: Vec<Parameter>,
     pub(super) classes: Option<usize>,
+    /// Items of one simulation.
+    pub(super) group: usize,
     pub(super) source: Option<Source>,
     /// Numbers worth recording beside those of every dataset.
     pub(super) metrics: Vec<(&'static str, f64)>,
@@ -87,6 +89,7 @@ impl Made {
             seen,
             parameters: vec![],
             classes: None,
+            group: 1,
             source: None,
             metrics: vec![],
         }
@@ -116,6 +119,7 @@ impl Made {
             splits: named(self.split).into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
             parameters: self.parameters,
             classes: self.classes,
+            group: (self.group > 1).then_some(self.group),
             source: self.source,
             digests,
         };

@@ -310,6 +310,7 @@ impl Universes<'_> {
             box_mpc_h: Some(geometry.box_mpc_h),
             units: SURFACE_DENSITY.to_owned(),
             parameters: named.map(parameter).collect(),
+            group,
             ..Made::new(item, transform, split, seen)
         }))
     }

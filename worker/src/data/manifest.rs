@@ -32,6 +32,9 @@ pub struct Manifest {
     /// Classes of the items, numbered from 0 in `<split>.labels.npy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
+    /// Items of one simulation, which stand together in every split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
     /// The external array that the items stay in; `<split>.index.npy` lists them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,

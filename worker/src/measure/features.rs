@@ -94,6 +94,12 @@ fn radii(x: &Tensor, k: i64) -> Tensor {
     Tensor::cat(&blocks(x, x).map(nearest).collect::<Vec<_>>(), 0)
 }
 
+/// The distances of every row of `x` to the `k` nearest of `y`, in ascending order, `[n, k]`.
+pub fn nearest(x: &Tensor, y: &Tensor, k: i64) -> Tensor {
+    let nearest = |block: Tensor| block.topk(k, 1, false, true).0;
+    Tensor::cat(&blocks(x, y).map(nearest).collect::<Vec<_>>(), 0)
+}
+
 /// Share of the rows of `x` that lie within the radius of any row of `y`.
 fn covered(x: &Tensor, y: &Tensor, radii: &Tensor) -> f64 {
     let within = |block: Tensor| {

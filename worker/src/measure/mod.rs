@@ -3,3 +3,5 @@
 pub mod features;
 pub mod one_point;
 pub mod power_spectrum;
+pub mod shapes;
+pub mod summary;

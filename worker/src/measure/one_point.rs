@@ -1,7 +1,7 @@
 //! The one-point distribution: how often each value occurs among all pixels, whatever stands beside them.
 //! Distances between the distributions of two sets of pixels, and moments, in 64 bits.
 
-use super::power_spectrum::percentile_of_sorted;
+use super::summary::percentile_of_sorted;
 use rayon::prelude::*;
 
 /// Values in ascending order.

@@ -5,14 +5,13 @@
 //! P = (L / N^2)^d |F|^2 for N^d pixels over a box of side L, F the unnormalised transform of the
 //! density contrast. The k of a bin is the mean |k| of its modes; bins end at the Nyquist number.
 
+use super::summary::{Summary, summarise};
+use crate::data::fourier::{Fourier, signed};
 use ablate::problem::{Problem, Result};
-use ablate::settings::Binning;
+use ablate::settings::{Binning, Space};
 use rayon::prelude::*;
 use realfft::num_complex::Complex64;
-use realfft::{RealFftPlanner, RealToComplex};
-use rustfft::FftPlanner;
 use std::f64::consts::{PI, TAU};
-use std::sync::Arc;
 
 /// A periodic grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,8 +34,7 @@ impl Grid {
 /// Measures the power of fields on one grid; plans are made once.
 pub struct Estimator {
     grid: Grid,
-    rows: Arc<dyn RealToComplex<f64>>,
-    columns: Arc<dyn rustfft::Fft<f64>>,
+    fourier: Fourier,
     /// Bin of each mode of the half lattice, from 1; 0 means none.
     bin: Vec<usize>,
     /// Full-lattice modes that each mode of the half lattice stands for, 1 or 2.
@@ -74,8 +72,7 @@ impl Estimator {
         let k_h_mpc = k.iter().zip(&modes).map(|(sum, n)| fundamental * sum / n).collect();
         Self {
             grid,
-            rows: RealFftPlanner::new().plan_fft_forward(grid.side),
-            columns: FftPlanner::new().plan_fft_forward(grid.side),
+            fourier: Fourier::new(grid.side, grid.dimensions),
             bin,
             weight,
             window,
@@ -96,6 +93,14 @@ impl Estimator {
         self.mean(|i| (a[i] * b[i].conj()).re)
     }
 
+    /// The correlation coefficient of two contrasts in each bin, of the sums over its modes.
+    pub fn correlation(&self, one: &[f64], other: &[f64]) -> Vec<f64> {
+        let (a, b) = (self.transform(one), self.transform(other));
+        let cross = self.mean(|i| (a[i] * b[i].conj()).re);
+        let powers = self.mean(|i| a[i].norm_sqr()).into_iter().zip(self.mean(|i| b[i].norm_sqr()));
+        cross.into_iter().zip(powers).map(|(cross, (p, r))| cross / (p * r).sqrt()).collect()
+    }
+
     /// The weighted mean over the modes of each bin, in physical units.
     fn mean(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut sums = vec![0.0; self.modes.len()];
@@ -109,54 +114,26 @@ impl Estimator {
 
     /// The unnormalised transform on the half lattice.
     fn transform(&self, field: &[f64]) -> Vec<Complex64> {
-        let (n, half) = (self.grid.side, self.grid.side / 2 + 1);
-        let mut out = vec![Complex64::default(); self.bin.len()];
-        let mut row = vec![0.0; n];
-        for (line, target) in field.chunks_exact(n).zip(out.chunks_exact_mut(half)) {
-            row.copy_from_slice(line);
-            self.rows.process(&mut row, target).expect("lengths are those of the plan");
-        }
-        let mut stride = half;
-        for _ in 1..self.grid.dimensions {
-            transform_axis(&mut out, n, stride, self.columns.as_ref());
-            stride *= n;
-        }
-        out
-    }
-}
-
-/// Complex transforms along the axis with this stride.
-fn transform_axis(modes: &mut [Complex64], n: usize, stride: usize, plan: &dyn rustfft::Fft<f64>) {
-    let mut line = vec![Complex64::default(); n];
-    let mut scratch = vec![Complex64::default(); plan.get_inplace_scratch_len()];
-    for block in modes.chunks_exact_mut(n * stride) {
-        for offset in 0..stride {
-            for (i, value) in line.iter_mut().enumerate() {
-                *value = block[offset + i * stride];
-            }
-            plan.process_with_scratch(&mut line, &mut scratch);
-            for (i, value) in line.iter().enumerate() {
-                block[offset + i * stride] = *value;
-            }
-        }
+        let mut modes = self.fourier.no_modes();
+        self.fourier.forward(field, &mut modes);
+        modes
     }
 }
 
 /// The signed frequencies of a mode of the half lattice, the last axis last.
 fn frequencies(grid: Grid, mode: usize) -> Vec<i64> {
     let (n, half) = (grid.side, grid.side / 2 + 1);
-    let signed = |i: usize| if i <= n / 2 { i as i64 } else { i as i64 - n as i64 };
     let mut out = vec![(mode % half) as i64];
     let mut rest = mode / half;
     for _ in 1..grid.dimensions {
-        out.insert(0, signed(rest % n));
+        out.insert(0, signed(rest % n, n));
         rest /= n;
     }
     out
 }
 
 /// The bin of a mode with this squared integer wave number.
-fn bin_of(squared: u64, binning: Binning) -> usize {
+pub(super) fn bin_of(squared: u64, binning: Binning) -> usize {
     let root = squared.isqrt();
     let bin = match binning {
         Binning::Floor => root,
@@ -181,110 +158,68 @@ fn window(grid: Grid, mode: usize, order: i32) -> f64 {
     frequencies(grid, mode).iter().map(|n| sinc(*n).powi(2 * order)).product()
 }
 
-/// The density contrast of a field about its own mean.
-///
-/// # Errors
-/// If the mean is not a positive number.
-pub fn contrast(field: &[f64]) -> Result<Vec<f64>> {
-    let mean = field.iter().sum::<f64>() / field.len() as f64;
-    if !(mean.is_finite() && mean > 0.0) {
-        return Err(Problem::system(format!("a density field has the mean {mean}")));
+/// What the power of fields is taken of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contrast {
+    /// The field over its mean less 1, or its decimal logarithm less the mean of that.
+    pub space: Space,
+    /// The mean; without it, each field's own.
+    pub mean: Option<f64>,
+}
+
+impl Contrast {
+    /// The density contrast of a field about its own mean.
+    pub const OWN: Self = Self { space: Space::Linear, mean: None };
+
+    /// The values whose mean is asked for.
+    fn seen(self, x: f64) -> f64 {
+        if self.space == Space::Log { x.log10() } else { x }
     }
-    Ok(field.iter().map(|x| x / mean - 1.0).collect())
+
+    /// The mean of fields, as `mean` holds it.
+    pub fn mean_of(self, fields: &[f64]) -> f64 {
+        fields.iter().map(|x| self.seen(*x)).sum::<f64>() / fields.len() as f64
+    }
+
+    /// The contrast of a field.
+    ///
+    /// # Errors
+    /// If the mean is not a positive number, or a value that has to be is not.
+    pub fn of(self, field: &[f64]) -> Result<Vec<f64>> {
+        let mean = self.mean.unwrap_or_else(|| self.mean_of(field));
+        match self.space {
+            Space::Linear if mean.is_finite() && mean > 0.0 => {
+                Ok(field.iter().map(|x| x / mean - 1.0).collect())
+            }
+            Space::Linear => Err(Problem::system(format!("a density field has the mean {mean}"))),
+            Space::Log if mean.is_finite() => {
+                Ok(field.iter().map(|x| x.log10() - mean).collect())
+            }
+            Space::Log => Err(Problem::new("it holds values that have no logarithm")
+                .help("take `space: linear`")),
+        }
+    }
 }
 
 /// The power of each field in each bin, in the order of the fields.
 ///
 /// # Errors
-/// If a field has no positive mean; the sentence says which.
-pub fn spectra(estimator: &Estimator, fields: &[f64]) -> Result<Vec<Vec<f64>>> {
+/// If a field has no contrast; the sentence says which.
+pub fn spectra(estimator: &Estimator, fields: &[f64], contrast: Contrast) -> Result<Vec<Vec<f64>>> {
     let each = fields.par_chunks_exact(estimator.grid.pixels()).enumerate().map(|(i, field)| {
-        let contrast =
-            contrast(field).map_err(|p| Problem::system(format!("field {i}: {}", p.sentence)))?;
+        let contrast = contrast.of(field).map_err(|p| Problem {
+            sentence: format!("field {i}: {}", p.sentence),
+            ..p
+        })?;
         Ok(estimator.auto(&contrast))
     });
     each.collect()
 }
 
-/// Statistics over maps, bin by bin.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// Mean over maps.
-    pub mean: Vec<f64>,
-    /// Sample standard deviation over maps.
-    pub deviation: Vec<f64>,
-    /// 16th percentile over maps.
-    pub low: Vec<f64>,
-    /// 84th percentile over maps.
-    pub high: Vec<f64>,
-}
-
-/// Statistics of the spectra of maps, `[maps][bins]`.
-pub fn summarise(spectra: &[Vec<f64>]) -> Summary {
-    let bins = spectra.first().map_or(0, Vec::len);
-    let column = |b: usize| -> Vec<f64> { spectra.iter().map(|s| s[b]).collect() };
-    let columns: Vec<Vec<f64>> = (0..bins).map(column).collect();
-    Summary {
-        mean: columns.iter().map(|c| mean(c)).collect(),
-        deviation: columns.iter().map(|c| deviation(c)).collect(),
-        low: columns.iter().map(|c| percentile(c, 16.0)).collect(),
-        high: columns.iter().map(|c| percentile(c, 84.0)).collect(),
-    }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-fn deviation(values: &[f64]) -> f64 {
-    let m = mean(values);
-    (values.iter().map(|v| (v - m).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)).sqrt()
-}
-
-/// A percentile with linear interpolation between the sorted values.
-pub fn percentile(values: &[f64], percent: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    percentile_of_sorted(&sorted, percent)
-}
-
-/// The same of values in ascending order, at least one.
-pub fn percentile_of_sorted(sorted: &[f64], percent: f64) -> f64 {
-    let position = percent / 100.0 * (sorted.len() - 1) as f64;
-    let (below, share) = (position.floor() as usize, position.fract());
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + share * (sorted[above] - sorted[below])
-}
-
-/// The mean over bins of |P / P_reference - 1|, P the mean over maps.
-pub fn error(spectra: &[Vec<f64>], reference: &[Vec<f64>]) -> f64 {
-    mean(&deviations(spectra, reference))
-}
-
-/// |P / P_reference - 1| in each bin.
+/// |P / P_reference - 1| in each bin, P the mean over maps.
 pub fn deviations(spectra: &[Vec<f64>], reference: &[Vec<f64>]) -> Vec<f64> {
     let (ours, theirs) = (summarise(spectra).mean, summarise(reference).mean);
     ours.iter().zip(&theirs).map(|(p, r)| (p / r - 1.0).abs()).collect()
-}
-
-/// What [`error`] would be for perfect samples: the reference is cut into disjoint groups of `count`
-/// maps (at most half of it), each is compared with the rest, and the errors are averaged.
-/// `None` for fewer than two reference maps.
-pub fn floor(reference: &[Vec<f64>], count: usize) -> Option<f64> {
-    let size = count.min(reference.len() / 2);
-    if size == 0 {
-        return None;
-    }
-    let one = |group: usize| {
-        let range = group * size..(group + 1) * size;
-        let (inside, outside): (Vec<_>, Vec<_>) =
-            reference.iter().cloned().enumerate().partition(|(i, _)| range.contains(i));
-        let strip =
-            |maps: Vec<(usize, Vec<f64>)>| maps.into_iter().map(|(_, map)| map).collect::<Vec<_>>();
-        error(&strip(inside), &strip(outside))
-    };
-    let errors: Vec<f64> = (0..reference.len() / size).into_par_iter().map(one).collect();
-    Some(mean(&errors))
 }
 
 /// P / P_reference in each bin, with its standard error by the delta method.
@@ -343,18 +278,31 @@ mod tests {
     }
 
     #[test]
-    fn identical_maps_have_no_error_and_the_floor_is_that_of_the_reference() {
-        let maps: Vec<Vec<f64>> = (0..8).map(|i| vec![1.0 + 0.1 * f64::from(i % 2), 2.0]).collect();
-        assert_eq!(error(&maps, &maps), 0.0);
-        assert!(floor(&maps, 1).unwrap() > floor(&maps, 4).unwrap());
-        assert_eq!(floor(&maps[..1], 4), None);
-    }
-
-    #[test]
     fn a_field_without_mean_is_named() {
         let estimator = Estimator::new(grid(4, 2), Binning::Round, 0);
         let mut fields = vec![1.0; 48];
         fields[20] = f64::NAN;
-        assert!(spectra(&estimator, &fields).unwrap_err().sentence.starts_with("field 1:"));
+        let refused = |space| {
+            let contrast = Contrast { space, mean: None };
+            spectra(&estimator, &fields, contrast).unwrap_err().sentence
+        };
+        assert!(refused(Space::Linear).starts_with("field 1:"));
+        assert!(refused(Space::Log).contains("have no logarithm"));
+    }
+
+    #[test]
+    fn the_power_of_logarithms_knows_no_unit_and_that_about_a_mean_does() {
+        let estimator = Estimator::new(grid(8, 2), Binning::Round, 0);
+        let field: Vec<f64> = normals(3, 64).iter().map(|x| x.exp()).collect();
+        let tenfold: Vec<f64> = field.iter().map(|x| 10.0 * x).collect();
+        let of = |field: &[f64], space, mean| {
+            spectra(&estimator, field, Contrast { space, mean }).unwrap()[0][1]
+        };
+        for (space, mean, want) in
+            [(Space::Log, None, 1.0), (Space::Linear, None, 1.0), (Space::Linear, Some(2.0), 100.0)]
+        {
+            let ratio = of(&tenfold, space, mean) / of(&field, space, mean);
+            assert!((ratio / want - 1.0).abs() < 1e-12, "{ratio}");
+        }
     }
 }

@@ -322,6 +322,7 @@ fn grids_of_images_are_those_of_the_golden_file() {
         splits: std::collections::BTreeMap::new(),
         parameters: vec![],
         classes: None,
+        group: None,
         source: None,
         digests: std::collections::BTreeMap::new(),
     };

@@ -6,6 +6,7 @@ mod collect;
 mod conditions;
 mod datasets;
 mod formats;
+mod measures;
 mod objectives;
 mod oracle;
 mod project;
