@@ -113,6 +113,7 @@ fn parts(model: &Model) -> Vec<(f64, f64)> {
     };
     match model {
         Model::Unet(unet) => levels(unet.width, &unet.multipliers),
+        Model::Adm(unet) => levels(unet.width, &unet.multipliers),
         Model::SimpleUnet(unet) => levels(unet.width, &unet.multipliers),
         Model::Dit(dit) => {
             let [width, depth, _] = dit.numbers();
@@ -125,11 +126,17 @@ fn parts(model: &Model) -> Vec<(f64, f64)> {
 
 /// Load of one evaluation of a network on one map.
 fn network(model: &Model, pixels: f64) -> f64 {
-    let mut factor = 1.0;
-    if let Model::Unet(unet) = model {
-        factor *= if unet.attention { 1.3 } else { 1.0 };
-        factor *= if unet.self_condition { 1.2 } else { 1.0 };
-    }
+    let times = |yes: bool, more: f64| if yes { more } else { 1.0 };
+    let factor = match model {
+        Model::Unet(unet) => times(unet.attention, 1.3) * times(unet.self_condition, 1.2),
+        // The other U-Nets have four blocks in a level.
+        Model::Adm(unet) => {
+            (2 * unet.blocks + 1) as f64 / 4.0
+                * times(unet.attention_side > 0, 1.2)
+                * times(unet.self_condition, 1.2)
+        }
+        _ => 1.0,
+    };
     let load = |(channels, share): (f64, f64)| factor * channels * channels * share * pixels;
     parts(model).into_iter().map(load).sum()
 }

@@ -32,7 +32,7 @@ pub use fields::{
     Cosmology, Design, GaussianFields, LogNormalFields, LptFields, LptOrder, ParticleMeshFields,
 };
 pub use file::{DataFile, DataFolder, beside};
-pub use network::{Dit, DitSize, Lenet, Model, Padding, SimpleUnet, Standardisation, Unet};
+pub use network::{Adm, Dit, DitSize, Lenet, Model, Padding, SimpleUnet, Standardisation, Unet};
 pub use objective::{
     Classification, Ddpm, Edm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule,
     TimeDirection,

@@ -9,6 +9,8 @@ kinds! {
     pub enum Model {
         /// A U-Net with weight-standardised convolutions, linear and full attention.
         Unet(Unet) = "unet",
+        /// The U-Net of Dhariwal & Nichol 2021: a good first choice for fields and images.
+        Adm(Adm) = "adm",
         /// A U-Net of plain residual blocks with batch norm, told time and conditions by sums.
         SimpleUnet(SimpleUnet) = "simple_unet",
         /// A transformer over patches, told time and conditions by scales, shifts and gates.
@@ -55,14 +57,16 @@ impl Default for Unet {
 }
 
 fn check_unet(unet: &Unet, found: &Found<'_>, reader: &mut Reader) {
-    if unet.width % 2 == 1 || !unet.width.is_multiple_of(unet.groups) {
-        let problem = Problem::new(format!(
-            "the width {} is odd or not divisible by {} groups",
-            unet.width, unet.groups
-        ));
-        reader.wrong_key(found, "width", problem.help("take an even multiple of `groups`"));
-    }
+    check_width(unet.width, unet.groups, found, reader);
     check_multipliers(&unet.multipliers, found, reader);
+}
+
+fn check_width(width: u64, groups: u64, found: &Found<'_>, reader: &mut Reader) {
+    if width % 2 == 1 || !width.is_multiple_of(groups) {
+        let sentence = format!("the width {width} is odd or not divisible by {groups} groups");
+        let problem = Problem::new(sentence).help("take an even multiple of `groups`");
+        reader.wrong_key(found, "width", problem);
+    }
 }
 
 fn check_multipliers(multipliers: &[u64], found: &Found<'_>, reader: &mut Reader) {
@@ -94,6 +98,57 @@ choice! {
         Off = "off",
         #[doc = "(w - mean) * sqrt(variance + eps), as a widely copied notebook had it; for comparison only."]
         AsWritten = "as_written",
+    }
+}
+
+table! {
+    /// The U-Net of Dhariwal & Nichol 2021 (ADM): residual blocks that start without effect, told time and
+    /// conditions by scales and shifts, full attention at small sides, and blocks that change the side.
+    pub struct Adm {
+        #[doc = "Channels of the first level; even, and divisible by `groups`."]
+        width: u64 [2.0..=1024.0] = 64;
+        #[doc = "Channels of each level, as multiples of `width`; every level but the last halves the side."]
+        multipliers: Vec<u64> = vec![1, 2, 2, 4];
+        #[doc = "Residual blocks of a level on the way down; on the way up there is one more."]
+        blocks: u64 [1.0..=16.0] = 2;
+        #[doc = "Attention between all pixels at levels whose sides are no longer than this, and in the middle; 0 for none."]
+        attention_side: u64 [0.0..=64.0] = 16;
+        #[doc = "Channels of a head of attention."]
+        head_width: u64 [1.0..=1024.0] = 64;
+        #[doc = "Groups of the group norm."]
+        groups: u64 [1.0..=256.0] = 32;
+        #[doc = "What convolutions see beyond the edge; `circular` for periodic boxes."]
+        padding: Padding = Padding::Zero;
+        #[doc = "Whether the network also sees its last prediction of the clean sample (Chen et al. 2023): in half of the training steps, and in every step of a sampler but the first."]
+        self_condition: bool = false;
+    }
+    check check_adm;
+}
+
+impl Default for Adm {
+    fn default() -> Self {
+        Self {
+            width: 64,
+            multipliers: vec![1, 2, 2, 4],
+            blocks: 2,
+            attention_side: 16,
+            head_width: 64,
+            groups: 32,
+            padding: Padding::Zero,
+            self_condition: false,
+        }
+    }
+}
+
+fn check_adm(adm: &Adm, found: &Found<'_>, reader: &mut Reader) {
+    check_width(adm.width, adm.groups, found, reader);
+    check_multipliers(&adm.multipliers, found, reader);
+    let attends = |width: u64| width > adm.head_width && !width.is_multiple_of(adm.head_width);
+    let odd = adm.multipliers.iter().map(|m| m * adm.width).find(|width| attends(*width));
+    if let Some(width) = odd.filter(|_| adm.attention_side > 0) {
+        let problem =
+            Problem::new(format!("{width} channels do not part into heads of {}", adm.head_width));
+        reader.wrong_key(found, "head_width", problem.help("take a divisor of all channels"));
     }
 }
 
@@ -222,6 +277,10 @@ impl Model {
             Self::Unet(unet) => {
                 let count = unet.multipliers.len().saturating_sub(1);
                 (halvings(count), format!("a U-Net of {}", levels(&unet.multipliers)))
+            }
+            Self::Adm(unet) => {
+                let count = unet.multipliers.len().saturating_sub(1);
+                (halvings(count), format!("an ADM of {}", levels(&unet.multipliers)))
             }
             Self::SimpleUnet(unet) => {
                 let what = format!("a simple U-Net of {}", levels(&unet.multipliers));

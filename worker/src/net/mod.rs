@@ -3,6 +3,7 @@
 //! [`initialise`], and from then on only evaluated; who trains it works on [`parameters`], and keeps
 //! its [`state`].
 
+mod adm;
 mod attention;
 mod blocks;
 mod condition;
@@ -16,6 +17,7 @@ mod start;
 mod tests;
 mod unet;
 
+pub use adm::Adm;
 pub use condition::{Condition, Told, What};
 pub use dit::Dit;
 pub use layers::wrap;
@@ -52,6 +54,16 @@ impl<'i> Input<'i> {
     /// Asks about samples without telling more than the times.
     pub fn new(x: &'i Tensor, t: &'i Tensor) -> Self {
         Self { x, t, condition: None, earlier: None, training: false }
+    }
+
+    /// Returns the samples, for a network that looks back behind what was predicted of them before or zeros, `[n, 2 c,
+    /// h, w]`.
+    fn seen(&self, looks_back: bool) -> Tensor {
+        match (looks_back, self.earlier) {
+            (true, Some(earlier)) => Tensor::cat(&[earlier, self.x], 1),
+            (true, None) => Tensor::cat(&[&self.x.zeros_like(), self.x], 1),
+            (false, _) => self.x.shallow_clone(),
+        }
     }
 }
 
@@ -118,6 +130,7 @@ pub fn build(model: &Model, task: &Task, path: &nn::Path) -> Result<Box<dyn Netw
     check_sides(model, sides)?;
     Ok(match model {
         Model::Unet(settings) => Box::new(Unet::new(path, settings, channels, told)),
+        Model::Adm(settings) => Box::new(Adm::new(path, settings, (channels, sides), told)),
         Model::SimpleUnet(settings) => Box::new(SimpleUnet::new(path, settings, channels, told)),
         Model::Dit(settings) => Box::new(Dit::new(path, settings, (channels, sides), told)),
         Model::Lenet(settings) => {

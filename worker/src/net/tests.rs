@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::random::Stream;
-use ablate::settings::{Dit, Padding, SimpleUnet as SimpleSettings, Unet as UnetSettings};
+use ablate::settings::{Adm, Dit, Padding, SimpleUnet as SimpleSettings, Unet as UnetSettings};
 use tch::{Device, Kind};
 
 fn unet(padding: Padding, attention: bool) -> Model {
@@ -18,6 +18,19 @@ fn unet(padding: Padding, attention: bool) -> Model {
 
 fn simple(padding: Padding) -> Model {
     Model::SimpleUnet(SimpleSettings { width: 6, multipliers: vec![1, 2], time_width: 8, padding })
+}
+
+fn adm(padding: Padding) -> Model {
+    Model::Adm(Adm {
+        width: 4,
+        multipliers: vec![1, 2, 2],
+        blocks: 1,
+        attention_side: 8,
+        head_width: 4,
+        groups: 2,
+        padding,
+        self_condition: false,
+    })
 }
 
 fn dit() -> Model {
@@ -67,7 +80,7 @@ fn shift_errors(model: &Model) -> [f64; 2] {
 #[test]
 fn a_circular_network_commutes_with_shifts_that_its_levels_divide() {
     let circular = Padding::Circular;
-    for model in [unet(circular, true), unet(circular, false), simple(circular)] {
+    for model in [unet(circular, true), unet(circular, false), adm(circular), simple(circular)] {
         let [whole, odd] = shift_errors(&model);
         assert!(whole < 1e-12, "{model:?}: {whole}");
         assert!(odd > 1e-6, "{model:?}: {odd}");
@@ -76,7 +89,7 @@ fn a_circular_network_commutes_with_shifts_that_its_levels_divide() {
 
 #[test]
 fn other_networks_see_where_the_edge_is() {
-    for model in [unet(Padding::Zero, true), simple(Padding::Zero), dit()] {
+    for model in [unet(Padding::Zero, true), adm(Padding::Zero), simple(Padding::Zero), dit()] {
         let [whole, _] = shift_errors(&model);
         assert!(whole > 1e-4, "{model:?}: {whole}");
     }
@@ -84,7 +97,7 @@ fn other_networks_see_where_the_edge_is() {
 
 #[test]
 fn sides_that_a_network_does_not_divide_are_refused_in_one_sentence() {
-    for model in [unet(Padding::Zero, true), simple(Padding::Zero), dit()] {
+    for model in [unet(Padding::Zero, true), adm(Padding::Zero), simple(Padding::Zero), dit()] {
         let check = |height, width| check_sides(&model, Sides { height, width });
         assert!(check(28, 28).is_ok() && check(28, 32).is_ok());
         let sentence = check(28, 30).unwrap_err().to_string();
@@ -95,7 +108,7 @@ fn sides_that_a_network_does_not_divide_are_refused_in_one_sentence() {
 
 #[test]
 fn the_smallest_side_that_is_accepted_can_be_evaluated() {
-    let models = [Padding::Zero, Padding::Circular].map(|p| [unet(p, true), simple(p)]);
+    let models = [Padding::Zero, Padding::Circular].map(|p| [unet(p, true), adm(p), simple(p)]);
     for model in models.into_iter().flatten().chain([dit()]) {
         let (_store, net) = stirred(&model, &task(1, 4, None));
         let x = Tensor::ones([2, 1, 4, 4], (Kind::Double, Device::Cpu));
@@ -107,7 +120,7 @@ fn the_smallest_side_that_is_accepted_can_be_evaluated() {
 
 #[test]
 fn maps_need_not_be_square() {
-    for model in [unet(Padding::Circular, true), simple(Padding::Circular), dit()] {
+    for model in [unet(Padding::Circular, true), adm(Padding::Circular), simple(Padding::Circular), dit()] {
         let task = Task { sides: Sides { height: 8, width: 12 }, ..task(1, 8, None) };
         let (_store, net) = stirred(&model, &task);
         let out = net.forward(&Input::new(&random([1, 1, 8, 12]), &Tensor::from_slice(&[5_i64])));
@@ -117,7 +130,7 @@ fn maps_need_not_be_square() {
 
 #[test]
 fn networks_hear_the_time() {
-    for model in [unet(Padding::Zero, true), simple(Padding::Zero), dit()] {
+    for model in [unet(Padding::Zero, true), adm(Padding::Zero), simple(Padding::Zero), dit()] {
         let (_store, net) = stirred(&model, &task(1, 8, None));
         let x = Tensor::ones([2, 1, 8, 8], (Kind::Double, Device::Cpu));
         let out = net.forward(&Input::new(&x, &Tensor::from_slice(&[5_i64, 900])));
@@ -127,7 +140,7 @@ fn networks_hear_the_time() {
 
 #[test]
 fn networks_hear_conditions_and_their_absence() {
-    for model in [unet(Padding::Zero, true), simple(Padding::Zero), dit()] {
+    for model in [unet(Padding::Zero, true), adm(Padding::Zero), simple(Padding::Zero), dit()] {
         for what in [What::Classes(3), What::Parameters(2)] {
             let told = Some(Told { what, or_nothing: true });
             let (_store, net) = stirred(&model, &task(1, 8, told));
@@ -150,28 +163,58 @@ fn networks_hear_conditions_and_their_absence() {
 
 #[test]
 fn a_network_that_looks_back_sees_what_was_predicted_and_zeros_at_first() {
-    let model = match unet(Padding::Zero, true) {
+    let models = [unet(Padding::Zero, true), adm(Padding::Zero)].map(|model| match model {
         Model::Unet(settings) => Model::Unet(UnetSettings { self_condition: true, ..settings }),
+        Model::Adm(settings) => Model::Adm(Adm { self_condition: true, ..settings }),
         other => other,
+    });
+    for model in models {
+        let (_store, net) = stirred(&model, &task(1, 8, None));
+        assert!(net.looks_back());
+        let (x, t) = (random([2, 1, 8, 8]), Tensor::from_slice(&[5_i64, 6]));
+        let ask = |earlier: Option<&Tensor>| net.forward(&Input { earlier, ..Input::new(&x, &t) });
+        let (zeros, ones) = (ask(Some(&x.zeros_like())), ask(Some(&x.ones_like())));
+        assert_eq!(far(&ask(None), &zeros), 0.0);
+        assert!(far(&zeros, &ones) > 1e-3);
+    }
+}
+
+/// A network as training starts it, and what it then says of ones.
+fn fresh(model: &Model) -> (Tensors, Tensor) {
+    let store = nn::VarStore::new(Device::Cpu);
+    let net = build(model, &task(1, 8, None), &store.root()).unwrap();
+    initialise(net.as_ref(), &store, 3);
+    let x = Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu));
+    let out = net.forward(&Input::new(&x, &Tensor::from_slice(&[5_i64, 900])));
+    (state(&store), out)
+}
+
+#[test]
+fn a_fresh_adm_says_nothing_and_has_the_parameters_counted_by_hand() {
+    let (all, out) = fresh(&adm(Padding::Zero));
+    assert_eq!(out.abs().max().double_value(&[]), 0.0);
+    assert!(all["downs.0.block.conv1.weight"].abs().max().double_value(&[]) > 0.1);
+    let conv = |from: usize, to: usize| 9 * from * to + to;
+    let block = |from: usize, to: usize| {
+        let shortcut = if from == to { 0 } else { from * to + to };
+        2 * from + conv(from, to) + 16 * 2 * to + 2 * to + 2 * to + conv(to, to) + shortcut
     };
-    let (_store, net) = stirred(&model, &task(1, 8, None));
-    assert!(net.looks_back());
-    let (x, t) = (random([2, 1, 8, 8]), Tensor::from_slice(&[5_i64, 6]));
-    let ask = |earlier: Option<&Tensor>| net.forward(&Input { earlier, ..Input::new(&x, &t) });
-    let (first, zeros, ones) = (ask(None), ask(Some(&x.zeros_like())), ask(Some(&x.ones_like())));
-    assert_eq!(far(&first, &zeros), 0.0);
-    assert!(far(&first, &ones) > 1e-3);
+    let attention = |c: usize| 2 * c + 3 * c * c + 3 * c + c * c + c;
+    let time = 4 * 16 + 16 + 16 * 16 + 16;
+    // Sides of 8, 4 and 2, all of which attend.
+    let downs = block(4, 4) + block(4, 4) + block(4, 8) + block(8, 8) + block(8, 8);
+    let middle = 2 * block(8, 8);
+    let ups = block(16, 8) * 2 + block(8, 8) + block(16, 8) + block(12, 8) + block(8, 8);
+    let ups = ups + block(12, 4) + block(8, 4);
+    let attends = attention(4) * 3 + attention(8) * (2 + 1 + 4);
+    let ends = conv(1, 4) + 2 * 4 + conv(4, 1);
+    assert_eq!(count(&parameters(&all)), time + downs + middle + ups + attends + ends);
 }
 
 #[test]
 fn a_fresh_dit_says_nothing_and_only_its_places_are_no_parameters() {
-    let store = nn::VarStore::new(Device::Cpu);
-    let net = build(&dit(), &task(1, 8, None), &store.root()).unwrap();
-    initialise(net.as_ref(), &store, 3);
-    let x = Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu));
-    let out = net.forward(&Input::new(&x, &Tensor::from_slice(&[5_i64, 900])));
+    let (all, out) = fresh(&dit());
     assert_eq!(out.abs().max().double_value(&[]), 0.0);
-    let all = state(&store);
     assert_eq!(all.len() - parameters(&all).len(), 1);
     assert!(all["blocks.1.attn.qkv.weight"].abs().max().double_value(&[]) > 0.1);
 }

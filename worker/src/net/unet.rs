@@ -213,12 +213,7 @@ impl Unet {
 impl Network for Unet {
     fn forward(&self, input: &Input<'_>) -> Tensor {
         let time = self.embed(input); // [n, 4 width]
-        let seen = match (self.looks_back, input.earlier) {
-            (true, Some(earlier)) => Tensor::cat(&[earlier, input.x], 1),
-            (true, None) => Tensor::cat(&[&input.x.zeros_like(), input.x], 1),
-            (false, _) => input.x.shallow_clone(),
-        };
-        let first = self.init_conv.forward(&seen); // [n, width, h, w]
+        let first = self.init_conv.forward(&input.seen(self.looks_back)); // [n, width, h, w]
         let mut x = first.shallow_clone();
         let mut kept = vec![];
         for level in &self.downs {
