@@ -3,8 +3,9 @@
 
 use crate::files;
 use crate::npy;
+use crate::parts::{self, ARRAYS, IMAGES, Parts};
 use crate::problem::{Problem, Result};
-use crate::settings::{DataFile, beside};
+use crate::settings::{DataFile, Holding, beside};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -22,10 +23,17 @@ pub struct External {
 /// A digest, and what the file looked like when it was computed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Remembered {
+    look: Look,
+    blake3: String,
+}
+
+/// What a file looks like without being read; several at once have the sum of their sizes, the time of the newest, and
+/// in place of the inode a digest of all that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Look {
     bytes: u64,
     modified_ns: i128,
     inode: u64,
-    blake3: String,
 }
 
 /// A file changed within this many nanoseconds is hashed again: its time may not tell two changes apart.
@@ -44,39 +52,102 @@ impl External {
     /// If it is not there, cannot be read, or calls itself an array and is none.
     pub fn settle(&mut self, file: &mut DataFile, folder: &Path) -> Result<()> {
         let path = beside(folder, &file.path);
-        if !path.is_file() {
-            let what = if path.is_dir() { "is a folder" } else { "is not there" };
-            let problem = Problem::new(format!("the file {} {what}", path.display()));
+        let (is_file, is_folder) = (path.is_file(), path.is_dir());
+        let wrong = match (&file.holding, is_file, is_folder) {
+            (Holding::File, false, true) => Some("is a folder"),
+            (Holding::Images, true, false) => Some("is a file"),
+            (_, false, false) => Some("is not there"),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            let what = if file.holding == Holding::Images { "folder" } else { "file" };
+            let problem = Problem::new(format!("the {what} {} {wrong}", path.display()));
             return Err(problem.help("paths are relative to the file that names them"));
         }
-        if path.extension().is_some_and(|ending| ending == "npy") {
-            let header = npy::Header::read(&path).map_err(Problem::usage)?;
-            file.shape = header.shape.iter().map(|n| *n as u64).collect();
-        }
-        file.blake3 = Some(self.digest(&path)?);
         file.path = path;
+        let path = &file.path;
+        let sizes = |shape: &[usize]| shape.iter().map(|n| *n as u64).collect();
+        if file.is_array() && is_file {
+            file.shape = sizes(&npy::Header::read(path).map_err(Problem::usage)?.shape);
+        } else if let Holding::Arrays(array) = &file.holding {
+            file.shape = sizes(&Parts::find(path, array.as_deref()).map_err(Problem::usage)?.shape);
+        }
+        let endings: &[&str] = if file.holding == Holding::Images { &IMAGES } else { &ARRAYS };
+        if is_file {
+            file.blake3 = Some(self.digest(path)?);
+            return Ok(());
+        }
+        let files = parts::tree(path, endings)?;
+        if file.holding == Holding::Images {
+            let mut classes = parts::classes(path, &files).unwrap_or_default();
+            classes.dedup();
+            file.shape = sizes(&[files.len(), classes.len()]);
+        }
+        file.blake3 = Some(self.digest_of_all(path, &files)?);
         Ok(())
+    }
+
+    /// The digest of the names and contents of files below a folder, remembered by what all of them look like.
+    fn digest_of_all(&mut self, folder: &Path, files: &[PathBuf]) -> Result<String> {
+        let mut looks = blake3::Hasher::new();
+        let (mut bytes, mut newest) = (0, 0);
+        for file in files {
+            let meta = std::fs::metadata(file).map_err(|e| Problem::os("read", file, &e))?;
+            let modified_ns = modified_ns(&meta);
+            looks.update(file.as_os_str().as_encoded_bytes());
+            looks.update(&modified_ns.to_le_bytes());
+            looks.update(&meta.len().to_le_bytes());
+            looks.update(&meta.ino().to_le_bytes());
+            bytes += meta.len();
+            newest = newest.max(modified_ns);
+        }
+        let looks = looks.finalize();
+        let first: [u8; 8] = looks.as_bytes()[..8].try_into().expect("a digest has 32 bytes");
+        let look = Look { bytes, modified_ns: newest, inode: u64::from_le_bytes(first) };
+        self.remembering(folder, look, || {
+            let mut all = blake3::Hasher::new();
+            for file in files {
+                let name = file.strip_prefix(folder).unwrap_or(file);
+                let (digest, _) = files::digest(file)?;
+                all.update(name.as_os_str().as_encoded_bytes());
+                all.update(b"\0");
+                all.update(digest.as_bytes());
+                all.update(b"\n");
+            }
+            Ok(all.finalize().to_hex().to_string())
+        })
     }
 
     fn digest(&mut self, path: &Path) -> Result<String> {
         let meta = std::fs::metadata(path).map_err(|e| Problem::os("read", path, &e))?;
-        let modified_ns = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-        let seen = |r: &Remembered| {
-            (r.bytes, r.modified_ns, r.inode) == (meta.len(), modified_ns, meta.ino())
-        };
-        if let Some(known) = self.remembered.get(path).filter(|known| seen(known)) {
+        let look =
+            Look { bytes: meta.len(), modified_ns: modified_ns(&meta), inode: meta.ino() };
+        self.remembering(path, look, || Ok(files::digest(path)?.0))
+    }
+
+    /// The digest of what looks like this, remembered or computed.
+    fn remembering(
+        &mut self,
+        path: &Path,
+        look: Look,
+        compute: impl FnOnce() -> Result<String>,
+    ) -> Result<String> {
+        if let Some(known) = self.remembered.get(path).filter(|known| known.look == look) {
             return Ok(known.blake3.clone());
         }
-        let (blake3, bytes) = files::digest(path)?;
+        let blake3 = compute()?;
         let now = jiff::Timestamp::now().as_nanosecond();
-        if now - modified_ns > FRESH_NS {
-            let inode = meta.ino();
-            let known = Remembered { bytes, modified_ns, inode, blake3: blake3.clone() };
+        if now - look.modified_ns > FRESH_NS {
+            let known = Remembered { look, blake3: blake3.clone() };
             self.remembered.insert(path.to_owned(), known);
             self.changed = true;
         }
         Ok(blake3)
     }
+}
+
+fn modified_ns(meta: &std::fs::Metadata) -> i128 {
+    i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec())
 }
 
 impl Drop for External {
@@ -104,7 +175,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str) -> DataFile {
-        DataFile { path: path.into(), blake3: None, shape: vec![] }
+        DataFile { path: path.into(), ..DataFile::default() }
     }
 
     #[test]

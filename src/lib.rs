@@ -13,6 +13,8 @@ pub mod files;
 
 pub mod npy;
 
+pub mod parts;
+
 pub mod settings;
 
 pub mod condition;

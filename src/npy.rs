@@ -77,9 +77,21 @@ impl Header {
     fn read_for(path: &Path, wanted: Length) -> Result<Self> {
         let mut file = File::open(path).map_err(|e| Problem::os("open", path, &e))?;
         let size = file.metadata().map_err(|e| Problem::os("read", path, &e))?.len();
+        Self::parse(&mut file, size, path, wanted)
+    }
+
+    /// Reads the header at the beginning of `size` bytes that were found in a file.
+    ///
+    /// # Errors
+    /// As [`Header::read`].
+    pub fn read_from(stream: &mut impl Read, size: u64, path: &Path) -> Result<Self> {
+        Self::parse(stream, size, path, Length::Whole)
+    }
+
+    fn parse(stream: &mut impl Read, size: u64, path: &Path, wanted: Length) -> Result<Self> {
         let wrong = |what: &str| Problem::system(format!("{}: {what}", path.display()));
         let mut start = [0; 10];
-        file.read_exact(&mut start).map_err(|_| wrong("is too short to be an array"))?;
+        stream.read_exact(&mut start).map_err(|_| wrong("is too short to be an array"))?;
         if &start[..6] != b"\x93NUMPY" {
             return Err(wrong("is not an array in NumPy's format"));
         }
@@ -87,7 +99,7 @@ impl Header {
             1 => (usize::from(u16::from_le_bytes([start[8], start[9]])), 10),
             2 | 3 => {
                 let mut rest = [0; 2];
-                file.read_exact(&mut rest).map_err(|_| wrong("is too short to be an array"))?;
+                stream.read_exact(&mut rest).map_err(|_| wrong("is too short to be an array"))?;
                 (u32::from_le_bytes([start[8], start[9], rest[0], rest[1]]) as usize, 12)
             }
             _ => return Err(wrong("is of a version of NumPy's format that is not known")),
@@ -96,7 +108,7 @@ impl Header {
             return Err(wrong("has a header longer than any real one"));
         }
         let mut text = vec![0; length];
-        file.read_exact(&mut text).map_err(|_| wrong("ends within its header"))?;
+        stream.read_exact(&mut text).map_err(|_| wrong("ends within its header"))?;
         let text = String::from_utf8_lossy(&text).into_owned();
         let (element, big_endian) = element(&text).ok_or_else(|| {
             let problem = wrong("holds numbers of a type that is not read here");
@@ -125,7 +137,7 @@ impl Header {
     }
 
     /// The numbers in a stretch of the file's bytes.
-    fn numbers_in<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = f64> + use<'b> {
+    pub fn numbers_in<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = f64> + use<'b> {
         let (element, big_endian) = (self.element, self.big_endian);
         bytes.chunks_exact(element.bytes()).map(move |chunk| number(chunk, element, big_endian))
     }
@@ -303,8 +315,8 @@ pub fn write_i64(path: &Path, shape: &[usize], data: &[i64]) -> Result<()> {
     std::fs::write(path, bytes).map_err(|e| Problem::os("write", path, &e))
 }
 
-/// An array of 32-bit floats that grows item by item along its first axis, and can go on after a
-/// crash at a known item.
+/// An array of 32-bit floats, or of bytes, that grows item by item along its first axis, and can go on
+/// after a crash at a known item.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
@@ -320,9 +332,26 @@ impl Writer {
     /// # Errors
     /// If the file cannot be opened, or holds less than `keep` items of another array.
     pub fn open(path: &Path, shape: &[usize], keep: usize) -> Result<Self> {
+        Self::open_for(path, shape, keep, ("<f4", 4))
+    }
+
+    /// The same for an array of bytes.
+    ///
+    /// # Errors
+    /// As [`Writer::open`].
+    pub fn open_bytes(path: &Path, shape: &[usize], keep: usize) -> Result<Self> {
+        Self::open_for(path, shape, keep, ("|u1", 1))
+    }
+
+    fn open_for(
+        path: &Path,
+        shape: &[usize],
+        keep: usize,
+        (descr, width): (&str, usize),
+    ) -> Result<Self> {
         let fail = |e: std::io::Error| Problem::os("write", path, &e);
         let item: usize = shape.iter().skip(1).product();
-        let header = header_bytes("<f4", shape);
+        let header = header_bytes(descr, shape);
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -330,7 +359,7 @@ impl Writer {
             .write(true)
             .open(path)
             .map_err(fail)?;
-        let length = (header.len() + keep * item * 4) as u64;
+        let length = (header.len() + keep * item * width) as u64;
         let known = file.metadata().map_err(fail)?.len();
         if keep == 0 {
             file.set_len(0).map_err(fail)?;
@@ -363,8 +392,24 @@ impl Writer {
     pub fn push(&mut self, items: &[f32]) -> Result<()> {
         assert!(self.item > 0 && items.len().is_multiple_of(self.item), "whole items are written");
         let bytes: Vec<u8> = items.iter().flat_map(|x| x.to_le_bytes()).collect();
-        self.hasher.update(&bytes);
-        self.file.write_all(&bytes).map_err(|e| Problem::os("write", &self.path, &e))
+        self.write(&bytes)
+    }
+
+    /// Adds whole items of an array of bytes.
+    ///
+    /// # Errors
+    /// If writing fails.
+    ///
+    /// # Panics
+    /// If `items` is not a whole number of items.
+    pub fn push_bytes(&mut self, items: &[u8]) -> Result<()> {
+        assert!(self.item > 0 && items.len().is_multiple_of(self.item), "whole items are written");
+        self.write(items)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        self.file.write_all(bytes).map_err(|e| Problem::os("write", &self.path, &e))
     }
 
     /// Makes what was written survive a loss of power.

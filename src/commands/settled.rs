@@ -3,6 +3,7 @@
 //! `nodes/` to know instead of a graph. `why` asks it too: what is finished is told without a graph.
 
 use crate::files::{read_json, write_aside};
+use crate::parts;
 use crate::graph::{self, Graph, Node};
 use crate::key::Key;
 use crate::problem::Problems;
@@ -141,7 +142,12 @@ impl Settled {
         for node in graph.nodes.node_weights() {
             if let Settings::Dataset(_) | Settings::Train(_) = &*node.settings {
                 let mut settings = (*node.settings).clone();
-                files.extend(settings.files().into_iter().map(|(_, file)| file.path.clone()));
+                for (_, file) in settings.files() {
+                    match file.path.is_dir() {
+                        true => files.append(&mut parts::everything(&file.path).ok()?),
+                        false => files.push(file.path.clone()),
+                    }
+                }
             }
         }
         let files = files.into_iter().map(|path| Some((path.clone(), state_of(&path)?)));

@@ -554,10 +554,12 @@ pub(super) fn check_dataset(
     let (setting, file, group_setting, group) = match dataset {
         Dataset::Npy(s) => ("file", &s.file, "group", s.group),
         Dataset::CamelsCmd(s) => ("maps", &s.maps, "maps_per_simulation", s.maps_per_simulation),
+        Dataset::ImageFolder(s) => ("folder", &s.folder, "folder", 1),
         _ => return Some(()),
     };
     let before = reader.count();
     let items = match (dataset, &file.shape[..]) {
+        (Dataset::ImageFolder(_), [items, _]) => *items,
         (_, [items, _, _]) | (Dataset::Npy(_), [items, _, _, _]) => *items,
         (_, shape) => {
             let what =

@@ -1,7 +1,7 @@
 //! Settings of dataset nodes.
 
 use super::fields::{GaussianFields, LogNormalFields, LptFields, ParticleMeshFields};
-use super::file::{DataFile, DataFolder};
+use super::file::{DataFile, DataFolder, Holding};
 use super::table::{choice, kinds, table};
 use super::{Found, Reader};
 use crate::problem::Problem;
@@ -17,8 +17,10 @@ kinds! {
         ParticleMeshFields(ParticleMeshFields) = "particle_mesh_fields",
         /// Projected density by Lagrangian perturbation theory, without any force.
         LptFields(LptFields) = "lpt_fields",
-        /// Any array on disk.
+        /// Any arrays on disk.
         Npy(Npy) = "npy",
+        /// A folder of images.
+        ImageFolder(ImageFolder) = "image_folder",
         /// Maps of the CAMELS Multifield Dataset.
         CamelsCmd(CamelsCmd) = "camels_cmd",
         /// MNIST, Fashion-MNIST, or other files in their format.
@@ -50,11 +52,14 @@ pub(super) fn check_split(
 }
 
 table! {
-    /// An array on disk, `[n, h, w]` or `[n, c, h, w]` of floats (16, 32, 64 bits) or bytes, in C
-    /// order. It is mapped into memory where it lies and never copied.
+    /// Arrays on disk, `[n, h, w]` or `[n, c, h, w]` of floats (16, 32, 64 bits) or bytes, in C order. One `.npy` file
+    /// is mapped into memory where it lies and never copied; what an `.npz` archive or a folder holds is copied
+    /// once, as 32-bit floats.
     pub struct Npy {
-        #[doc = "The `.npy` file."]
+        #[doc = "The `.npy` file, an `.npz` archive, or a folder of both, whose files are taken in the order of their names; in a folder, `[h, w]` is one item."]
         file: DataFile;
+        #[doc = "The name of the array in archives that hold several."]
+        array: Option<String>;
         #[doc = "Parameters of the items: `.npy` `[n, k]`, or a text table with a line for each item or group."]
         parameters: Option<DataFile>;
         #[doc = "Classes of the items: `.npy` `[n]` of whole numbers."]
@@ -75,6 +80,50 @@ table! {
         test: f64 [0.0..=0.5] = 0.1;
         #[doc = "What the network sees; fitted on the train split, inverted after sampling."]
         transform: Transform = Transform::ZScore;
+    }
+    settle settle_npy;
+}
+
+fn settle_npy(npy: Npy) -> Npy {
+    let holding = Holding::Arrays(npy.array.clone());
+    Npy { file: DataFile { holding, ..npy.file }, ..npy }
+}
+
+table! {
+    /// A folder of PNG and JPEG images, cut to their middle square and scaled to one side. If all lie in folders within
+    /// it, these are their classes, in the order of their names.
+    pub struct ImageFolder {
+        #[doc = "The folder."]
+        folder: DataFile;
+        #[doc = "Side of an item in pixels."]
+        side: u64 [1.0..=4096.0];
+        #[doc = "Whether items have one channel or three."]
+        colour: Colour = Colour::Rgb;
+        #[doc = "Whether the images are shuffled before they are split; otherwise the first train, the next validate, the last test."]
+        shuffle: bool = true;
+        #[doc = "Seed of that order."]
+        seed: u64 [0.0..=9e15] = 0;
+        #[doc = "Fraction of the images kept for validation."]
+        validation: f64 [0.0..=0.5] = 0.1;
+        #[doc = "Fraction of the images kept for tests."]
+        test: f64 [0.0..=0.5] = 0.1;
+        #[doc = "What the network sees."]
+        transform: Transform = Transform::Bytes;
+    }
+    settle settle_images;
+}
+
+fn settle_images(images: ImageFolder) -> ImageFolder {
+    ImageFolder { folder: DataFile { holding: Holding::Images, ..images.folder }, ..images }
+}
+
+choice! {
+    /// The channels of images.
+    pub enum Colour {
+        #[doc = "Three: red, green, blue."]
+        Rgb = "rgb",
+        #[doc = "One: their luminance."]
+        Grey = "grey",
     }
 }
 
@@ -271,7 +320,7 @@ impl Dataset {
             | Self::LptFields(_)
             | Self::CamelsCmd(_) => true,
             Self::Npy(s) => s.box_mpc_h.is_some(),
-            Self::Idx(_) | Self::GlyphDigits(_) | Self::Cifar10(_) => false,
+            Self::Idx(_) | Self::GlyphDigits(_) | Self::Cifar10(_) | Self::ImageFolder(_) => false,
         }
     }
 }
@@ -296,6 +345,7 @@ impl Dataset {
             Self::LptFields(s) => square(s.side),
             Self::ParticleMeshFields(s) => square(s.side),
             Self::Npy(s) => of_array(&s.file),
+            Self::ImageFolder(s) => square(s.side),
             Self::CamelsCmd(s) => of_array(&s.maps),
             Self::Idx(s) => s.set.and_then(|_| square(DIGIT_SIDE + 2 * s.pad)),
             Self::GlyphDigits(s) => square(DIGIT_SIDE + 2 * s.pad),
@@ -314,6 +364,10 @@ impl Dataset {
             Self::CamelsCmd(_) => parameters(None),
             Self::Idx(s) => classes(s.set.map(|_| 10)),
             Self::GlyphDigits(_) | Self::Cifar10(_) => classes(Some(10)),
+            Self::ImageFolder(s) => match s.folder.shape.get(1) {
+                Some(0) | None => Known::default(),
+                Some(count) => classes(Some(*count)),
+            },
             Self::Npy(s) => Known {
                 has_classes: s.labels.is_some(),
                 has_parameters: s.parameters.is_some(),
@@ -330,6 +384,7 @@ impl Dataset {
             Self::LptFields(s) => s.transform,
             Self::ParticleMeshFields(s) => s.transform,
             Self::Npy(s) => s.transform,
+            Self::ImageFolder(s) => s.transform,
             Self::CamelsCmd(s) => s.transform,
             Self::Idx(s) => s.transform,
             Self::GlyphDigits(s) => s.transform,
@@ -352,6 +407,7 @@ impl Dataset {
             Self::ParticleMeshFields(s) => {
                 Some(Split::of(s.simulations, s.validation, s.test).times(3 * s.slabs))
             }
+            Self::ImageFolder(s) => groups(&s.folder, 1, s.validation, s.test),
             Self::Npy(s) => groups(&s.file, s.group, s.validation, s.test),
             Self::CamelsCmd(s) => groups(&s.maps, s.maps_per_simulation, s.validation, s.test),
             Self::Idx(s) => s.set.map(|_| {
@@ -380,6 +436,7 @@ impl Dataset {
                 ("parameters", s.parameters.as_mut()),
                 ("labels", s.labels.as_mut()),
             ],
+            Self::ImageFolder(s) => vec![("folder", Some(&mut s.folder))],
             Self::CamelsCmd(s) => {
                 vec![("maps", Some(&mut s.maps)), ("parameters", Some(&mut s.parameters))]
             }
@@ -396,7 +453,7 @@ impl Dataset {
     /// The external array that the items stay in, if there is one.
     pub fn array(&self) -> Option<&DataFile> {
         match self {
-            Self::Npy(s) => Some(&s.file),
+            Self::Npy(s) => Some(&s.file).filter(|file| file.is_array()),
             Self::CamelsCmd(s) => Some(&s.maps),
             _ => None,
         }

@@ -6,15 +6,37 @@ use crate::problem::Problem;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// An external file. Its digest enters the key, its path does not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An external file, or several. The digest enters the key, the path does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataFile {
     /// As written in the spec; absolute once the graph has found it.
     pub path: PathBuf,
     /// BLAKE3 digest of its content, in hex; known once the graph has found it.
     pub blake3: Option<String>,
-    /// For an array, its shape; empty until the graph has found it, and for other files.
+    /// For arrays, the shape of all together, for images their number and that of their classes; empty until the graph
+    /// has found it, and for other files.
     pub shape: Vec<u64>,
+    /// What it may be.
+    pub holding: Holding,
+}
+
+/// What a path may lead to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Holding {
+    /// One file.
+    #[default]
+    File,
+    /// An array, an archive of arrays or a folder of them; of archives the array of this name.
+    Arrays(Option<String>),
+    /// A folder of images.
+    Images,
+}
+
+impl DataFile {
+    /// Whether it is one array that can be used where it lies.
+    pub fn is_array(&self) -> bool {
+        self.path.extension().is_some_and(|ending| ending == "npy")
+    }
 }
 
 impl Setting for DataFile {
@@ -26,11 +48,12 @@ impl Setting for DataFile {
                 path: text("path")?.into(),
                 blake3: Some(text("blake3")?),
                 shape: shape.iter().map(|n| n.value.as_u64()).collect::<Option<_>>()?,
+                holding: Holding::File,
             })
         };
         match found.value {
             Value::String(text) if !text.is_empty() => {
-                Some(Self { path: text.into(), blake3: None, shape: vec![] })
+                Some(Self { path: text.into(), ..Self::default() })
             }
             _ => settled().or_else(|| {
                 let problem =

@@ -21,8 +21,8 @@ mod values;
 
 pub use condition::{Conditions, Dropout, Items, Wanted};
 pub use dataset::{
-    CIFAR_SIDE, CamelsCmd, Cifar10, DIGIT_SIDE, Dataset, Geometry, GlyphDigits, Idx, IdxSet, Known,
-    Npy, Split, Transform,
+    CIFAR_SIDE, CamelsCmd, Cifar10, Colour, DIGIT_SIDE, Dataset, Geometry, GlyphDigits, Idx, IdxSet,
+    ImageFolder, Known, Npy, Split, Transform,
 };
 pub use evaluate::{
     Accuracy, Binning, Bispectrum, Covariance, CrossSpectrum, Evaluate, Features, MeanOf, Measure,
@@ -31,7 +31,7 @@ pub use evaluate::{
 pub use fields::{
     Cosmology, Design, GaussianFields, LogNormalFields, LptFields, LptOrder, ParticleMeshFields,
 };
-pub use file::{DataFile, DataFolder, beside};
+pub use file::{DataFile, DataFolder, Holding, beside};
 pub use network::{Adm, Dit, DitSize, Lenet, Model, Padding, SimpleUnet, Standardisation, Unet};
 pub use objective::{
     Classification, Ddpm, Edm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule,

@@ -37,6 +37,12 @@ fn project() -> Bench {
     for name in ["maps.npy", "Maps_Mcdm.npy"] {
         ablate::npy::write_f64(&data(name), &[30, 4, 4], &[1.0; 480]).unwrap();
     }
+    std::fs::create_dir(data("maps")).unwrap();
+    ablate::npy::write_f64(&data("maps/0.npy"), &[30, 4, 4], &[1.0; 480]).unwrap();
+    std::fs::create_dir(data("faces")).unwrap();
+    for i in 0..10 {
+        std::fs::write(data(&format!("faces/{i}.png")), "only looked at when it is read").unwrap();
+    }
     let points = "schedule,nfe\nlinear,10\ncosine,25\n";
     std::fs::write(bench.path("experiments/proposed.csv"), points).unwrap();
     std::fs::write(bench.path("experiments/trials.json"), "[{\"lr\": 1e-3}]").unwrap();

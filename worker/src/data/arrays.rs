@@ -3,6 +3,7 @@
 //! the statistics of the train split, for which every value is looked at once.
 
 use super::dataset::{Item, Made, counted, named};
+use super::gathered;
 use super::manifest::{Parameter, Source};
 use super::maps::index_file;
 use super::table::{self, Table};
@@ -11,7 +12,7 @@ use crate::random::Stream;
 use crate::serve::Context;
 use ablate::npy::{self, Mapped};
 use ablate::problem::{Problem, Result};
-use ablate::settings::{CamelsCmd, DataFile, Npy, Split, Transform};
+use ablate::settings::{CamelsCmd, DataFile, ImageFolder, Npy, Split, Transform};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -34,8 +35,16 @@ struct Cut<'c> {
 /// # Errors
 /// If files cannot be read, do not fit each other, or hold values that the transform cannot take.
 pub(super) fn npy(context: &Context<'_>, settings: &Npy, split: Split) -> Result<Option<Made>> {
+    let file = if settings.file.is_array() {
+        settings.file.clone()
+    } else {
+        match gathered::arrays(context, &settings.file, settings.array.as_deref())? {
+            Some(file) => file,
+            None => return Ok(None),
+        }
+    };
     let cut = Cut {
-        file: &settings.file,
+        file: &file,
         group: settings.group as usize,
         shuffle: settings.shuffle.then_some(settings.seed),
         split,
@@ -49,6 +58,34 @@ pub(super) fn npy(context: &Context<'_>, settings: &Npy, split: Split) -> Result
     }
     if let Some(file) = &settings.labels {
         made.classes = Some(cut.labels(context, &file.path)?);
+    }
+    Ok(Some(made))
+}
+
+/// Publishes the images of a folder; `None` if the job was asked to stop.
+///
+/// # Errors
+/// If one cannot be read.
+pub(super) fn image_folder(
+    context: &Context<'_>,
+    settings: &ImageFolder,
+    split: Split,
+) -> Result<Option<Made>> {
+    let Some((file, labels, classes)) = gathered::images(context, settings)? else {
+        return Ok(None);
+    };
+    let cut = Cut {
+        file: &file,
+        group: 1,
+        shuffle: settings.shuffle.then_some(settings.seed),
+        split,
+        transform: settings.transform,
+    };
+    let Some(mut made) = cut.make(context)? else { return Ok(None) };
+    made.units = "bytes".to_owned();
+    if let Some(labels) = labels {
+        cut.write_labels(context, &labels)?;
+        made.classes = Some(classes.len());
     }
     Ok(Some(made))
 }
@@ -158,9 +195,10 @@ impl Cut<'_> {
             first += count;
         }
         let bytes = std::fs::metadata(&self.file.path).map_or(0, |meta| meta.len());
-        let source = Source { bytes, blake3: self.file.blake3.clone().unwrap_or_default() };
+        // What was gathered has no digest of its own and lies in the node.
+        let source = self.file.blake3.clone().map(|blake3| Source { bytes, blake3 });
         let made = Made::new(item, self.transform, split, seen);
-        Ok(Some(Made { source: Some(source), group: self.group, ..made }))
+        Ok(Some(Made { source, group: self.group, ..made }))
     }
 
     /// Statistics of one item.
@@ -242,14 +280,19 @@ impl Cut<'_> {
             let what = format!("{} are no labels of {} items", path.display(), self.items());
             return Err(Problem::new(what).help("[n] whole numbers from 0 are needed"));
         }
+        let labels: Vec<i64> = labels.data.iter().map(|label| *label as i64).collect();
+        self.write_labels(context, &labels)?;
+        Ok(labels.iter().max().map_or(1, |most| *most as usize + 1))
+    }
+
+    fn write_labels(&self, context: &Context<'_>, labels: &[i64]) -> Result<()> {
         let order = self.order();
         let mut first = 0;
         for (name, count) in named(self.split) {
-            let own: Vec<i64> =
-                order[first..first + count].iter().map(|i| labels.data[*i] as i64).collect();
+            let own: Vec<i64> = order[first..first + count].iter().map(|i| labels[*i]).collect();
             npy::write_i64(&context.job.work.join(format!("{name}.labels.npy")), &[count], &own)?;
             first += count;
         }
-        Ok(labels.data.iter().fold(0.0, |most: f64, x| most.max(*x)) as usize + 1)
+        Ok(())
     }
 }

@@ -27,6 +27,7 @@ pub fn run(context: &Context<'_>, settings: &Dataset) -> Result<End> {
         Dataset::ParticleMeshFields(fields) => generated::particle_mesh(context, fields, split?)?,
         Dataset::GlyphDigits(glyphs) => generated::glyphs(context, glyphs, split?)?,
         Dataset::Npy(array) => arrays::npy(context, array, split?)?,
+        Dataset::ImageFolder(images) => arrays::image_folder(context, images, split?)?,
         Dataset::Idx(files) => images::idx(context, files)?,
         Dataset::Cifar10(files) => cifar::cifar10(context, files)?,
         Dataset::CamelsCmd(maps) => arrays::camels(context, maps, split?)?,

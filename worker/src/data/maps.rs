@@ -21,9 +21,19 @@ pub struct Maps {
     transform: Fitted,
 }
 
-/// The file that lists the items of an external array that belong to a split.
+/// The file that lists the items of an external or gathered array that belong to a split.
 pub fn index_file(folder: &Path, split: &str) -> PathBuf {
     folder.join(format!("{split}.index.npy"))
+}
+
+/// The array of items that were gathered from several files.
+pub fn gathered_file(folder: &Path) -> PathBuf {
+    folder.join("items.npy")
+}
+
+fn index(folder: &Path, split: &str) -> Result<Vec<usize>> {
+    let index = npy::read_f64(&index_file(folder, split))?.data;
+    Ok(index.into_iter().map(|i| i as usize).collect())
 }
 
 impl Maps {
@@ -43,11 +53,13 @@ impl Maps {
         let (path, chosen) = match (&manifest.source, &input.source) {
             (Some(source), Some(path)) => {
                 source.check(path)?;
-                let index = npy::read_f64(&index_file(&input.folder, split))?.data;
-                (path.clone(), Some(index.into_iter().map(|i| i as usize).collect()))
+                (path.clone(), Some(index(&input.folder, split)?))
             }
             (Some(_), None) => {
                 return Err(Problem::system("the job does not say where the dataset's array lies"));
+            }
+            (None, _) if index_file(&input.folder, split).exists() => {
+                (gathered_file(&input.folder), Some(index(&input.folder, split)?))
             }
             (None, _) => (Manifest::split_file(&input.folder, split), None),
         };

@@ -8,6 +8,7 @@ pub mod cosmology;
 pub mod dataset;
 pub mod fetch;
 pub mod fourier;
+mod gathered;
 mod generated;
 pub mod glyphs;
 pub mod idx;

@@ -393,3 +393,80 @@ fn parameters_that_do_not_fit_their_array_fail_the_node_with_the_line() {
         assert!(said.err.contains(what), "{what}: {}", said.err);
     }
 }
+
+/// An archive of arrays as NumPy writes it.
+fn npz(path: &Path, arrays: &[(&str, &Path)]) {
+    let mut out = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    for (name, array) in arrays {
+        let options = zip::write::SimpleFileOptions::default();
+        out.start_file(format!("{name}.npy"), options).unwrap();
+        std::io::Write::write_all(&mut out, &std::fs::read(array).unwrap()).unwrap();
+    }
+    out.finish().unwrap();
+}
+
+#[test]
+fn archives_and_folders_of_arrays_are_one_dataset_known_by_its_content() {
+    let project = Project::new(&whole("{ npy: { file: maps, parameters: p.txt, shuffle: false } }"));
+    std::fs::create_dir(project.path("maps")).unwrap();
+    let (maps, at) = (density(20, 8), |name: &str| project.path(name));
+    npy::write_f64(&at("maps/a.npy"), &[12, 8, 8], &maps[..12 * 64]).unwrap();
+    npy::write_f64(&at("rest"), &[7, 8, 8], &maps[12 * 64..19 * 64]).unwrap();
+    npz(&at("maps/b.npz"), &[("fields", &at("rest"))]);
+    npy::write_f64(&at("maps/c.npy"), &[8, 8], &maps[19 * 64..]).unwrap();
+    project.write("p.txt", (0..20).map(|i| format!("{i}\n")).collect::<String>().as_bytes());
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let node = project.node("dataset");
+    let items = read(&node.join("items.npy"));
+    assert!(items.iter().zip(&maps).all(|(got, want)| (got - want).abs() < 1e-6));
+    assert_eq!(read(&node.join("test.index.npy")), [18.0, 19.0]);
+    assert_eq!(read(&node.join("test.parameters.npy")), [18.0, 19.0]);
+    // Elsewhere the same files are the same data; with another item they are not.
+    std::fs::rename(at("maps"), at("moved")).unwrap();
+    project.write("spec.yaml", whole("{ npy: { file: moved, parameters: p.txt, shuffle: false } }").as_bytes());
+    let again = project.ablate(&["run", "spec.yaml"]).expect(0);
+    assert!(again.err.contains("0 nodes to run"), "{}", again.err);
+    npy::write_f64(&at("moved/c.npy"), &[8, 8], &maps[..64]).unwrap();
+    let changed = project.ablate(&["plan", "spec.yaml"]).expect(0);
+    assert!(!changed.out.contains("0 nodes to run"), "{}", changed.out);
+}
+
+#[test]
+fn a_folder_of_images_has_its_folders_for_classes() {
+    let dataset = "{ image_folder: { folder: pictures, side: 8, validation: 0.2, test: 0.2 } }";
+    let project = Project::new(&whole(dataset));
+    for (class, red) in [("bright", 240_u8), ("dark", 10)] {
+        std::fs::create_dir_all(project.path(&format!("pictures/{class}"))).unwrap();
+        for i in 0..10_u32 {
+            // Wider than high, its middle of one colour and its margins of another.
+            let image = image::RgbImage::from_fn(24, 16, |x, _| {
+                let inside = (4..20).contains(&x);
+                image::Rgb(if inside { [red, i as u8, 0] } else { [0, 255, 255] })
+            });
+            let ending = if i % 2 == 0 { "png" } else { "PNG" };
+            image.save_with_format(
+                project.path(&format!("pictures/{class}/{i:02}.{ending}")),
+                image::ImageFormat::Png,
+            )
+            .unwrap();
+        }
+    }
+    project.ablate(&["run", "spec.yaml"]).expect(0);
+    let node = project.node("dataset");
+    let items = npy::read_f64(&node.join("items.npy")).unwrap();
+    assert_eq!(items.shape, [20, 3, 8, 8]);
+    for (i, item) in items.data.chunks(192).enumerate() {
+        let want = [if i < 10 { 240.0 } else { 10.0 }, (i % 10) as f64, 0.0];
+        assert!(item.chunks(64).zip(want).all(|(plane, want)| plane.iter().all(|x| *x == want)));
+    }
+    for split in ["train", "validation", "test"] {
+        let index = read(&node.join(format!("{split}.index.npy")));
+        let labels = read(&node.join(format!("{split}.labels.npy")));
+        assert!(index.iter().zip(labels).all(|(i, label)| (*i >= 10.0) == (label == 1.0)));
+    }
+    assert_eq!(json(&node.join("classes.json")), serde_json::json!(["bright", "dark"]));
+    assert_eq!(json(&node.join("dataset.json"))["classes"], 2);
+    project.write("pictures/dark/99.png", b"\x89PNG but no picture");
+    let said = project.ablate(&["run", "spec.yaml"]).expect(1);
+    assert!(said.err.contains("99.png is no image that can be read"), "{}", said.err);
+}
