@@ -9,11 +9,15 @@ pub mod words;
 
 pub mod statistics;
 
+pub mod random;
+
 pub mod files;
 
 pub mod npy;
 
 pub mod parts;
+
+pub mod photo;
 
 pub mod settings;
 

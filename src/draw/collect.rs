@@ -2,6 +2,7 @@
 //! panel, and the values there by seed.
 
 use super::alike::{single, telling};
+use super::forward;
 use crate::decide;
 use crate::expand::{Point, SEED, show};
 use crate::graph::{Graph, Node};
@@ -68,7 +69,16 @@ fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, rea
         FigureSpec::Spectrum(asked) => ("of", of_kind(spec, &asked.of, Kind::Evaluate)),
         FigureSpec::Training(asked) => ("of", of_kind(spec, &asked.of, Kind::Train)),
         FigureSpec::Grid(asked) => ("of", of_kind(spec, &asked.of, Kind::Sample)),
+        FigureSpec::Forward(asked) => ("of", of_kind(spec, &asked.of, Kind::Train)),
     };
+    if let FigureSpec::Forward(asked) = figure
+        && checked.is_ok()
+    {
+        for (setting, problem) in forward::check(spec, graph, asked) {
+            let path = kind.iter().cloned().chain(keys(&[setting])).collect();
+            note(reader, path, Err(problem));
+        }
+    }
     // A figure of trainings draws a line for each of them, whatever it tells apart.
     let folds = !matches!(figure, FigureSpec::Training(_));
     let single = || match named && folds {

@@ -3,6 +3,7 @@
 
 mod alike;
 mod collect;
+mod forward;
 mod pictures;
 mod undecided;
 

@@ -16,16 +16,16 @@ use crate::store::Results;
 use std::collections::HashMap;
 
 /// What a figure is drawn from.
-struct Source<'s> {
-    spec: &'s Spec,
-    graph: &'s Graph,
-    results: &'s Results,
+pub(super) struct Source<'s> {
+    pub(super) spec: &'s Spec,
+    pub(super) graph: &'s Graph,
+    pub(super) results: &'s Results,
     record: &'s Record,
     words: ShortWords,
 }
 
 /// Some points of a sweep.
-type Points<'p> = [(usize, &'p Point)];
+pub(super) type Points<'p> = [(usize, &'p Point)];
 
 /// Draws a figure; `None` if nothing that it shows is finished.
 pub(super) fn draw(
@@ -43,6 +43,7 @@ pub(super) fn draw(
         FigureSpec::Curve(asked) => source.curve(&points, asked)?,
         FigureSpec::Training(asked) => source.training(&points, asked)?,
         FigureSpec::Grid(asked) => source.grid(&points, asked)?,
+        FigureSpec::Forward(asked) => source.forward(&points, asked)?,
     };
     let Some(figure) = figure else { return Ok(None) };
     let declared = spec.split_path(asked.target()).map_or("", |(node, _)| node.name.as_str());
@@ -59,7 +60,7 @@ fn short<'w>(words: &'w ShortWords, axis: &'w String) -> &'w str {
     words.get(axis).unwrap_or(axis)
 }
 
-fn axes(asked: Option<&Axes>) -> &[String] {
+pub(super) fn axes(asked: Option<&Axes>) -> &[String] {
     asked.map_or(&[], |axes| &axes.0)
 }
 
@@ -70,7 +71,7 @@ fn plain(words: &[impl AsRef<str>]) -> String {
 }
 
 /// The width asked for; by default that of a column, or of the text for panels side by side.
-fn width_of(asked: Option<&String>, panels: usize) -> Result<Width> {
+pub(super) fn width_of(asked: Option<&String>, panels: usize) -> Result<Width> {
     match asked {
         Some(text) => Width::parse(text),
         None if panels > 1 => Width::parse("icml.text"),
@@ -90,7 +91,7 @@ fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
 
 impl Source<'_> {
     /// The name of a line or row: its words, each behind its axis where a number would say nothing alone.
-    fn named(&self, asked: Option<&Axes>, words: &[String], otherwise: &str) -> String {
+    pub(super) fn named(&self, asked: Option<&Axes>, words: &[String], otherwise: &str) -> String {
         let told = |(axis, word): (&String, &String)| match crate::words::number(word) {
             Some(_) => format!("{} = {word}", short(&self.words, axis)),
             None => word.clone(),
@@ -268,8 +269,8 @@ impl Source<'_> {
             rows,
             columns: vec![],
             bar_label: look.label(),
-            limits: None,
-            colours: if look.units == "bytes" { ColourMap::Grey } else { ColourMap::Magma },
+            limits: look.limits(),
+            colours: look.colours(),
             width: width_of(asked.width.as_ref(), 1)?,
         })))
     }
@@ -285,23 +286,38 @@ fn point(x: f64, seeds: Vec<f64>) -> CurvePoint {
 
 /// How samples are looked at, by the manifest beside them.
 #[derive(Default)]
-struct Look {
+pub(super) struct Look {
     log10: bool,
     units: String,
+    channels: usize,
 }
 
 impl Look {
-    fn of(samples: &std::path::Path) -> Result<Self> {
+    pub(super) fn of(samples: &std::path::Path) -> Result<Self> {
         let manifest: Option<serde_json::Value> =
             crate::files::read_json(&samples.with_file_name("dataset.json"))?;
         let manifest = manifest.unwrap_or_default();
         Ok(Self {
             log10: manifest["transform"]["log10"].as_bool().unwrap_or(false),
             units: manifest["units"].as_str().unwrap_or_default().to_owned(),
+            channels: manifest["channels"].as_u64().unwrap_or(1) as usize,
         })
     }
 
-    fn label(&self) -> String {
+    /// Images of three channels are shown as what they are, others by their first channel.
+    pub(super) fn colours(&self) -> ColourMap {
+        match (self.units.as_str(), self.channels) {
+            ("bytes", 3) => ColourMap::Rgb,
+            ("bytes", _) => ColourMap::Grey,
+            _ => ColourMap::Magma,
+        }
+    }
+
+    fn limits(&self) -> Option<(f64, f64)> {
+        (self.colours() == ColourMap::Rgb).then_some((0.0, 255.0))
+    }
+
+    pub(super) fn label(&self) -> String {
         match (self.log10, self.units.as_str()) {
             (true, units) if units.contains("Msun") => {
                 r"$\log_{10}(\Sigma/\langle\Sigma\rangle)$".to_owned()
@@ -313,7 +329,7 @@ impl Look {
     }
 }
 
-/// The first samples of a file, the first channel of each.
+/// The first samples of a file, of fields the first channel of each.
 fn fields(path: &std::path::Path, count: usize, look: &Look) -> Result<Vec<Field>> {
     let header = npy::Header::read(path)?;
     let [n, _, high, wide] = header.shape[..] else { return Ok(vec![]) };
@@ -321,7 +337,7 @@ fn fields(path: &std::path::Path, count: usize, look: &Look) -> Result<Vec<Field
     let values = npy::read_numbers(path, &header, 0, count.min(n) * each)?;
     let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
     let seen = |x: &f64| if look.log10 { (x / mean).log10() } else { *x };
-    let field =
-        |map: &[f64]| Field { wide, high, values: map[..wide * high].iter().map(seen).collect() };
+    let shown = look.colours().values() * wide * high;
+    let field = |map: &[f64]| Field { wide, high, values: map[..shown].iter().map(seen).collect() };
     Ok(values.chunks_exact(each.max(1)).map(field).collect())
 }

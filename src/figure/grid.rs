@@ -47,7 +47,7 @@ pub struct Field {
     pub wide: usize,
     /// Pixels down.
     pub high: usize,
-    /// Row by row from the top, `wide * high` values.
+    /// Row by row from the top, `wide * high` values; of colours three times as many.
     pub values: Vec<f64>,
 }
 
@@ -107,6 +107,11 @@ impl Grid {
         Ok(paper)
     }
 
+    /// Colours that mean themselves need no bar.
+    fn has_bar(&self) -> bool {
+        self.colours != ColourMap::Rgb
+    }
+
     fn fields(&self) -> impl Iterator<Item = &Field> {
         self.rows.iter().flat_map(|row| &row.fields)
     }
@@ -115,7 +120,9 @@ impl Grid {
         for row in &self.rows {
             for (i, field) in row.fields.iter().enumerate() {
                 let (wide, high, count) = (field.wide, field.high, field.values.len());
-                if wide == 0 || high == 0 || wide.checked_mul(high) != Some(count) {
+                let each = self.colours.values();
+                let pixels = wide.checked_mul(high).and_then(|pixels| pixels.checked_mul(each));
+                if wide == 0 || high == 0 || pixels != Some(count) {
                     let place = format!("field {} of row `{}`", i + 1, row.label);
                     return Err(Problem::new(format!(
                         "{place} has {count} values for {wide} x {high} pixels"
@@ -153,7 +160,8 @@ impl Grid {
         let mut axis = Axis::up(Scale::linear(limits.0, limits.1), &self.bar_label, 60.0, width);
         let (mut cell_pt, mut grid_pt) = ((0.0, 0.0), 0.0);
         for _ in 0..2 {
-            let right_pt = BAR_GAP_PT + BAR_PT + axis.left_pt(width);
+            let bar_pt = BAR_GAP_PT + BAR_PT + axis.left_pt(width);
+            let right_pt = if self.has_bar() { bar_pt } else { RIM_PT };
             let room = width.width_pt - left_pt - right_pt - CELL_GAP_PT * (columns - 1.0);
             cell_pt.0 = (room / columns).clamp(4.0, 0.34 * width.width_pt);
             cell_pt.1 = cell_pt.0 * tall;
@@ -162,7 +170,8 @@ impl Grid {
         }
         let right = left_pt + columns * (cell_pt.0 + CELL_GAP_PT) - CELL_GAP_PT;
         let bar = Rect::new(right + BAR_GAP_PT, top_pt, BAR_PT, grid_pt.max(30.0));
-        let height_pt = bar.bottom() + RIM_PT + 0.4 * width.small_pt;
+        let below_pt = if self.has_bar() { 0.4 * width.small_pt } else { 0.0 };
+        let height_pt = bar.bottom().max(top_pt + grid_pt) + RIM_PT + below_pt;
         Layout { height_pt, left_pt, top_pt, cell_pt, rows, bar, axis }
     }
 
@@ -191,7 +200,7 @@ impl Grid {
     }
 
     fn draw_bar(&self, paper: &Paper, layout: &Layout) -> Result<()> {
-        if layout.rows == 0 {
+        if layout.rows == 0 || !self.has_bar() {
             return Ok(());
         }
         let (bar, axis, width) = (layout.bar, &layout.axis, &self.width);
@@ -228,7 +237,7 @@ impl Grid {
                 let note = format!("shown grey as not a number: {gone} of {total} pixels");
                 record.notes.push(note);
             }
-            if part > CLIPPED {
+            if part > CLIPPED && self.has_bar() {
                 let percent = 100.0 * part;
                 record
                     .notes

@@ -16,6 +16,8 @@ pub enum ColourMap {
     Grey,
     /// Blue, white, red; for numbers around zero.
     BlueRed,
+    /// The colours themselves: fields hold red, then green, then blue.
+    Rgb,
 }
 
 /// Levels of a map; the last place of the palette is for what is not a number.
@@ -29,11 +31,11 @@ impl ColourMap {
         let gradient = match self {
             Self::Magma => colorous::MAGMA,
             Self::Viridis => colorous::VIRIDIS,
-            Self::Grey => colorous::GREYS,
+            Self::Grey | Self::Rgb => colorous::GREYS,
             Self::BlueRed => colorous::RED_BLUE,
         };
         // These two run from high to low.
-        let falling = matches!(self, Self::Grey | Self::BlueRed);
+        let falling = matches!(self, Self::Grey | Self::Rgb | Self::BlueRed);
         let mut palette: Vec<u8> = (0..LEVELS)
             .flat_map(|level| {
                 let level = if falling { LEVELS - 1 - level } else { level };
@@ -45,8 +47,18 @@ impl ColourMap {
     }
 }
 
+impl ColourMap {
+    /// Numbers that make a pixel.
+    pub(crate) fn values(self) -> usize {
+        if self == Self::Rgb { 3 } else { 1 }
+    }
+}
+
 /// The field as a PNG; each value becomes a square of pixels.
 pub(super) fn field_png(field: &Field, limits: (f64, f64), map: ColourMap) -> Result<Vec<u8>> {
+    if map == ColourMap::Rgb {
+        return colour_png(field, limits);
+    }
     let times = SMALLEST_PIXELS.div_ceil(field.wide.max(field.high));
     let mut levels = Vec::with_capacity(field.values.len() * times * times);
     for row in field.values.chunks(field.wide) {
@@ -59,6 +71,30 @@ pub(super) fn field_png(field: &Field, limits: (f64, f64), map: ColourMap) -> Re
         }
     }
     indexed_png(&levels, (field.wide * times, field.high * times), map)
+}
+
+/// A field of red, green and blue as a PNG.
+fn colour_png(field: &Field, limits: (f64, f64)) -> Result<Vec<u8>> {
+    let times = SMALLEST_PIXELS.div_ceil(field.wide.max(field.high));
+    let plane = field.wide * field.high;
+    let byte = |value: f64| match value.is_finite() {
+        true => ((value - limits.0) / (limits.1 - limits.0) * 255.0).round().clamp(0.0, 255.0) as u8,
+        false => NOT_A_NUMBER[0],
+    };
+    let mut bytes = Vec::with_capacity(3 * plane * times * times);
+    for row in 0..field.high {
+        let wide: Vec<u8> = (0..field.wide)
+            .flat_map(|column| {
+                let at = row * field.wide + column;
+                let pixel = [0, 1, 2].map(|c| byte(field.values[c * plane + at]));
+                std::iter::repeat_n(pixel, times).flatten()
+            })
+            .collect();
+        for _ in 0..times {
+            bytes.extend_from_slice(&wide);
+        }
+    }
+    png_of(&bytes, (field.wide * times, field.high * times), None)
 }
 
 /// The colour map itself, bright end up.
@@ -76,28 +112,38 @@ fn level(value: f64, (low, high): (f64, f64)) -> u8 {
     ((value - low) / (high - low) * LEVELS as f64).floor().clamp(0.0, (LEVELS - 1) as f64) as u8
 }
 
-fn indexed_png(levels: &[u8], (wide, high): (usize, usize), map: ColourMap) -> Result<Vec<u8>> {
+fn indexed_png(levels: &[u8], sides: (usize, usize), map: ColourMap) -> Result<Vec<u8>> {
+    png_of(levels, sides, Some(map))
+}
+
+/// A PNG of places in the palette of a map, or of bytes of red, green and blue.
+fn png_of(bytes: &[u8], (wide, high): (usize, usize), map: Option<ColourMap>) -> Result<Vec<u8>> {
     let side = |pixels: usize| {
         u32::try_from(pixels)
             .map_err(|_| Problem::new(format!("a field of {wide} x {high} pixels is too large")))
     };
     let (wide, high) = (side(wide)?, side(high)?);
-    encode(levels, (wide, high), map)
+    encode(bytes, (wide, high), map)
         .map_err(|error| Problem::system(format!("a field cannot be written as PNG: {error}")))
 }
 
 fn encode(
-    levels: &[u8],
+    bytes: &[u8],
     (wide, high): (u32, u32),
-    map: ColourMap,
+    map: Option<ColourMap>,
 ) -> Result<Vec<u8>, png::EncodingError> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, wide, high);
-    encoder.set_color(png::ColorType::Indexed);
+    match map {
+        Some(map) => {
+            encoder.set_color(png::ColorType::Indexed);
+            encoder.set_palette(map.palette());
+        }
+        None => encoder.set_color(png::ColorType::Rgb),
+    }
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_palette(map.palette());
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(levels)?;
+    writer.write_image_data(bytes)?;
     writer.finish()?;
     Ok(file)
 }

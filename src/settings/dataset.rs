@@ -127,6 +127,16 @@ choice! {
     }
 }
 
+impl Colour {
+    /// How many there are.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Rgb => 3,
+            Self::Grey => 1,
+        }
+    }
+}
+
 table! {
     /// Two-dimensional maps of the CAMELS Multifield Dataset as they are published: `Maps_*.npy`
     /// `[n, h, w]` and the parameters of the simulations as text, split by simulation.

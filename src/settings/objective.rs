@@ -79,12 +79,15 @@ impl Ddpm {
         }
     }
 
+    /// The share of the signal in the variance at each of the times.
+    pub fn alpha_bars(&self) -> Vec<f64> {
+        let alpha_bars = schedule::cumulative(&self.betas());
+        if self.zero_terminal_snr { schedule::stretched(&alpha_bars) } else { alpha_bars }
+    }
+
     /// The share of the signal in the variance that is left at the last time, alpha-bar there.
     pub fn signal_left(&self) -> f64 {
-        match self.zero_terminal_snr {
-            true => 0.0,
-            false => self.betas().iter().map(|beta| 1.0 - beta).product(),
-        }
+        self.alpha_bars().last().copied().unwrap_or(1.0)
     }
 }
 

@@ -7,6 +7,24 @@ fn linspace(start: f64, end: f64, n: usize) -> impl Iterator<Item = f64> {
     (0..n).map(move |i| if i + 1 == n && n > 1 { end } else { start + step * i as f64 })
 }
 
+/// Returns alpha-bar, the share of the signal in the variance, under these betas.
+pub fn cumulative(betas: &[f64]) -> Vec<f64> {
+    let kept = betas.iter().scan(1.0, |kept, beta| {
+        *kept *= 1.0 - beta;
+        Some(*kept)
+    });
+    kept.collect()
+}
+
+/// Returns alpha-bars stretched so that no signal is left at the last time: their roots are shifted and scaled, the
+/// first one kept (Lin et al. 2023, algorithm 1).
+pub fn stretched(alpha_bars: &[f64]) -> Vec<f64> {
+    let (Some(first), Some(last)) = (alpha_bars.first(), alpha_bars.last()) else { return vec![] };
+    let (first, last) = (first.sqrt(), last.sqrt());
+    let one = |share: &f64| ((share.sqrt() - last) * first / (first - last)).powi(2);
+    alpha_bars.iter().map(one).collect()
+}
+
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }

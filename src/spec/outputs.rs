@@ -18,6 +18,8 @@ kinds! {
         Training(TrainingSpec) = "training",
         /// Samples, a row for each value of an axis.
         Grid(GridSpec) = "grid",
+        /// An item on its way into noise.
+        Forward(ForwardSpec) = "forward",
     }
 }
 
@@ -29,6 +31,7 @@ impl FigureSpec {
             Self::Curve(s) => (&s.sweep, &s.at),
             Self::Training(s) => (&s.sweep, &s.at),
             Self::Grid(s) => (&s.sweep, &s.at),
+            Self::Forward(s) => (&s.sweep, &s.at),
         };
         Shown { sweep: sweep.as_ref(), at: at.as_ref() }
     }
@@ -40,6 +43,7 @@ impl FigureSpec {
             Self::Curve(s) => &s.y,
             Self::Training(s) => &s.of,
             Self::Grid(s) => &s.of,
+            Self::Forward(s) => &s.of,
         }
     }
 
@@ -56,6 +60,7 @@ impl FigureSpec {
             }
             Self::Training(s) => some("lines", &s.lines),
             Self::Grid(s) => some("rows", &s.rows),
+            Self::Forward(s) => some("rows", &s.rows),
         }
     }
 
@@ -64,7 +69,7 @@ impl FigureSpec {
         match self {
             Self::Spectrum(_) | Self::Curve(_) => &["lines", "panels"],
             Self::Training(_) => &["lines"],
-            Self::Grid(_) => &["rows"],
+            Self::Grid(_) | Self::Forward(_) => &["rows"],
         }
     }
 }
@@ -230,6 +235,29 @@ table! {
         rows: Option<Axes>;
         #[doc = "Samples in a row."]
         count: u64 [1.0..=32.0] = 6;
+        #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
+        width: Option<Word>;
+    }
+}
+
+table! {
+    /// An item as a training sees it: clean, and with the noise of chosen times, the same noise at all of them; a row for
+    /// each value of an axis. It needs no training to be finished.
+    pub struct ForwardSpec {
+        #[doc = "The sweep; without it, the baseline point."]
+        sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
+        #[doc = "A train node with noise of discrete times."]
+        of: Word;
+        #[doc = "The axis whose values are rows, or a list of them."]
+        rows: Option<Axes>;
+        #[doc = "A PNG or JPEG image to take instead of the first item of the data."]
+        image: Option<Word>;
+        #[doc = "Side to which its middle square is scaled, in pixels."]
+        side: u64 [8.0..=1024.0] = 128;
+        #[doc = "The times, from 0; by default five in even steps from the first to the last."]
+        times: Option<Vec<u64>>;
         #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
         width: Option<Word>;
     }

@@ -126,3 +126,46 @@ fn a_figure_that_folds_different_settings_is_refused_with_the_ways_out() {
         assert!(said.contains(sentence), "{rest}: {said}");
     }
 }
+
+#[test]
+fn the_way_into_noise_is_drawn_of_an_image_before_anything_is_trained() {
+    let forward = |rest: &str| {
+        let axes = "lines: schedule, panels: nfe";
+        assert!(SPEC.contains(axes));
+        let figure = format!("  steps: {{ forward: {{ sweep: main, at: {{ nfe: 10 }}, of: net, rows: schedule, {rest} }} }}\n");
+        Bench::new(&SPEC.replace("tables:\n", &format!("{figure}tables:\n")))
+    };
+    let bench = forward("image: one.png, side: 16, times: [0, 500, 999]");
+    // A red square of one pixel, scaled to the side.
+    let mut file = vec![];
+    let mut encoder = png::Encoder::new(&mut file, 1, 1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&[255, 0, 0]).unwrap();
+    std::fs::write(bench.path("one.png"), file).unwrap();
+    bench.ablate(&["run", "spec.yaml", "--until", "maps"]).expect(0);
+    bench.ablate(&["figure", "spec.yaml", "steps"]).expect(0);
+    let csv = std::fs::read_to_string(bench.path("results/spec/figures/steps.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 2 * 4, "{csv}");
+    let mean = |row: usize| rows[row][4].parse::<f64>().unwrap();
+    // One channel of three is full, the others are empty; noise drowns them.
+    assert!((mean(0) + 1.0 / 3.0).abs() < 1e-6, "{csv}");
+    assert!(mean(1) < -0.25 && mean(3).abs() < 0.2, "{csv}");
+    for (rest, sentence) in [
+        ("image: two.png", "two.png is not there"),
+        ("times: [1000]", "time 1000 of a training with 1000 times"),
+        ("times: [-1]", "is not a whole number"),
+    ] {
+        let said = forward(rest).ablate(&["check", "spec.yaml"]).expect(2).err;
+        assert!(said.contains(sentence) && said.contains("spec.yaml:"), "{said}");
+    }
+    let flow = SPEC
+        .replace("objective: { ddpm: { schedule: $schedule } }", "objective: flow_matching")
+        .replace("{ ddim: { steps: $nfe } }", "{ euler: { steps: $nfe } }")
+        .replace("product: { schedule: [linear, cosine], nfe", "product: { nfe")
+        .replace("schedule: linear, ", "")
+        .replace("lines: schedule, ", "")
+        .replace("tables:\n", "  steps: { forward: { sweep: main, of: net } }\ntables:\n");
+    let said = Bench::new(&flow).ablate(&["check", "spec.yaml"]).expect(2).err;
+    assert!(said.contains("`net` has no noise of discrete times"), "{said}");
+}

@@ -1,6 +1,6 @@
 //! The tensors of Ablate: what `ablate-worker` does with a job. The coordinator never links this.
 
-pub mod random;
+pub use ablate::random;
 
 pub mod noise;
 

@@ -2,6 +2,7 @@
 //! Times are 0-based (index 0 is the papers' t = 1); before time 0 there is no noise, `alpha_bar = 1`.
 //! Nothing here knows networks or samplers.
 
+use ablate::settings::schedule;
 use ablate::settings::Ddpm;
 use tch::Tensor;
 
@@ -70,13 +71,7 @@ impl Process {
 
     /// Makes the process with these betas, each in (0, 1], at least one.
     pub fn from_betas(beta: Vec<f64>) -> Self {
-        let alpha_bar = beta
-            .iter()
-            .scan(1.0, |kept, beta| {
-                *kept *= 1.0 - beta;
-                Some(*kept)
-            })
-            .collect();
+        let alpha_bar = schedule::cumulative(&beta);
         Self { beta, alpha_bar }
     }
 
@@ -87,15 +82,11 @@ impl Process {
         Self { beta, alpha_bar }
     }
 
-    /// Returns the process stretched so that no signal is left at the last time: sqrt(alpha_bar) is
-    /// shifted and scaled, its first value kept (Lin et al. 2023, algorithm 1). A network that
+    /// Returns the process [`schedule::stretched`] until no signal is left at the last time. A network that
     /// predicts noise learns nothing at that time.
     #[must_use]
     pub fn zero_terminal_snr(&self) -> Self {
-        let first = self.alpha_bar[0].sqrt();
-        let last = self.alpha_bar[self.timesteps() - 1].sqrt();
-        let stretched = |share: &f64| ((share.sqrt() - last) * first / (first - last)).powi(2);
-        Self::from_alpha_bars(self.alpha_bar.iter().map(stretched).collect())
+        Self::from_alpha_bars(schedule::stretched(&self.alpha_bar))
     }
 
     /// Returns the number of times T.

@@ -5,10 +5,9 @@ use crate::serve::Context;
 use ablate::external::External;
 use ablate::npy::Writer;
 use ablate::parts::{self, IMAGES, Parts};
+use ablate::photo;
 use ablate::problem::{Problem, Result};
-use ablate::settings::{Colour, DataFile, ImageFolder};
-use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader};
+use ablate::settings::{DataFile, ImageFolder};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +73,7 @@ pub(super) fn images(context: &Context<'_>, settings: &ImageFolder) -> Result<Op
     check_unchanged(&settings.folder)?;
     let root = &settings.folder.path;
     let files = parts::tree(root, &IMAGES)?;
-    let (side, channels) = (settings.side as usize, channels(settings.colour));
+    let (side, channels) = (settings.side as usize, settings.colour.channels());
     let shape = [files.len(), channels, side, side];
     let path = gathered_file(&context.job.work);
     let mut writer = Writer::open_bytes(&path, &shape, 0)?;
@@ -85,7 +84,7 @@ pub(super) fn images(context: &Context<'_>, settings: &ImageFolder) -> Result<Op
             return Ok(None);
         }
         let decoded: Vec<Result<Vec<u8>>> =
-            chunk.par_iter().map(|file| decode(file, side, settings.colour)).collect();
+            chunk.par_iter().map(|file| photo::decode(file, side, channels)).collect();
         for image in decoded {
             writer.push_bytes(&image?)?;
         }
@@ -103,44 +102,4 @@ pub(super) fn images(context: &Context<'_>, settings: &ImageFolder) -> Result<Op
         crate::files::write_json(&context.job.work.join("classes.json"), &names)?;
     }
     Ok(Some((in_node(path, &shape), labels, names)))
-}
-
-fn channels(colour: Colour) -> usize {
-    match colour {
-        Colour::Rgb => 3,
-        Colour::Grey => 1,
-    }
-}
-
-/// An image as `[c, side, side]` bytes: its middle square, scaled by cubic interpolation over all pixels that fall into
-/// one.
-fn decode(path: &Path, side: usize, colour: Colour) -> Result<Vec<u8>> {
-    let fail = |e: &dyn std::fmt::Display| {
-        Problem::new(format!("{} is no image that can be read: {e}", path.display()))
-            .help("remove it, or save it anew as PNG or JPEG")
-    };
-    // The limits of the reader keep a small file from claiming much memory.
-    let reader = ImageReader::open(path).map_err(|e| fail(&e))?;
-    let reader = reader.with_guessed_format().map_err(|e| fail(&e))?;
-    let image = reader.decode().map_err(|e| fail(&e))?;
-    let (width, height) = (image.width(), image.height());
-    let square = width.min(height);
-    let image = image.crop_imm((width - square) / 2, (height - square) / 2, square, square);
-    let side = side as u32;
-    let image = if square == side {
-        image
-    } else {
-        image.resize_exact(side, side, FilterType::CatmullRom)
-    };
-    Ok(planes(&image, colour))
-}
-
-fn planes(image: &DynamicImage, colour: Colour) -> Vec<u8> {
-    match colour {
-        Colour::Grey => image.to_luma8().into_raw(),
-        Colour::Rgb => {
-            let pixels = image.to_rgb8().into_raw();
-            (0..3).flat_map(|c| pixels.iter().skip(c).step_by(3).copied()).collect()
-        }
-    }
 }
