@@ -45,7 +45,9 @@ pub use sample::{
 };
 pub use start::{Augmentation, Init, InitFrom};
 pub use table::{Field, Identity, Number, Setting, Shape};
-pub use train::{AdamW, Decay, EarlyStopping, Length, Optimizer, Plateau, Train, Validation};
+pub use train::{
+    AdamW, Decay, EarlyStopping, Length, Optimizer, Plateau, Precision, Train, Validation,
+};
 
 pub use values::{Cadence, Off};
 

@@ -31,6 +31,8 @@ table! {
         batch: u64 [1.0..=65536.0] = 64;
         #[doc = "Maps taken at once, where a whole batch does not fit into memory: its gradients are summed over parts."]
         micro_batch: Option<u64> [1.0..=65536.0];
+        #[doc = "Of products in the network while it trains; weights and sums have 32 bits in any case, and samples are drawn with 32."]
+        precision: Precision = Precision::F32, neutral Precision::F32;
         #[doc = "Length of the training in optimiser steps; either this or `epochs`."]
         steps: Option<u64> [1.0..=1e9];
         #[doc = "Length of the training in passes over the data; either this or `steps`."]
@@ -54,6 +56,16 @@ table! {
     }
     settle settle_train;
     check check_train;
+}
+
+choice! {
+    /// Bits of the numbers that are multiplied.
+    pub enum Precision {
+        #[doc = "32 bits."]
+        F32 = "f32",
+        #[doc = "16 bits with the range of 32 (bfloat16): faster on GPUs that have it."]
+        Bf16 = "bf16",
+    }
 }
 
 /// Augmentations in one order, each once, so that equal lists are one training.

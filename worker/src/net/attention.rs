@@ -2,8 +2,8 @@
 //! Names follow the reference, where both wrappers are called `fn`. No pixel knows its place, so
 //! attention moves with its input.
 
-use super::layers::{Conv, GroupNorm, Width};
-use tch::{Kind, Tensor, nn};
+use super::layers::{Conv, GroupNorm, Width, softmax};
+use tch::{Tensor, nn};
 
 /// Heads that attend independently, and channels of each, as in the reference.
 const HEADS: i64 = 4;
@@ -61,8 +61,8 @@ impl LinearAttention {
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         let (n, _, h, w) = x.size4().expect("fields have four dimensions");
         let p = Projected::split(&self.to_qkv.forward(&self.norm.forward(x))); // [n, heads, head width, h w]
-        let q = p.q.softmax(-2, None::<Kind>) * scale();
-        let k = p.k.softmax(-1, None::<Kind>);
+        let q = softmax(&p.q, -2) * scale();
+        let k = softmax(&p.k, -1);
         let context = p.v.matmul(&k.transpose(-1, -2)); // [n, heads, head width, head width]
         let out = context.matmul(&q); // [n, heads, head width, h w]
         let out = out.reshape([n, INNER, h, w]); // [n, heads head_width, h, w]
@@ -97,7 +97,7 @@ impl Attention {
         let (n, _, h, w) = x.size4().expect("fields have four dimensions");
         let p = Projected::split(&self.to_qkv.forward(&self.norm.forward(x))); // [n, heads, head width, h w]
         let likeness = (p.q * scale()).transpose(-1, -2).matmul(&p.k); // [n, heads, h w of q, h w of k]
-        let shares = likeness.softmax(-1, None::<Kind>);
+        let shares = softmax(&likeness, -1);
         let out = p.v.matmul(&shares.transpose(-1, -2)); // [n, heads, head width, h w]
         let out = out.reshape([n, INNER, h, w]); // [n, heads head_width, h, w]
         x + self.to_out.forward(&out) // [n, channels, h, w]

@@ -2,7 +2,7 @@
 //! each other, told time and conditions by shifts, scales and gates that start at zero.
 
 use super::condition::{ConditionEmbedding, Places, Told};
-use super::layers::{Linear, Width};
+use super::layers::{Linear, Width, factor, term};
 use super::start::Start;
 use super::{Channels, Input, Network, Sides};
 use crate::embedding;
@@ -27,7 +27,7 @@ const PLACES: Places =
 /// A norm without scale or shift of its own, over the channels of `x` `[n, tokens, width]`.
 fn norm(x: &Tensor) -> Tensor {
     let width = *x.size().last().expect("tokens have channels");
-    x.layer_norm([width], None::<Tensor>, None::<Tensor>, EPS, true)
+    term(x).layer_norm([width], None::<Tensor>, None::<Tensor>, EPS, true)
 }
 
 /// `x` `[n, tokens, width]` scaled and shifted by `[n, width]`.
@@ -168,8 +168,8 @@ impl Network for Dit {
         let (n, _, height, width) = input.x.size4().expect("fields have four dimensions");
         let p = self.patch;
         let told = self.told(input); // [n, width]
-        let bias = Some(&self.patch_bias);
-        let x = input.x.conv2d(&self.patch_weight, bias, [p, p], [0, 0], [1, 1], 1);
+        let (weight, bias) = (factor(&self.patch_weight), factor(&self.patch_bias));
+        let x = factor(input.x).conv2d(&weight, Some(&bias), [p, p], [0, 0], [1, 1], 1);
         let mut x = x.flatten(2, 3).transpose(1, 2) + &self.places; // [n, tokens, width]
         for block in &self.blocks {
             x = block.forward(&x, &told);

@@ -1,11 +1,43 @@
 //! The layers that networks are made of; each declares its parameters under PyTorch's names. Fields
 //! are `[n, c, h, w]`, and every convolution here keeps their side.
 
-use ablate::settings::{Padding, Standardisation};
+use ablate::settings::{Padding, Precision, Standardisation};
+use std::cell::Cell;
 use tch::{Kind, Tensor, nn};
 
 /// Added to variances before their root is taken.
 const EPS: f64 = 1e-5;
+
+thread_local! {
+    static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
+}
+
+/// Evaluates networks with this precision of products: with [`Precision::Bf16`] convolutions, matrices and attention work on
+/// 16-bit numbers, norms, softmax and sums on 32-bit ones, and weights stay as they are (Micikevicius et al. 2018).
+pub fn with_precision<T>(precision: Precision, evaluate: impl FnOnce() -> T) -> T {
+    let before = PRECISION.replace(precision);
+    let out = evaluate();
+    PRECISION.set(before);
+    out
+}
+
+/// A factor of a product: in 16 bits where 32-bit numbers are to be multiplied so.
+pub(super) fn factor(x: &Tensor) -> Tensor {
+    match (PRECISION.get(), x.kind()) {
+        (Precision::Bf16, Kind::Float) => x.to_kind(Kind::BFloat16),
+        _ => x.shallow_clone(),
+    }
+}
+
+/// What a sum is taken of: in 32 bits where it has 16.
+pub(super) fn term(x: &Tensor) -> Tensor {
+    if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() }
+}
+
+/// Softmax along a dimension, summed in at least 32 bits.
+pub(super) fn softmax(x: &Tensor, dimension: i64) -> Tensor {
+    term(x).softmax(dimension, None::<Kind>).to_kind(x.kind())
+}
 
 /// Convolves `x` `[n, from, h, w]` with `weight` `[to, from, k, k]`, k odd, to `[n, to, h, w]`.
 type Convolve = fn(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor;
@@ -113,7 +145,8 @@ impl Conv {
 
     /// `[n, from, h, w]` to `[n, to, h, w]`.
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        (self.convolve)(x, &(self.standardise)(&self.weight), self.bias.as_ref())
+        let (weight, bias) = (factor(&(self.standardise)(&self.weight)), self.bias.as_ref().map(factor));
+        (self.convolve)(&factor(x), &weight, bias.as_ref())
     }
 }
 
@@ -134,7 +167,7 @@ impl GroupNorm {
 
     /// `[n, channels, h, w]` to the same shape.
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        x.group_norm(self.groups, Some(&self.weight), Some(&self.bias), EPS, true)
+        term(x).group_norm(self.groups, Some(&self.weight), Some(&self.bias), EPS, true)
     }
 }
 
@@ -165,7 +198,7 @@ impl BatchNorm {
     pub(super) fn forward(&self, x: &Tensor, training: bool) -> Tensor {
         let (weight, bias) = (Some(&self.weight), Some(&self.bias));
         let (mean, var) = (Some(&self.running_mean), Some(&self.running_var));
-        x.batch_norm(weight, bias, mean, var, training, MOMENTUM, EPS, true)
+        term(x).batch_norm(weight, bias, mean, var, training, MOMENTUM, EPS, true)
     }
 }
 
@@ -189,7 +222,7 @@ impl Linear {
 
     /// `[.., from]` to `[.., to]`.
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
+        factor(x).linear(&factor(&self.weight), Some(&factor(&self.bias)))
     }
 }
 

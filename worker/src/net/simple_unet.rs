@@ -2,7 +2,7 @@
 //! linear maps of the embedded time and of the embedded conditions are added.
 
 use super::condition::{ConditionEmbedding, Places, Told};
-use super::layers::{BatchNorm, Conv, Linear, Width, wrap};
+use super::layers::{BatchNorm, Conv, Linear, Width, factor, wrap};
 use super::{Channels, Input, Network, Start};
 use crate::embedding;
 use ablate::settings::{self, Padding};
@@ -104,7 +104,8 @@ impl Resize {
             Padding::Zero => (x.shallow_clone(), 1),
             Padding::Circular => (wrap(x, 1), 0),
         };
-        x.conv2d(&self.weight, Some(&self.bias), [2, 2], [edge, edge], [1, 1], 1)
+        let (weight, bias) = (factor(&self.weight), factor(&self.bias));
+        factor(&x).conv2d(&weight, Some(&bias), [2, 2], [edge, edge], [1, 1], 1)
     }
 
     /// `[n, c, h, w]` to `[n, c, 2 h, 2 w]`. A pixel that was wrapped adds two to each edge, which the
@@ -114,8 +115,8 @@ impl Resize {
             Padding::Zero => (x.shallow_clone(), 1),
             Padding::Circular => (wrap(x, 1), 3),
         };
-        let bias = Some(&self.bias);
-        x.conv_transpose2d(&self.weight, bias, [2, 2], [edge, edge], [0, 0], 1, [1, 1])
+        let (weight, bias) = (factor(&self.weight), factor(&self.bias));
+        factor(&x).conv_transpose2d(&weight, Some(&bias), [2, 2], [edge, edge], [0, 0], 1, [1, 1])
     }
 }
 

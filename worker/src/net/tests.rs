@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::random::Stream;
-use ablate::settings::{Adm, Dit, Padding, SimpleUnet as SimpleSettings, Unet as UnetSettings};
+use ablate::settings::{Adm, Dit, Padding, Precision, SimpleUnet as SimpleSettings, Unet as UnetSettings};
 use tch::{Device, Kind};
 
 fn unet(padding: Padding, attention: bool) -> Model {
@@ -230,6 +230,26 @@ fn batch_norm_remembers_batches_of_a_training_and_lends_them_to_nobody() {
     assert!(far(&ask(true), &out) > 1e-3);
     assert!(far(&before, &mean()) > 1e-6);
     assert!(!parameters(&state(&store)).contains_key("mid.block1.1.running_mean"));
+}
+
+#[test]
+fn products_of_16_bits_give_nearly_the_same_and_gradients_of_32() {
+    let simple = simple(Padding::Circular);
+    for model in [unet(Padding::Zero, true), adm(Padding::Circular), simple, dit()] {
+        let (mut store, net) = stirred(&model, &task(1, 8, None));
+        store.float();
+        let (x, t) = (random([2, 1, 8, 8]).to_kind(Kind::Float), Tensor::from_slice(&[5_i64, 600]));
+        let ask = |precision| with_precision(precision, || net.forward(&Input::new(&x, &t)));
+        let (whole, half) = (ask(Precision::F32), ask(Precision::Bf16).to_kind(Kind::Float));
+        let error = far(&whole, &half) / whole.abs().max().double_value(&[]);
+        assert!(error > 0.0 && error < 0.1, "{model:?}: {error}");
+        half.square().mean(Kind::Float).backward();
+        for (name, parameter) in parameters(&state(&store)) {
+            let gradient = parameter.grad();
+            assert!(gradient.defined() && gradient.kind() == Kind::Float, "{name}");
+        }
+        assert_eq!(far(&ask(Precision::F32), &whole), 0.0, "the precision is set back");
+    }
 }
 
 fn named(pairs: &[(&str, &[f64])]) -> Tensors {

@@ -1,9 +1,9 @@
 //! What is learned from a batch: denoising, or the classes of the items.
 
-use crate::net::{Condition, Input, Network};
+use crate::net::{self, Condition, Input, Network};
 use crate::objective::Rule;
 use crate::random::Stream;
-use ablate::settings::Objective;
+use ablate::settings::{Objective, Precision};
 use tch::{Device, Reduction, Tensor, no_grad};
 
 /// What a network learns.
@@ -89,24 +89,33 @@ impl Lesson {
         Some((rule.even_times(size[0]).to_device(device), noise))
     }
 
-    /// The mean loss of a network on a batch, a scalar.
-    pub(super) fn loss(&self, network: &dyn Network, batch: &Batch, training: bool) -> Tensor {
+    /// The mean loss of a network on a batch, a scalar; products in the network have this precision.
+    pub(super) fn loss(
+        &self,
+        network: &dyn Network,
+        batch: &Batch,
+        (training, precision): (bool, Precision),
+    ) -> Tensor {
+        let forward = |input: &Input<'_>| {
+            let said = net::with_precision(precision, || network.forward(input));
+            said.to_kind(batch.x0.kind())
+        };
         let condition = batch.condition.as_ref();
         match (self, &batch.noise, condition) {
             (Self::Denoise(rule), Some((times, noise)), _) => {
                 let ask = |x: &Tensor, t: &Tensor, clean: &dyn Fn(&Tensor) -> Tensor| {
                     let input = Input { condition, training, ..Input::new(x, t) };
                     if !(batch.again && network.looks_back()) {
-                        return network.forward(&input);
+                        return forward(&input);
                     }
-                    let earlier = no_grad(|| clean(&network.forward(&input)));
-                    network.forward(&Input { earlier: Some(&earlier), ..input })
+                    let earlier = no_grad(|| clean(&forward(&input)));
+                    forward(&Input { earlier: Some(&earlier), ..input })
                 };
                 rule.loss(ask, &batch.x0, noise, times)
             }
             (Self::Classify { label_smoothing }, _, Some(classes)) => {
                 let x = &batch.x0;
-                let said = network.forward(&Input { training, ..Input::new(x, x) });
+                let said = forward(&Input { training, ..Input::new(x, x) });
                 let (mean, ignored) = (Reduction::Mean, -100);
                 let classes = classes.values();
                 said.cross_entropy_loss(classes, None::<Tensor>, mean, ignored, *label_smoothing)

@@ -16,7 +16,7 @@ use crate::serve::{Context, input};
 use crate::weights;
 use ablate::job::{Arithmetic, Input as Data, NOT_A_NUMBER};
 use ablate::problem::{Problem, Result};
-use ablate::settings::{Init, Optimizer, Train, Weights};
+use ablate::settings::{Init, Optimizer, Precision, Train, Weights};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -222,7 +222,8 @@ impl<'s> Session<'s> {
         let mut sum = Tensor::zeros([], (Kind::Float, self.device));
         for part in batch.parts(most) {
             let share = part.len() as f64 / batch.len() as f64;
-            let loss = self.lesson.loss(self.net.network.as_ref(), &part, true) * share;
+            let how = (true, self.settings.precision);
+            let loss = self.lesson.loss(self.net.network.as_ref(), &part, how) * share;
             loss.backward();
             sum += loss.detach();
         }
@@ -304,7 +305,9 @@ impl<'s> Session<'s> {
         let of = |net: &Net| {
             let mut sum = 0.0;
             for part in held_out.parts(self.settings.batch as i64) {
-                let mean = no_grad(|| self.lesson.loss(net.network.as_ref(), &part, false));
+                // As samples are drawn, so that trainings of other precision compare.
+                let how = (false, Precision::F32);
+                let mean = no_grad(|| self.lesson.loss(net.network.as_ref(), &part, how));
                 let mean: f64 = (&mean)
                     .try_into()
                     .map_err(|e: tch::TchError| Problem::system(e.to_string()))?;

@@ -124,8 +124,8 @@ nodes:
 }
 
 #[test]
-fn a_training_with_batch_norm_and_conditions_goes_on_to_the_bit() {
-    let spec = |steps: u32| {
+fn a_training_with_batch_norm_and_conditions_goes_on_to_the_bit_at_any_precision() {
+    let spec = |steps: u32, precision: &str| {
         format!(
             "question: is it the same?
 nodes:
@@ -135,6 +135,7 @@ nodes:
       data: maps
       model: {{ simple_unet: {{ width: 4, multipliers: [1, 2], time_width: 8 }} }}
       conditions: classes
+      precision: {precision}
       batch: 8
       steps: {steps}
 "
@@ -147,13 +148,17 @@ nodes:
         let read = |word: &str| std::fs::read(node.join(format!("{word}.safetensors"))).unwrap();
         ["last", "ema", "best", "best_ema"].map(read)
     };
-    let in_parts = project(&spec(5));
-    in_parts.ablate(&["run", "spec.yaml"]).expect(0);
-    in_parts.write("spec.yaml", spec(9).as_bytes());
-    in_parts.ablate(&["run", "spec.yaml"]).expect(0);
-    let at_once = project(&spec(9));
-    at_once.ablate(&["run", "spec.yaml"]).expect(0);
-    assert!(weights(&in_parts) == weights(&at_once));
+    let of_both = ["f32", "bf16"].map(|precision| {
+        let in_parts = project(&spec(5, precision));
+        in_parts.ablate(&["run", "spec.yaml"]).expect(0);
+        in_parts.write("spec.yaml", spec(9, precision).as_bytes());
+        in_parts.ablate(&["run", "spec.yaml"]).expect(0);
+        let at_once = project(&spec(9, precision));
+        at_once.ablate(&["run", "spec.yaml"]).expect(0);
+        assert!(weights(&in_parts) == weights(&at_once), "{precision}");
+        weights(&at_once)
+    });
+    assert!(of_both[0] != of_both[1], "another precision is another training");
 }
 
 const JUDGED: &str = "\
