@@ -42,6 +42,9 @@ pub struct Job {
     /// At which steps the checkpoint of a training is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_every: Option<Cadence>,
+    /// After which steps a training draws samples to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Cadence>,
     /// `cpu`, `cuda:0`, `mps`.
     pub device: String,
     /// Threads within one tensor operation.

@@ -370,6 +370,7 @@ impl<'r> Run<'r> {
             trajectory,
             checkpoint_seconds: node.checkpoint_seconds.unwrap_or(CHECKPOINT_SECONDS),
             keep_every: node.keep_every,
+            preview: node.preview,
             device: device.name.clone(),
             threads: device.threads,
         })

@@ -43,6 +43,8 @@ pub struct Node {
     pub checkpoint_seconds: Option<f64>,
     /// At which steps the checkpoint of a training is kept.
     pub keep_every: Option<Cadence>,
+    /// After which steps a training draws samples to look at.
+    pub preview: Option<Cadence>,
 }
 
 impl Node {

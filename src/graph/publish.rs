@@ -97,6 +97,7 @@ impl Publisher<'_, '_> {
             seed: builder.tables[index].slots[slot as usize].seed,
             checkpoint_seconds: declaration.run.checkpoint.map(|span| span.0),
             keep_every: declaration.run.keep_every,
+            preview: declaration.run.preview,
         });
         let by_key: HashMap<Key, NodeIndex> =
             inputs.into_iter().map(|input| (graph.nodes[input].key, input)).collect();

@@ -73,6 +73,8 @@ table! {
         checkpoint: Option<Duration>;
         #[doc = "Steps, or `1 epoch`, at which a training's checkpoint is kept for ever, so that these lengths can be published later without training again."]
         keep_every: Option<Cadence> [1.0..=1e9];
+        #[doc = "Steps, or `1 epoch`, after which a training draws a few samples to look at."]
+        preview: Option<Cadence> [1.0..=1e9];
     }
 }
 
@@ -271,7 +273,7 @@ fn read_node(name: &str, nodes: &Found<'_>, reader: &mut Reader) -> Option<Vec<D
     };
     let run = match found.key("run") {
         Some(run) => RunSettings::read(&run, reader)?,
-        None => RunSettings { checkpoint: None, keep_every: None },
+        None => RunSettings { checkpoint: None, keep_every: None, preview: None },
     };
     let body = found.key(kind)?;
     let declaration = Declaration {

@@ -3,6 +3,7 @@
 //! never on how often the training was interrupted.
 
 mod lesson;
+mod preview;
 mod publish;
 mod session;
 
@@ -15,6 +16,9 @@ use ablate::settings::{Cadence, Length, Train};
 use session::Session;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// The folder of samples to look at, beside the checkpoints.
+const PREVIEWS: &str = "previews";
 
 /// Runs a training up to its length.
 ///
@@ -42,7 +46,7 @@ pub fn run(context: &Context<'_>, settings: &Train) -> Result<End> {
     if session.has_ended() {
         context.note(format!("early stopping ended this training at step {first}"));
     }
-    if !train(context, &mut session, folder, length)? {
+    if !train(context, &mut session, &manifest, (folder, length))? {
         session.save(folder, false)?;
         context.checkpoint(session.step());
         return Ok(End::Stopped(session.step()));
@@ -87,9 +91,12 @@ fn keep_threads(context: &Context<'_>, checkpoint: Option<&Checkpoint>) {
 fn train(
     context: &Context<'_>,
     session: &mut Session<'_>,
-    folder: &Path,
-    length: u64,
+    manifest: &Manifest,
+    (folder, length): (&Path, u64),
 ) -> Result<bool> {
+    if context.job.preview.is_some() {
+        context.note(format!("previews go to {}", folder.join(PREVIEWS).display()));
+    }
     let pause = Duration::from_secs_f64(context.job.checkpoint_seconds.clamp(0.1, 1e6));
     let mut saved = Instant::now();
     while session.step() < length && !session.has_ended() {
@@ -98,8 +105,12 @@ fn train(
         }
         session.advance()?;
         let step = session.step();
-        let is_kept = |every: Cadence| step.is_multiple_of(every.steps(session.per_epoch()));
-        if context.job.keep_every.is_some_and(is_kept) && step < length {
+        let per_epoch = session.per_epoch();
+        let is_due = |every: Cadence| step.is_multiple_of(every.steps(per_epoch));
+        if context.job.preview.is_some_and(is_due) {
+            session.preview(manifest, &folder.join(PREVIEWS))?;
+        }
+        if context.job.keep_every.is_some_and(is_due) && step < length {
             session.save(folder, true)?;
             context.checkpoint(step);
             saved = Instant::now();

@@ -22,7 +22,7 @@ use tch::{Device, Kind, Tensor, nn, no_grad};
 
 /// A network and all that it holds, which share their memory.
 pub(super) struct Net {
-    network: Box<dyn Network>,
+    pub(super) network: Box<dyn Network>,
     /// Its parameters, and the running statistics of norms.
     pub(super) state: Tensors,
     /// The parameters alone.
@@ -62,7 +62,7 @@ fn start_of(context: &Context<'_>, init: &Init) -> Result<Tensors> {
 /// The moving average of the weights, and a network to judge it with.
 pub(super) struct Average {
     pub(super) ema: Ema,
-    judge: Net,
+    pub(super) judge: Net,
 }
 
 /// A training in memory.
@@ -79,10 +79,10 @@ pub(super) struct Session<'s> {
     rate: Rate,
     maps: TrainingData,
     /// What is known of the items beside their maps, and how often the network is not told.
-    conditions: Option<(Conditions, f64)>,
+    pub(super) conditions: Option<(Conditions, f64)>,
     /// The validation split with its fixed times and noise.
-    held_out: Option<Batch>,
-    device: Device,
+    pub(super) held_out: Option<Batch>,
+    pub(super) device: Device,
     /// Losses that are still on the device.
     pending: Vec<Tensor>,
     /// Losses that have been reported.

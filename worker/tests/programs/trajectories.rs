@@ -235,3 +235,28 @@ fn early_stopping_survives_kills() {
     disturbed.ablate(&["run", "spec.yaml"]).expect(0);
     assert_eq!(digests(&undisturbed.node("train")), digests(&disturbed.node("train")));
 }
+
+#[test]
+fn looking_at_samples_meanwhile_changes_nothing() {
+    for objective in ["{ ddpm: { timesteps: 50 } }", "flow_matching", "edm"] {
+        let own = format!("objective: {objective}, steps: 12").replace(", ", "\n      ");
+        let run = |rest: &str| {
+            let project = Project::new(&spec(&own, rest));
+            let said = project.ablate(&["run", "spec.yaml"]).expect(0);
+            (project, said.err)
+        };
+        let ((before, _), (looking, said)) = (run(""), run("    run: { preview: 5 }\n"));
+        assert_eq!(digests(&before.node("train")), digests(&looking.node("train")), "{objective}");
+        let folder = said.split("previews go to ").nth(1).unwrap().lines().next().unwrap();
+        let folder = looking.path(folder.trim());
+        for step in [5, 10] {
+            let picture = std::fs::read(folder.join(format!("step-{step:09}.png"))).unwrap();
+            assert!(picture.starts_with(b"\x89PNG"));
+        }
+        let table = std::fs::read_to_string(folder.join("previews.csv")).unwrap();
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (3, "step,power_error,mean,deviation"), "{table}");
+        let numbers: Vec<f64> = lines[2].split(',').map(|x| x.parse().unwrap()).collect();
+        assert!(numbers[0] == 10.0 && numbers[1] > 0.0 && numbers[3] > 0.0, "{table}");
+    }
+}
