@@ -214,6 +214,37 @@ table! {
         mean: MeanOf = MeanOf::PerMap;
         #[doc = "Compare samples with the reference of equal conditions alone, and average over conditions."]
         matched: bool = false;
+        #[doc = "How mass was put on the grid: powers are divided by its squared window, on both sides. Not beyond 0.7 of the Nyquist number."]
+        assignment: Assignment = Assignment::None, neutral Assignment::None;
+    }
+}
+
+choice! {
+    /// Assignment of the mass of particles to a grid.
+    pub enum Assignment {
+        #[doc = "Unknown, or not to be undone."]
+        None = "none",
+        #[doc = "To the nearest grid point."]
+        Ngp = "ngp",
+        #[doc = "Cloud in cell."]
+        Cic = "cic",
+        #[doc = "Triangular-shaped cloud."]
+        Tsc = "tsc",
+        #[doc = "Piecewise cubic spline."]
+        Pcs = "pcs",
+    }
+}
+
+impl Assignment {
+    /// The order of its window, a power of sinc.
+    pub fn order(self) -> i32 {
+        match self {
+            Self::None => 0,
+            Self::Ngp => 1,
+            Self::Cic => 2,
+            Self::Tsc => 3,
+            Self::Pcs => 4,
+        }
     }
 }
 

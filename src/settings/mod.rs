@@ -25,7 +25,7 @@ pub use dataset::{
     ImageFolder, Known, Npy, Split, Transform,
 };
 pub use evaluate::{
-    Accuracy, Binning, Bispectrum, Covariance, CrossSpectrum, Evaluate, Features, MeanOf, Measure,
+    Accuracy, Assignment, Binning, Bispectrum, Covariance, CrossSpectrum, Evaluate, Features, MeanOf, Measure,
     Memorisation, Minkowski, OnePoint, Peaks, PowerSpectrum, Space,
 };
 pub use fields::{

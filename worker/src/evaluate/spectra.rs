@@ -66,7 +66,7 @@ pub(super) fn power_spectrum(
     measure: &PowerSpectrum,
 ) -> Result<()> {
     let both = Both::read(context, measure.dimensions)?;
-    let estimator = Estimator::new(both.grid, measure.binning, 0);
+    let estimator = Estimator::new(both.grid, measure.binning, measure.assignment.order());
     let pairs = match measure.matched {
         true => both.ours.matched(&both.theirs)?,
         false => vec![[&both.ours, &both.theirs].map(|side| (0..side.len()).collect())],
