@@ -120,8 +120,7 @@ impl External {
 
     fn digest(&mut self, path: &Path) -> Result<String> {
         let meta = std::fs::metadata(path).map_err(|e| Problem::os("read", path, &e))?;
-        let look =
-            Look { bytes: meta.len(), modified_ns: modified_ns(&meta), inode: meta.ino() };
+        let look = Look { bytes: meta.len(), modified_ns: modified_ns(&meta), inode: meta.ino() };
         self.remembering(path, look, || Ok(files::digest(path)?.0))
     }
 

@@ -61,7 +61,10 @@ pub fn everything(folder: &Path) -> Result<Vec<PathBuf>> {
             }
             found.push(path);
             if found.len() > MOST {
-                return Err(Problem::new(format!("more than {MOST} files in {}", folder.display())));
+                return Err(Problem::new(format!(
+                    "more than {MOST} files in {}",
+                    folder.display()
+                )));
             }
         }
     }
@@ -258,11 +261,8 @@ mod tests {
     /// An archive of arrays as NumPy writes it, packed or not.
     fn npz(path: &Path, arrays: &[(&str, &Path)], packed: bool) {
         let mut out = zip::ZipWriter::new(File::create(path).unwrap());
-        let how = if packed {
-            zip::CompressionMethod::Deflated
-        } else {
-            zip::CompressionMethod::Stored
-        };
+        let how =
+            if packed { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
         for (name, array) in arrays {
             let options = zip::write::SimpleFileOptions::default().compression_method(how);
             out.start_file(format!("{name}.npy"), options).unwrap();
@@ -287,7 +287,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir(at("a")).unwrap();
-        npy::write_f64(&at("a/1.npy"), &[2, 2, 2], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]).unwrap();
+        npy::write_f64(&at("a/1.npy"), &[2, 2, 2], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
+            .unwrap();
         npy::write_u8(&at("b.npy"), &[2, 2], &[8, 9, 10, 11]).unwrap();
         npy::write_f64(&at("c.tmp"), &[1, 2, 2], &[12.0, 13.0, 14.0, 15.0]).unwrap();
         for packed in [true, false] {
@@ -308,7 +309,11 @@ mod tests {
         let find = |array| Parts::find(&at("both.npz"), array);
         assert_eq!(find(Some("maps")).unwrap().shape, [1, 2, 2]);
         let said = |array| format!("{}", find(array).unwrap_err());
-        assert!(said(None).contains("which array of") && said(None).contains("maps"), "{}", said(None));
+        assert!(
+            said(None).contains("which array of") && said(None).contains("maps"),
+            "{}",
+            said(None)
+        );
         assert!(said(Some("map")).contains("no array `map`"), "{}", said(Some("map")));
         assert!(said(Some("params")).contains("shape [7]"), "{}", said(Some("params")));
         std::fs::write(at("bad.npz"), b"PK not really").unwrap();

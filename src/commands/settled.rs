@@ -3,9 +3,9 @@
 //! `nodes/` to know instead of a graph. `why` asks it too: what is finished is told without a graph.
 
 use crate::files::{read_json, write_aside};
-use crate::parts;
 use crate::graph::{self, Graph, Node};
 use crate::key::Key;
+use crate::parts;
 use crate::problem::Problems;
 use crate::record::Record;
 use crate::selection;

@@ -26,12 +26,14 @@ pub(super) fn check(
     if let Some(image) = &asked.image
         && !path_of(spec, image).is_file()
     {
-        let problem = Problem::new(format!("the file {} is not there", path_of(spec, image).display()));
+        let problem =
+            Problem::new(format!("the file {} is not there", path_of(spec, image).display()));
         wrong.push(("image", problem.help("paths are relative to the spec")));
     }
     let shown = collect::points(graph, crate::spec::FigureSpec::Forward(asked.clone()).shown());
     let trains = collect::nodes_at(graph, &shown, &asked.of);
-    let Some(processes) = trains.iter().map(|node| process(node)).collect::<Option<Vec<_>>>() else {
+    let Some(processes) = trains.iter().map(|node| process(node)).collect::<Option<Vec<_>>>()
+    else {
         let problem = Problem::new(format!("`{}` has no noise of discrete times", asked.of));
         wrong.push(("of", problem.help("take a training with the objective `ddpm`")));
         return wrong;

@@ -3,8 +3,8 @@
 use super::collect;
 use crate::expand::{Point, short_words};
 use crate::figure::{
-    Band, ColourMap, Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Drawing, Field, Figure, Grid,
-    GridRow, Metadata, Spectrum, SpectrumLine, SpectrumPanel, Training, TrainingRun, Width,
+    Band, ColourMap, Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Drawing, Field, Figure,
+    Grid, GridRow, Metadata, Spectrum, SpectrumLine, SpectrumPanel, Training, TrainingRun, Width,
 };
 use crate::graph::Graph;
 use crate::job::Series;
@@ -102,9 +102,8 @@ impl Source<'_> {
 
     /// What stands above a panel: each axis with its word.
     fn title(&self, asked: Option<&Axes>, words: &[String]) -> Option<String> {
-        let told = |(axis, word): (&String, &String)| {
-            format!("{} = {word}", short(&self.words, axis))
-        };
+        let told =
+            |(axis, word): (&String, &String)| format!("{} = {word}", short(&self.words, axis));
         let told: Vec<String> = axes(asked).iter().zip(words).map(told).collect();
         (!told.is_empty()).then(|| plain(&told))
     }

@@ -362,11 +362,15 @@ mod tests {
     #[test]
     fn a_line_looks_the_same_in_every_panel() {
         let mut figure = figure(&["a", "b"]);
-        let named = |name: &str| CurveLine { name: name.into(), ..figure.panels[0].lines[0].clone() };
+        let named =
+            |name: &str| CurveLine { name: name.into(), ..figure.panels[0].lines[0].clone() };
         let lines = [named("first"), named("second")];
         let panel = |lines: &[CurveLine]| CurvePanel { title: None, lines: lines.to_vec() };
         figure.panels = vec![panel(&lines), panel(&lines[1..])];
         let names = tiles::names(figure.lines().map(|(_, line)| &line.name));
-        assert_eq!(figure.lines().map(|(_, l)| look(&names, &l.name)).collect::<Vec<_>>(), [0, 1, 1]);
+        assert_eq!(
+            figure.lines().map(|(_, l)| look(&names, &l.name)).collect::<Vec<_>>(),
+            [0, 1, 1]
+        );
     }
 }

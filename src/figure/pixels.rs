@@ -78,7 +78,9 @@ fn colour_png(field: &Field, limits: (f64, f64)) -> Result<Vec<u8>> {
     let times = SMALLEST_PIXELS.div_ceil(field.wide.max(field.high));
     let plane = field.wide * field.high;
     let byte = |value: f64| match value.is_finite() {
-        true => ((value - limits.0) / (limits.1 - limits.0) * 255.0).round().clamp(0.0, 255.0) as u8,
+        true => {
+            ((value - limits.0) / (limits.1 - limits.0) * 255.0).round().clamp(0.0, 255.0) as u8
+        }
         false => NOT_A_NUMBER[0],
     };
     let mut bytes = Vec::with_capacity(3 * plane * times * times);

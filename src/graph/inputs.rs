@@ -4,8 +4,8 @@
 use crate::problem::Problem;
 use crate::settings::{
     Augmentation, Conditions, Ddpm, Edm, Found, Init, Kind, Known, Measure, Model, Objective,
-    PowerSpectrum, Prediction, Reader, Reference, SIGNAL_LEFT, Sample, Sampler, Schedule, Settings, Space,
-    Spacing, Step, Train, Transform, Wanted, Weights,
+    PowerSpectrum, Prediction, Reader, Reference, SIGNAL_LEFT, Sample, Sampler, Schedule, Settings,
+    Space, Spacing, Step, Train, Transform, Wanted, Weights,
 };
 use serde_json::Value;
 
@@ -439,7 +439,8 @@ fn settle_measure(measure: &mut Measure, facts: &Facts, reader: &mut Reader) {
         reader.wrong::<()>(&Found { value: &Value::Null, path }, problem);
     };
     if measure.needs_box() && !periodic {
-        let problem = Problem::new("the items are no maps of a periodic box, so they have no wave numbers");
+        let problem =
+            Problem::new("the items are no maps of a periodic box, so they have no wave numbers");
         refuse(None, problem.help("give an npy its `box_mpc_h`, or take another measure"));
     }
     if let Measure::PowerSpectrum(PowerSpectrum { matched: true, .. }) = measure

@@ -21,12 +21,12 @@ mod values;
 
 pub use condition::{Conditions, Dropout, Items, Wanted};
 pub use dataset::{
-    CIFAR_SIDE, CamelsCmd, Cifar10, Colour, DIGIT_SIDE, Dataset, Geometry, GlyphDigits, Idx, IdxSet,
-    ImageFolder, Known, Npy, Split, Transform,
+    CIFAR_SIDE, CamelsCmd, Cifar10, Colour, DIGIT_SIDE, Dataset, Geometry, GlyphDigits, Idx,
+    IdxSet, ImageFolder, Known, Npy, Split, Transform,
 };
 pub use evaluate::{
-    Accuracy, Assignment, Binning, Bispectrum, Covariance, CrossSpectrum, Evaluate, Features, MeanOf, Measure,
-    Memorisation, Minkowski, OnePoint, Peaks, PowerSpectrum, Space,
+    Accuracy, Assignment, Binning, Bispectrum, Covariance, CrossSpectrum, Evaluate, Features,
+    MeanOf, Measure, Memorisation, Minkowski, OnePoint, Peaks, PowerSpectrum, Space,
 };
 pub use fields::{
     Cosmology, Design, GaussianFields, LogNormalFields, LptFields, LptOrder, ParticleMeshFields,

@@ -12,8 +12,8 @@ mod text;
 pub use axis::{Axis, Placed, Values};
 pub use merge::{Merged, resolved, shape_below};
 pub use outputs::{
-    At, Axes, CurveSpec, FigureSpec, ForwardSpec, GridSpec, Scale, Shown, SpectrumSpec, TableSpec, TrainingSpec,
-    Versus,
+    At, Axes, CurveSpec, FigureSpec, ForwardSpec, GridSpec, Scale, Shown, SpectrumSpec, TableSpec,
+    TrainingSpec, Versus,
 };
 pub use sweep::{Expression, Filter, Operator, Part, Seeds, Sweep, Variation};
 

@@ -104,10 +104,7 @@ fn a_figure_that_folds_different_settings_is_refused_with_the_ways_out() {
                 .to_owned(),
             "to `lines` or `panels`",
         ),
-        (
-            "{ grid: { sweep: main, of: draw, rows: [schedule, nfe] } }".to_owned(),
-            "to `rows`",
-        ),
+        ("{ grid: { sweep: main, of: draw, rows: [schedule, nfe] } }".to_owned(), "to `rows`"),
     ] {
         let said = three_axes(&figure).ablate(&["check", "spec.yaml"]).expect(2).err;
         assert!(said.contains(&format!("one for each `{prediction}`")), "{said}");
@@ -132,7 +129,9 @@ fn the_way_into_noise_is_drawn_of_an_image_before_anything_is_trained() {
     let forward = |rest: &str| {
         let axes = "lines: schedule, panels: nfe";
         assert!(SPEC.contains(axes));
-        let figure = format!("  steps: {{ forward: {{ sweep: main, at: {{ nfe: 10 }}, of: net, rows: schedule, {rest} }} }}\n");
+        let figure = format!(
+            "  steps: {{ forward: {{ sweep: main, at: {{ nfe: 10 }}, of: net, rows: schedule, {rest} }} }}\n"
+        );
         Bench::new(&SPEC.replace("tables:\n", &format!("{figure}tables:\n")))
     };
     let bench = forward("image: one.png, side: 16, times: [0, 500, 999]");

@@ -434,7 +434,11 @@ fn a_schedule_that_leaves_signal_is_told_of_and_runs() {
     let bench = Bench::new(&text);
     let note = "note: spec.yaml:6:";
     let said = bench.ablate(&["check", "spec.yaml"]).expect(0).err;
-    assert!(said.contains(note) && said.contains("at the last of 500 times of the linear schedule 0.00635"), "{said}");
+    assert!(
+        said.contains(note)
+            && said.contains("at the last of 500 times of the linear schedule 0.00635"),
+        "{said}"
+    );
     // A run with nothing to do says it again.
     for _ in 0..2 {
         assert!(bench.ablate(&["run", "spec.yaml"]).expect(0).err.contains(note));

@@ -2,8 +2,8 @@
 //! Times are 0-based (index 0 is the papers' t = 1); before time 0 there is no noise, `alpha_bar = 1`.
 //! Nothing here knows networks or samplers.
 
-use ablate::settings::schedule;
 use ablate::settings::Ddpm;
+use ablate::settings::schedule;
 use tch::Tensor;
 
 pub use ablate::settings::schedule::{

@@ -95,7 +95,8 @@ pub(super) fn images(context: &Context<'_>, settings: &ImageFolder) -> Result<Op
     let mut names = of_files.clone().unwrap_or_default();
     names.dedup();
     let labels = of_files.map(|of_files| {
-        let place = |class: &String| names.iter().position(|name| name == class).unwrap_or(0) as i64;
+        let place =
+            |class: &String| names.iter().position(|name| name == class).unwrap_or(0) as i64;
         of_files.iter().map(place).collect()
     });
     if labels.is_some() {

@@ -116,9 +116,9 @@ impl Fields {
             }
         }
         match self.data.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(Problem::new(format!(
-                "`{role}` holds {value}, which is no number to compare"
-            ))),
+            Some(value) => {
+                Err(Problem::new(format!("`{role}` holds {value}, which is no number to compare")))
+            }
             None => Ok(self),
         }
     }
@@ -144,7 +144,9 @@ impl Fields {
             found.into_values().filter(|pair| pair.iter().all(|side| !side.is_empty())).collect();
         if pairs.is_empty() {
             let problem = Problem::new("no sample has the conditions of an item of the reference");
-            return Err(problem.help("draw them with `conditions: { from: DATASET.test, each: 4 }`"));
+            return Err(
+                problem.help("draw them with `conditions: { from: DATASET.test, each: 4 }`")
+            );
         }
         Ok(pairs)
     }
@@ -185,7 +187,9 @@ fn conditions(input: &Input, manifest: &Manifest) -> Result<Vec<Vec<u64>>> {
         (None, true) => return Ok(vec![]),
     };
     match Conditions::none(manifest, wanted)?.of_split(&input.folder, &input.port)? {
-        Conditions::Classes { of, .. } => Ok(of.iter().map(|class| bits(&[*class as f64])).collect()),
+        Conditions::Classes { of, .. } => {
+            Ok(of.iter().map(|class| bits(&[*class as f64])).collect())
+        }
         Conditions::Parameters { which, rows } => Ok(rows.chunks(which.len()).map(bits).collect()),
     }
 }

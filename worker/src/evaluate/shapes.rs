@@ -63,11 +63,8 @@ pub(super) fn peaks(context: &Context<'_>, settings: &Evaluate, measure: &Peaks)
     let is_peak = (0..2 * thresholds.len()).map(|i| f64::from(u8::from(i < thresholds.len())));
     columns.insert("is_peak".to_owned(), is_peak.collect());
     columns.extend(columns_of(one, other));
-    let series = Series {
-        x_unit: "standard deviations".to_owned(),
-        y_unit: "per map".to_owned(),
-        columns,
-    };
+    let series =
+        Series { x_unit: "standard deviations".to_owned(), y_unit: "per map".to_owned(), columns };
     write_series(work, "peaks", series)
 }
 

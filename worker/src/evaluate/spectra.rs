@@ -131,12 +131,10 @@ fn spectra_of(
 fn numbers(pairs: &[Pair]) -> Vec<(&'static str, f64, &'static str)> {
     let over_pairs = |of: &dyn Fn(&Pair) -> f64| mean(&pairs.iter().map(of).collect::<Vec<_>>());
     let error = |pair: &Pair| summary::error(&pair.ours, &pair.theirs, relative);
-    let floor = |pair: &Pair| {
-        summary::floor(&pair.theirs, pair.ours.len(), relative).unwrap_or(f64::NAN)
-    };
-    let largest = |pair: &Pair| {
-        power::deviations(&pair.ours, &pair.theirs).into_iter().fold(0.0, f64::max)
-    };
+    let floor =
+        |pair: &Pair| summary::floor(&pair.theirs, pair.ours.len(), relative).unwrap_or(f64::NAN);
+    let largest =
+        |pair: &Pair| power::deviations(&pair.ours, &pair.theirs).into_iter().fold(0.0, f64::max);
     // Of several conditions each is a draw; of one, its simulations are.
     let error_deviation = match pairs {
         [pair] => {

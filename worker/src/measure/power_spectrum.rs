@@ -192,11 +192,11 @@ impl Contrast {
                 Ok(field.iter().map(|x| x / mean - 1.0).collect())
             }
             Space::Linear => Err(Problem::system(format!("a density field has the mean {mean}"))),
-            Space::Log if mean.is_finite() => {
-                Ok(field.iter().map(|x| x.log10() - mean).collect())
+            Space::Log if mean.is_finite() => Ok(field.iter().map(|x| x.log10() - mean).collect()),
+            Space::Log => {
+                Err(Problem::new("it holds values that have no logarithm")
+                    .help("take `space: linear`"))
             }
-            Space::Log => Err(Problem::new("it holds values that have no logarithm")
-                .help("take `space: linear`")),
         }
     }
 }
@@ -207,10 +207,9 @@ impl Contrast {
 /// If a field has no contrast; the sentence says which.
 pub fn spectra(estimator: &Estimator, fields: &[f64], contrast: Contrast) -> Result<Vec<Vec<f64>>> {
     let each = fields.par_chunks_exact(estimator.grid.pixels()).enumerate().map(|(i, field)| {
-        let contrast = contrast.of(field).map_err(|p| Problem {
-            sentence: format!("field {i}: {}", p.sentence),
-            ..p
-        })?;
+        let contrast = contrast
+            .of(field)
+            .map_err(|p| Problem { sentence: format!("field {i}: {}", p.sentence), ..p })?;
         Ok(estimator.auto(&contrast))
     });
     each.collect()

@@ -145,7 +145,8 @@ impl Conv {
 
     /// `[n, from, h, w]` to `[n, to, h, w]`.
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        let (weight, bias) = (factor(&(self.standardise)(&self.weight)), self.bias.as_ref().map(factor));
+        let (weight, bias) =
+            (factor(&(self.standardise)(&self.weight)), self.bias.as_ref().map(factor));
         (self.convolve)(&factor(x), &weight, bias.as_ref())
     }
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::random::Stream;
-use ablate::settings::{Adm, Dit, Padding, Precision, SimpleUnet as SimpleSettings, Unet as UnetSettings};
+use ablate::settings::{
+    Adm, Dit, Padding, Precision, SimpleUnet as SimpleSettings, Unet as UnetSettings,
+};
 use tch::{Device, Kind};
 
 fn unet(padding: Padding, attention: bool) -> Model {
@@ -120,7 +122,9 @@ fn the_smallest_side_that_is_accepted_can_be_evaluated() {
 
 #[test]
 fn maps_need_not_be_square() {
-    for model in [unet(Padding::Circular, true), adm(Padding::Circular), simple(Padding::Circular), dit()] {
+    for model in
+        [unet(Padding::Circular, true), adm(Padding::Circular), simple(Padding::Circular), dit()]
+    {
         let task = Task { sides: Sides { height: 8, width: 12 }, ..task(1, 8, None) };
         let (_store, net) = stirred(&model, &task);
         let out = net.forward(&Input::new(&random([1, 1, 8, 12]), &Tensor::from_slice(&[5_i64])));

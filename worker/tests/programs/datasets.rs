@@ -407,7 +407,8 @@ fn npz(path: &Path, arrays: &[(&str, &Path)]) {
 
 #[test]
 fn archives_and_folders_of_arrays_are_one_dataset_known_by_its_content() {
-    let project = Project::new(&whole("{ npy: { file: maps, parameters: p.txt, shuffle: false } }"));
+    let project =
+        Project::new(&whole("{ npy: { file: maps, parameters: p.txt, shuffle: false } }"));
     std::fs::create_dir(project.path("maps")).unwrap();
     let (maps, at) = (density(20, 8), |name: &str| project.path(name));
     npy::write_f64(&at("maps/a.npy"), &[12, 8, 8], &maps[..12 * 64]).unwrap();
@@ -423,7 +424,10 @@ fn archives_and_folders_of_arrays_are_one_dataset_known_by_its_content() {
     assert_eq!(read(&node.join("test.parameters.npy")), [18.0, 19.0]);
     // Elsewhere the same files are the same data; with another item they are not.
     std::fs::rename(at("maps"), at("moved")).unwrap();
-    project.write("spec.yaml", whole("{ npy: { file: moved, parameters: p.txt, shuffle: false } }").as_bytes());
+    project.write(
+        "spec.yaml",
+        whole("{ npy: { file: moved, parameters: p.txt, shuffle: false } }").as_bytes(),
+    );
     let again = project.ablate(&["run", "spec.yaml"]).expect(0);
     assert!(again.err.contains("0 nodes to run"), "{}", again.err);
     npy::write_f64(&at("moved/c.npy"), &[8, 8], &maps[..64]).unwrap();
@@ -444,11 +448,12 @@ fn a_folder_of_images_has_its_folders_for_classes() {
                 image::Rgb(if inside { [red, i as u8, 0] } else { [0, 255, 255] })
             });
             let ending = if i % 2 == 0 { "png" } else { "PNG" };
-            image.save_with_format(
-                project.path(&format!("pictures/{class}/{i:02}.{ending}")),
-                image::ImageFormat::Png,
-            )
-            .unwrap();
+            image
+                .save_with_format(
+                    project.path(&format!("pictures/{class}/{i:02}.{ending}")),
+                    image::ImageFormat::Png,
+                )
+                .unwrap();
         }
     }
     project.ablate(&["run", "spec.yaml"]).expect(0);

@@ -63,12 +63,17 @@ nodes:
     // Log-normal maps scatter more than Gaussian ones of equal power, and their bins together.
     let ratio = of("other.covariance", "variance_ratio");
     assert!(ratio < 0.8, "{ratio}");
-    assert!(of("other.covariance", "correlation_error") > of("same.covariance", "correlation_error"));
+    assert!(
+        of("other.covariance", "correlation_error") > of("same.covariance", "correlation_error")
+    );
     assert!((of("same.covariance", "hartlap") - (120.0 - 18.0) / 119.0).abs() < 1e-12);
     assert!((of("own.cross_spectrum", "correlation") - 1.0).abs() < 1e-12);
     assert!(of("own.cross_spectrum", "transfer_error").abs() < 1e-12);
     assert!(of("pairs.cross_spectrum", "correlation").abs() < 0.05);
-    assert_eq!((of("copies.memorisation", "copies"), of("copies.memorisation", "nearness")), (1.0, 0.0));
+    assert_eq!(
+        (of("copies.memorisation", "copies"), of("copies.memorisation", "nearness")),
+        (1.0, 0.0)
+    );
     assert_eq!(of("same.memorisation", "copies"), 0.0);
     let nearness = of("same.memorisation", "nearness") - of("same.memorisation", "nearness_floor");
     assert!(nearness.abs() < 0.05, "{nearness}");
@@ -77,7 +82,8 @@ nodes:
 #[test]
 fn spectra_may_be_of_logarithms_of_cubes_and_at_matched_conditions() {
     // Two conditions with contrasts of 0.1 and 0.3, and few of one where there are many of the other.
-    let noise = |seed: u64, n: usize| ablate_worker::random::Stream::new(seed, "test", 0).normal_f32(n);
+    let noise =
+        |seed: u64, n: usize| ablate_worker::random::Stream::new(seed, "test", 0).normal_f32(n);
     let map = |i: usize, amplitude: f64| -> Vec<f64> {
         noise(i as u64, 64).into_iter().map(|x| (amplitude * f64::from(x)).exp()).collect()
     };
@@ -86,7 +92,8 @@ fn spectra_may_be_of_logarithms_of_cubes_and_at_matched_conditions() {
     let of = |i: usize| if weak(i) { 0.1 } else { 0.3 };
     let maps: Vec<f64> = (0..64).flat_map(|i| map(i, of(i))).collect();
     let rows: String = (0..64).map(|i| format!("{}\n", of(i))).collect();
-    let cubes: Vec<f64> = noise(9, 40 * 64).into_iter().map(|x| (0.2 * f64::from(x)).exp()).collect();
+    let cubes: Vec<f64> =
+        noise(9, 40 * 64).into_iter().map(|x| (0.2 * f64::from(x)).exp()).collect();
     let project = Project::new(
         "\
 question: is each spectrum of what was asked?
@@ -112,7 +119,10 @@ nodes:
     // Samples are three quarters of the weak condition, the reference a quarter.
     assert!(plain["error"] > 0.4 && matched["error"] < 0.5 * plain["error"], "{all:?}");
     assert!(matched["floor"] > 0.0 && matched["error_deviation"] > 0.0);
-    assert!((matched["chi_squared"] / matched["chi_squared_floor"]).ln().abs() < 1.0, "{matched:?}");
+    assert!(
+        (matched["chi_squared"] / matched["chi_squared_floor"]).ln().abs() < 1.0,
+        "{matched:?}"
+    );
     let power = |name: &str| -> (f64, String) {
         let node = project.path(&format!("results/spec/runs/{name}.power_spectrum"));
         let series = json(&node.join("series.json"));
