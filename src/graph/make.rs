@@ -4,6 +4,7 @@
 use super::body::{self, Moved};
 use super::build::{Builder, Collected, Slot};
 use super::choose::State;
+use super::data;
 use super::inputs::{self, Facts};
 use crate::expand::Change;
 use crate::external::{self, External};
@@ -207,7 +208,7 @@ impl Builder<'_> {
             folder.0 = crate::settings::beside(&folder_of(&path), &folder.0);
         }
         let found = Found { value: &Value::Null, path: back(&keys(&[word])) };
-        inputs::check_dataset(dataset, &found, reader)
+        data::check_dataset(dataset, &found, reader)
     }
 
     /// What a slot reads.

@@ -4,6 +4,7 @@
 mod body;
 mod build;
 mod choose;
+mod data;
 mod inputs;
 mod make;
 mod publish;
