@@ -228,6 +228,18 @@ impl Table {
         notes
     }
 
+    /// Whether a column tells differences to the baseline: not where every row has its very values, such as those of a
+    /// node that no axis reaches.
+    fn compares(&self, column: usize) -> bool {
+        let Some(baseline) = self.baseline().filter(|_| self.versus_baseline) else { return false };
+        let known = &baseline.cells[column].values;
+        let differs = |row: &Row| {
+            let values = &row.cells[column].values;
+            !values.is_empty() && values != known
+        };
+        self.columns[column].better != Better::Neither && self.rows.iter().any(differs)
+    }
+
     fn headings(&self) -> Vec<String> {
         let metric = |column: &Column| {
             let arrow = match column.better {
@@ -239,10 +251,8 @@ impl Table {
                 if column.unit.is_empty() { String::new() } else { format!(" [{}]", column.unit) };
             format!("{}{unit}{arrow}", column.name)
         };
-        let differs = self.versus_baseline && self.baseline().is_some();
-        let pairs = self.columns.iter().flat_map(|column| {
-            let more =
-                (differs && column.better != Better::Neither).then(|| "Δ baseline".to_owned());
+        let pairs = self.columns.iter().enumerate().flat_map(|(i, column)| {
+            let more = self.compares(i).then(|| "Δ baseline".to_owned());
             [Some(metric(column)), Some("n".to_owned()), more]
                 .into_iter()
                 .flatten()
@@ -253,12 +263,10 @@ impl Table {
 
     /// Each row as words, in the order of the headings.
     fn lines(&self, language: &Language) -> Vec<Vec<String>> {
-        let differs = self.versus_baseline && self.baseline().is_some();
         let line = |(i, row): (usize, &Row)| {
             let cells = (0..self.columns.len()).flat_map(|column| {
                 let shown = self.shown(i, column);
-                let compared = differs && self.columns[column].better != Better::Neither;
-                let more = compared.then(|| match &shown.difference {
+                let more = self.compares(column).then(|| match &shown.difference {
                     Some(difference) => (language.difference)(difference),
                     None => (language.word)(if row.baseline { "baseline" } else { "–" }),
                 });
@@ -466,6 +474,17 @@ mod tests {
         );
         assert!(markdown.contains("| linear | 0.210 ± 0.014 | 2 | baseline |"), "{markdown}");
         assert!(markdown.contains("at n < 5 no test is possible"));
+    }
+
+    #[test]
+    fn a_column_that_every_row_shares_has_no_differences() {
+        let mut table = table();
+        table.columns.push(Column { name: "perfect.error".into(), ..table.columns[0].clone() });
+        table.rows.iter_mut().for_each(|row| row.cells.push(cell(&[0.05, 0.06])));
+        let markdown = table.markdown();
+        assert_eq!(markdown.matches("Δ baseline").count(), 1, "{markdown}");
+        table.rows[1].cells[1] = cell(&[0.05, 0.07]);
+        assert_eq!(table.markdown().matches("Δ baseline").count(), 2);
     }
 
     #[test]
