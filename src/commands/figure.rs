@@ -33,7 +33,7 @@ impl Figure {
             self.name.as_deref(),
         )?;
         for picture in drawn {
-            print(&picture.path.display().to_string());
+            print(&picture.told(&picture.path));
             picture.warnings.iter().for_each(|warning| print(&format!("  {warning}")));
         }
         Ok(0)

@@ -31,6 +31,8 @@ pub struct Drawn {
 pub struct Picture {
     /// Its PDF; SVG, PNG and CSV stand beside it.
     pub path: PathBuf,
+    /// Whether it was drawn: not while there is nothing to show.
+    pub is_drawn: bool,
     /// What a reader of the figure should know of its drawing.
     pub warnings: Vec<String>,
 }
@@ -46,7 +48,7 @@ impl Drawn {
         if !self.figures.is_empty() {
             out += "\nfigures\n";
             for picture in &self.figures {
-                out += &shown(&picture.path);
+                out += &format!("  {}\n", picture.told(&relative(&picture.path)));
                 out.extend(picture.warnings.iter().map(|warning| format!("    {warning}\n")));
             }
         }
@@ -62,6 +64,16 @@ impl Drawn {
             out.extend(self.tables.iter().map(line));
         }
         out
+    }
+}
+
+impl Picture {
+    /// Where it is, or that it is not.
+    pub fn told(&self, path: &Path) -> String {
+        match self.is_drawn {
+            true => path.display().to_string(),
+            false => format!("{} is not drawn: there is nothing to show yet", path.display()),
+        }
     }
 }
 
@@ -133,16 +145,17 @@ pub fn figures(
     let folder = results.experiment(&spec.name).join("figures");
     let mut out = vec![];
     for (name, asked) in chosen(&spec.figures, only, "figure")? {
+        let path = folder.join(format!("{name}.pdf"));
         let Some(drawing) = pictures::draw(spec, graph, results, record, name, asked)? else {
+            out.push(Picture { path, is_drawn: false, warnings: vec![] });
             continue;
         };
         make(&folder)?;
-        let path = folder.join(format!("{name}.pdf"));
         write_aside(&path.with_extension("svg"), drawing.svg.as_bytes())?;
         write_aside(&path.with_extension("png"), &drawing.png)?;
         write_aside(&path.with_extension("csv"), drawing.csv.as_bytes())?;
         write_aside(&path, &drawing.pdf)?;
-        out.push(Picture { path, warnings: drawing.warnings });
+        out.push(Picture { path, is_drawn: true, warnings: drawing.warnings });
     }
     Ok(out)
 }

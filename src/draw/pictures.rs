@@ -196,12 +196,21 @@ impl Source<'_> {
         let along = collect::group(points, std::slice::from_ref(&asked.x));
         let places: Vec<String> = along.into_iter().map(|(mut words, _)| words.remove(0)).collect();
         let numeric = places.iter().all(|word| crate::words::number(word).is_some());
+        let by = axes(asked.lines.as_ref());
+        // Every panel has every line, if only to keep their order and their looks.
+        let all: Vec<Vec<String>> =
+            collect::group(points, by).into_iter().map(|(line, _)| line).collect();
         let mut panels = vec![];
         for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
+            let of_panel = collect::group(&members, by);
             let mut lines = vec![];
-            for (line, members) in collect::group(&members, axes(asked.lines.as_ref())) {
-                let points = self.along(&members, asked, (&places, numeric))?;
-                let name = self.named(asked.lines.as_ref(), &line, &asked.y);
+            for line in &all {
+                let members = of_panel.iter().find(|(own, _)| own == line);
+                let points = match members {
+                    Some((_, members)) => self.along(members, asked, (&places, numeric))?,
+                    None => vec![],
+                };
+                let name = self.named(asked.lines.as_ref(), line, &asked.y);
                 lines.push(CurveLine { name, points });
             }
             if lines.iter().any(|line| !line.points.is_empty()) {

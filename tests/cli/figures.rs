@@ -168,3 +168,35 @@ fn the_way_into_noise_is_drawn_of_an_image_before_anything_is_trained() {
     let said = Bench::new(&flow).ablate(&["check", "spec.yaml"]).expect(2).err;
     assert!(said.contains("`net` has no noise of discrete times"), "{said}");
 }
+
+#[test]
+fn what_cannot_be_drawn_yet_is_told_and_lines_keep_the_order_of_the_sweep() {
+    // The fake worker makes no maps, so there are none to show.
+    let bench = Bench::new(&SPEC.replace(
+        "tables:\n",
+        "  maps: { grid: { sweep: main, at: { nfe: 10 }, of: draw, rows: schedule } }\ntables:\n",
+    ));
+    let said = bench.ablate(&["run", "spec.yaml"]).expect(0).out;
+    assert!(said.contains("figures/maps.pdf is not drawn: there is nothing to show yet"), "{said}");
+    let said = bench.ablate(&["figure", "spec.yaml", "maps"]).expect(0).out;
+    assert!(said.contains("maps.pdf is not drawn"), "{said}");
+    // The first panel lacks a line that stands between the others.
+    let axes =
+        "schedule: [linear, cosine, sigmoid_beta], net.objective.ddpm.prediction: [epsilon, v]";
+    let figure = format!(
+        "{{ curve: {{ {CURVE}, lines: schedule, panels: net.objective.ddpm.prediction }} }}"
+    );
+    let (head, tail) = SPEC.split_once("figures:\n").unwrap();
+    let head =
+        head.replace("product: { schedule: [linear, cosine]", &format!("product: {{ {axes}"));
+    let head = head.replace(
+        "seeds: 2 }",
+        "exclude: { schedule: cosine, net.objective.ddpm.prediction: epsilon }, seeds: 2 }",
+    );
+    let tables = &tail[tail.find("tables:").unwrap()..];
+    let bench = Bench::new(&format!("{head}figures:\n  shown: {figure}\n{tables}"));
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let svg = std::fs::read_to_string(bench.path("results/spec/figures/shown.svg")).unwrap();
+    let places = ["linear", "cosine", "sigmoid"].map(|word| svg.find(&format!(">{word}")).unwrap());
+    assert!(places.is_sorted(), "{places:?}");
+}
