@@ -10,7 +10,7 @@ use crate::problem::Problems;
 use crate::record::Record;
 use crate::selection;
 use crate::settings::Settings;
-use crate::spec::{Merged, Spec};
+use crate::spec::{FigureSpec, Merged, Spec};
 use crate::store::Results;
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
@@ -150,6 +150,10 @@ impl Settled {
                 }
             }
         }
+        files.extend(spec.figures.iter().filter_map(|(_, figure)| match figure {
+            FigureSpec::Forward(asked) => asked.image_file(&spec.file),
+            _ => None,
+        }));
         let files = files.into_iter().map(|path| Some((path.clone(), state_of(&path)?)));
         let nodes: Vec<String> = graph.nodes.node_weights().map(Finished::line).collect();
         let settled = Self {

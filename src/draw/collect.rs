@@ -74,7 +74,7 @@ fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, rea
     if let FigureSpec::Forward(asked) = figure
         && checked.is_ok()
     {
-        for (setting, problem) in forward::check(spec, graph, asked) {
+        for (setting, problem) in forward::check(spec, graph, (asked, figure.shown())) {
             let path = kind.iter().cloned().chain(keys(&[setting])).collect();
             note(reader, path, Err(problem));
         }

@@ -10,28 +10,24 @@ use crate::npy;
 use crate::photo;
 use crate::problem::{Problem, Result};
 use crate::random::Stream;
-use crate::settings::{Ddpm, Kind, Objective, Settings, beside};
-use crate::spec::{ForwardSpec, Spec};
+use crate::settings::{Ddpm, Kind, Objective, Settings};
+use crate::spec::{ForwardSpec, Shown, Spec};
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What is wrong with such a figure, each with the setting that it is about.
 pub(super) fn check(
     spec: &Spec,
     graph: &Graph,
-    asked: &ForwardSpec,
+    (asked, shown): (&ForwardSpec, Shown<'_>),
 ) -> Vec<(&'static str, Problem)> {
     let mut wrong = vec![];
-    if let Some(image) = &asked.image
-        && !path_of(spec, image).is_file()
-    {
-        let problem =
-            Problem::new(format!("the file {} is not there", path_of(spec, image).display()));
+    if let Some(image) = asked.image_file(&spec.file).filter(|image| !image.is_file()) {
+        let problem = Problem::new(format!("the file {} is not there", image.display()));
         wrong.push(("image", problem.help("paths are relative to the spec")));
     }
-    let shown = collect::points(graph, crate::spec::FigureSpec::Forward(asked.clone()).shown());
-    let trains = collect::nodes_at(graph, &shown, &asked.of);
+    let trains = collect::nodes_at(graph, &collect::points(graph, shown), &asked.of);
     let Some(processes) = trains.iter().map(|node| process(node)).collect::<Option<Vec<_>>>()
     else {
         let problem = Problem::new(format!("`{}` has no noise of discrete times", asked.of));
@@ -47,10 +43,6 @@ pub(super) fn check(
         wrong.push(("times", problem.help(format!("the last one is {}", least - 1))));
     }
     wrong
-}
-
-fn path_of(spec: &Spec, image: &str) -> PathBuf {
-    beside(spec.file.parent().unwrap_or(Path::new("")), Path::new(image))
 }
 
 fn process(node: &Node) -> Option<&Ddpm> {
@@ -80,13 +72,18 @@ impl Source<'_> {
         asked: &ForwardSpec,
     ) -> Result<Option<Figure>> {
         let mut rows = vec![];
-        let (mut columns, mut is_image, mut is_colour) = (vec![], false, false);
-        for (label, members) in collect::group(points, axes(asked.rows.as_ref())) {
-            let Some((index, ddpm)) = self.trained(&members, &asked.of) else { continue };
+        let (mut is_image, mut is_colour) = (false, false);
+        let groups: Vec<_> = collect::group(points, axes(asked.rows.as_ref()))
+            .into_iter()
+            .filter_map(|(label, members)| Some((label, self.trained(&members, &asked.of)?)))
+            .collect();
+        // A column is one time in all rows, so one that all trainings have.
+        let least = groups.iter().map(|(_, (_, ddpm))| ddpm.timesteps).min().unwrap_or(1);
+        let times = asked.times.clone().unwrap_or_else(|| evenly(least));
+        let titles = times.iter().map(|time| format!("$t = {time}$"));
+        let columns: Vec<String> = std::iter::once("clean".to_owned()).chain(titles).collect();
+        for (label, (index, ddpm)) in groups {
             let Some(item) = self.item(index, asked)? else { continue };
-            let times = asked.times.clone().unwrap_or_else(|| evenly(ddpm.timesteps));
-            let title = |time: &u64| format!("$t = {time}$");
-            columns = std::iter::once("clean".to_owned()).chain(times.iter().map(title)).collect();
             (is_image, is_colour) = (item.is_image, item.is_image && item.channels == 3);
             let fields = noisy(&item, ddpm, &times);
             rows.push(GridRow { label: self.named(asked.rows.as_ref(), &label, ""), fields });
@@ -114,9 +111,9 @@ impl Source<'_> {
 
     /// The image that is asked for, or the first item of the test split; `None` while the data are not there.
     fn item(&self, train: NodeIndex, asked: &ForwardSpec) -> Result<Option<Item>> {
-        if let Some(image) = &asked.image {
+        if let Some(image) = asked.image_file(&self.spec.file) {
             let side = asked.side as usize;
-            let bytes = photo::decode(&path_of(self.spec, image), side, 3)?;
+            let bytes = photo::decode(&image, side, 3)?;
             let values = bytes.into_iter().map(|x| f64::from(x) / 127.5 - 1.0).collect();
             return Ok(Some(Item { channels: 3, high: side, wide: side, values, is_image: true }));
         }

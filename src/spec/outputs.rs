@@ -4,8 +4,9 @@ use super::sweep::read_condition;
 use crate::condition::Condition;
 use crate::problem::Problem;
 use crate::settings::table::{choice, kinds, table};
-use crate::settings::{Found, Identity, Reader, Setting, Shape, Step};
+use crate::settings::{Found, Identity, Reader, Setting, Shape, Step, beside};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 kinds! {
     /// A figure.
@@ -78,6 +79,14 @@ impl TableSpec {
     /// The points that are told.
     pub fn shown(&self) -> Shown<'_> {
         Shown { sweep: self.sweep.as_ref(), at: self.at.as_ref() }
+    }
+}
+
+impl ForwardSpec {
+    /// Where the image is that a figure of this spec's file asks for.
+    pub fn image_file(&self, spec: &Path) -> Option<PathBuf> {
+        let folder = spec.parent().unwrap_or(Path::new(""));
+        Some(beside(folder, Path::new(self.image.as_ref()?)))
     }
 }
 

@@ -124,6 +124,33 @@ fn a_figure_that_folds_different_settings_is_refused_with_the_ways_out() {
     }
 }
 
+/// A PNG of one pixel.
+fn one_pixel(colour: [u8; 3]) -> Vec<u8> {
+    let mut file = vec![];
+    let mut encoder = png::Encoder::new(&mut file, 1, 1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&colour).unwrap();
+    file
+}
+
+#[test]
+fn rows_of_other_lengths_share_the_times_that_all_of_them_have() {
+    let axis = "product: { net.objective.ddpm.timesteps: [1000, 500], schedule";
+    let figure = "  steps: { forward: { sweep: main, at: { nfe: 10, schedule: linear }, of: net, rows: net.objective.ddpm.timesteps, image: one.png } }\n";
+    let bench = Bench::new(
+        &SPEC
+            .replace("product: { schedule", axis)
+            .replace("panels: nfe", "panels: [nfe, net.objective.ddpm.timesteps]")
+            .replace("tables:\n", &format!("{figure}tables:\n")),
+    );
+    std::fs::write(bench.path("one.png"), one_pixel([255, 0, 0])).unwrap();
+    bench.ablate(&["run", "spec.yaml", "--until", "maps"]).expect(0);
+    bench.ablate(&["figure", "spec.yaml", "steps"]).expect(0);
+    let csv = std::fs::read_to_string(bench.path("results/spec/figures/steps.csv")).unwrap();
+    assert_eq!(csv.matches("t=499").count(), 2, "{csv}");
+    assert!(!csv.contains("t=999"), "{csv}");
+}
+
 #[test]
 fn the_way_into_noise_is_drawn_of_an_image_before_anything_is_trained() {
     let forward = |rest: &str| {
@@ -136,11 +163,7 @@ fn the_way_into_noise_is_drawn_of_an_image_before_anything_is_trained() {
     };
     let bench = forward("image: one.png, side: 16, times: [0, 500, 999]");
     // A red square of one pixel, scaled to the side.
-    let mut file = vec![];
-    let mut encoder = png::Encoder::new(&mut file, 1, 1);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.write_header().unwrap().write_image_data(&[255, 0, 0]).unwrap();
-    std::fs::write(bench.path("one.png"), file).unwrap();
+    std::fs::write(bench.path("one.png"), one_pixel([255, 0, 0])).unwrap();
     bench.ablate(&["run", "spec.yaml", "--until", "maps"]).expect(0);
     bench.ablate(&["figure", "spec.yaml", "steps"]).expect(0);
     let csv = std::fs::read_to_string(bench.path("results/spec/figures/steps.csv")).unwrap();
@@ -150,6 +173,13 @@ fn the_way_into_noise_is_drawn_of_an_image_before_anything_is_trained() {
     // One channel of three is full, the others are empty; noise drowns them.
     assert!((mean(0) + 1.0 / 3.0).abs() < 1e-6, "{csv}");
     assert!(mean(1) < -0.25 && mean(3).abs() < 0.2, "{csv}");
+    // Another image is another figure, though no node has anything to do.
+    let shown = || std::fs::read(bench.path("results/spec/figures/steps.csv")).unwrap();
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let before = shown();
+    std::fs::write(bench.path("one.png"), one_pixel([90, 90, 90])).unwrap();
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    assert_ne!(before, shown());
     for (rest, sentence) in [
         ("image: two.png", "two.png is not there"),
         ("times: [1000]", "time 1000 of a training with 1000 times"),

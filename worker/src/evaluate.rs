@@ -14,7 +14,6 @@ use ablate::job::{Better, Costs, Metric, Metrics, Series, SeriesFile};
 use ablate::problem::Result;
 use ablate::settings::{Evaluate, Measure};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
 /// Applies the measure that a job asks for.
@@ -75,8 +74,15 @@ fn columns_of(ours: Summary, theirs: Summary) -> BTreeMap<String, Vec<f64>> {
     ])
 }
 
-/// Writes the one series of a measure.
-fn write_series(work: &Path, name: &str, series: Series) -> Result<()> {
+/// Writes the metrics of a measure, and its series under this name.
+fn publish(
+    context: &Context<'_>,
+    settings: &Evaluate,
+    values: Vec<(&str, f64, &str)>,
+    (name, series): (&str, Series),
+) -> Result<()> {
+    let work = &context.job.work;
+    write_json(&work.join("metrics.json"), &metrics(settings, values))?;
     write_json(&work.join("series.json"), &SeriesFile::from([(name.to_owned(), series)]))
 }
 

@@ -8,6 +8,7 @@ use ablate::job::Input;
 use ablate::npy;
 use ablate::problem::{Problem, Result};
 use ablate::settings::{self, Dropout, Space};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Items of one or several inputs, one after another.
@@ -91,8 +92,11 @@ impl Fields {
         self.data.chunks_exact(self.each())
     }
 
-    /// The items with these numbers, one after another.
-    pub(super) fn chosen(&self, items: &[usize]) -> Vec<f64> {
+    /// The items with these ascending numbers, one after another; all of them as they are.
+    pub(super) fn chosen(&self, items: &[usize]) -> Cow<'_, [f64]> {
+        if items.len() == self.len() {
+            return Cow::Borrowed(&self.data);
+        }
         let each = self.each();
         items.iter().flat_map(|i| &self.data[i * each..(i + 1) * each]).copied().collect()
     }

@@ -1,8 +1,7 @@
 //! Whether samples are copies of items of the training.
 
 use super::fields::{Fields, check_alike};
-use super::{by_name, metrics, write_series};
-use crate::files::write_json;
+use super::{by_name, publish};
 use crate::measure::features::nearest;
 use crate::measure::summary::percentile;
 use crate::random::Stream;
@@ -52,12 +51,10 @@ pub(super) fn memorisation(
         ("nearness_floor", percentile(&floor, 50.0), ""),
         ("items", theirs.len() as f64, ""),
     ];
-    let work = &context.job.work;
-    write_json(&work.join("metrics.json"), &metrics(settings, values))?;
     let sample = (0..found.len()).map(|i| i as f64).collect();
     let columns = by_name([("x", sample), ("ratio", found)]);
     let series = Series { x_unit: "sample".to_owned(), y_unit: String::new(), columns };
-    write_series(work, "memorisation", series)
+    publish(context, settings, values, ("memorisation", series))
 }
 
 /// The first over the second of two distances `[n, 2]`; 0 if both are.

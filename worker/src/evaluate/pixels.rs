@@ -1,8 +1,7 @@
 //! The distribution of the values of single pixels.
 
 use super::fields::Fields;
-use super::{columns_of, metrics, write_series};
-use crate::files::write_json;
+use super::{columns_of, publish};
 use crate::measure::one_point::{self, Moments, Sorted};
 use crate::measure::summary::summarise;
 use crate::serve::Context;
@@ -45,8 +44,6 @@ pub(super) fn one_point(
         ("skewness", moments.skewness, ""),
         ("kurtosis", moments.kurtosis, ""),
     ];
-    let work = &context.job.work;
-    write_json(&work.join("metrics.json"), &metrics(settings, values))?;
     let (low, high) = (known.percentile(0.01), known.percentile(99.99));
     // Of a reference without any spread the width says nothing.
     let width = if high > low { (high - low) / BINS as f64 } else { 1.0 };
@@ -57,5 +54,5 @@ pub(super) fn one_point(
     columns.insert("x".to_owned(), centres.collect());
     let word = if is_log { "log10 of the value" } else { "value" };
     let series = Series { x_unit: word.to_owned(), y_unit: String::new(), columns };
-    write_series(work, "one_point", series)
+    publish(context, settings, values, ("one_point", series))
 }

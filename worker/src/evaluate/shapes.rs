@@ -1,8 +1,7 @@
 //! Measures of shapes in maps: peaks and minima, Minkowski functionals.
 
 use super::fields::{Fields, check_alike};
-use super::{by_name, columns_of, compared, metrics, write_series};
-use crate::files::write_json;
+use super::{by_name, columns_of, compared, publish};
 use crate::measure::shapes::{Shapes, peaks as count_peaks, standardised};
 use crate::measure::summary::{error, scaled, summarise};
 use crate::serve::Context;
@@ -55,8 +54,6 @@ pub(super) fn peaks(context: &Context<'_>, settings: &Evaluate, measure: &Peaks)
     let [one, other] = [&counts, &known].map(|counts| summarise(counts));
     values.push(("peaks", one.mean[at_mean], ""));
     values.push(("minima", one.mean[thresholds.len() + at_mean], ""));
-    let work = &context.job.work;
-    write_json(&work.join("metrics.json"), &metrics(settings, values))?;
     // Minima stand at the thresholds below which they are.
     let below = thresholds.iter().map(|nu| -nu);
     let mut columns = by_name([("x", thresholds.iter().copied().chain(below).collect())]);
@@ -65,7 +62,7 @@ pub(super) fn peaks(context: &Context<'_>, settings: &Evaluate, measure: &Peaks)
     columns.extend(columns_of(one, other));
     let series =
         Series { x_unit: "standard deviations".to_owned(), y_unit: "per map".to_owned(), columns };
-    write_series(work, "peaks", series)
+    publish(context, settings, values, ("peaks", series))
 }
 
 /// Writes the Minkowski functionals of samples beside those of the reference.
@@ -101,8 +98,6 @@ pub(super) fn minkowski(
         };
         values.push((name, error(&part(&measured), &part(&known), scaled), ""));
     }
-    let work = &context.job.work;
-    write_json(&work.join("metrics.json"), &metrics(settings, values))?;
     let mut columns = by_name([("x", thresholds.repeat(3))]);
     let which = (0..3 * n).map(|i| (i / n) as f64);
     columns.insert("functional".to_owned(), which.collect());
@@ -113,5 +108,5 @@ pub(super) fn minkowski(
         y_unit: format!("({unit})^n for functional n"),
         columns,
     };
-    write_series(work, "minkowski", series)
+    publish(context, settings, values, ("minkowski", series))
 }

@@ -1,8 +1,7 @@
 //! Measures by waves: power spectra, how they scatter, what pairs of maps share, and triangles.
 
 use super::fields::{Fields, check_alike};
-use super::{by_name, columns_of, compared, metrics, write_series};
-use crate::files::write_json;
+use super::{by_name, columns_of, compared, publish};
 use crate::measure::power_spectrum::{self as power, Contrast, Estimator, Grid};
 use crate::measure::shapes::Triangles;
 use crate::measure::summary::{self, mean, relative, scaled, summarise};
@@ -75,8 +74,7 @@ pub(super) fn power_spectrum(
         .iter()
         .map(|pair| spectra_of(&both, pair, &estimator, measure))
         .collect::<Result<_>>()?;
-    let work = &context.job.work;
-    write_json(&work.join("metrics.json"), &metrics(settings, numbers(&pairs)))?;
+    let values = numbers(&pairs);
     let all = |of: fn(&Pair) -> &Vec<Vec<f64>>| -> Vec<Vec<f64>> {
         pairs.iter().flat_map(of).cloned().collect()
     };
@@ -98,9 +96,9 @@ pub(super) fn power_spectrum(
     columns.extend(columns_of(one, other));
     let y_unit = format!("(Mpc/h)^{}", measure.dimensions);
     let series = Series { x_unit: "h/Mpc".to_owned(), y_unit, columns };
-    write_series(work, "power_spectrum", series)?;
+    publish(context, settings, values, ("power_spectrum", series))?;
     let bins = estimator.k_h_mpc.len();
-    npy::write_f64(&work.join("spectra.npy"), &[ours.len(), bins], &ours.concat())
+    npy::write_f64(&context.job.work.join("spectra.npy"), &[ours.len(), bins], &ours.concat())
 }
 
 fn spectra_of(
@@ -213,8 +211,6 @@ pub(super) fn covariance(
         ("correlation_floor", floors[1], ""),
         ("hartlap", summary::hartlap(ours.len(), bins), ""),
     ];
-    let work = &context.job.work;
-    write_json(&work.join("metrics.json"), &metrics(settings, values))?;
     let columns = by_name([
         ("x", estimator.k_h_mpc),
         ("variance", variance),
@@ -222,7 +218,8 @@ pub(super) fn covariance(
         ("ratio", ratio),
     ]);
     let series = Series { x_unit: "h/Mpc".to_owned(), y_unit: "(Mpc/h)^4".to_owned(), columns };
-    write_series(work, "covariance", series)?;
+    publish(context, settings, values, ("covariance", series))?;
+    let work = &context.job.work;
     npy::write_f64(&work.join("covariance.npy"), &[bins, bins], &covariance)?;
     npy::write_f64(&work.join("reference_covariance.npy"), &[bins, bins], &known)
 }
@@ -258,8 +255,6 @@ pub(super) fn cross_spectrum(
         ("correlation_deviation", summary::deviation(&per_pair) / (n as f64).sqrt(), ""),
         ("transfer_error", relative(&transfer, &ones), ""),
     ];
-    let work = &context.job.work;
-    write_json(&work.join("metrics.json"), &metrics(settings, values))?;
     let summary = summarise(&correlations);
     let columns = by_name([
         ("x", estimator.k_h_mpc),
@@ -270,7 +265,7 @@ pub(super) fn cross_spectrum(
         ("transfer", transfer),
     ]);
     let series = Series { x_unit: "h/Mpc".to_owned(), y_unit: String::new(), columns };
-    write_series(work, "cross_spectrum", series)
+    publish(context, settings, values, ("cross_spectrum", series))
 }
 
 /// Writes the equilateral bispectrum of samples beside that of the reference.
@@ -291,8 +286,6 @@ pub(super) fn bispectrum(
     let (ours, theirs) = (of(&both.ours)?, of(&both.theirs)?);
     let groups = [&*both.ours.groups, &*both.theirs.groups];
     let values = compared([(&ours, groups[0]), (&theirs, groups[1])], scaled);
-    let work = &context.job.work;
-    write_json(&work.join("metrics.json"), &metrics(settings, values))?;
     // The mean wave number of a shell is that of a bin of the same width.
     let bins = Estimator::new(both.grid, Binning::Round, 0).k_h_mpc;
     let mut columns = by_name([
@@ -301,5 +294,5 @@ pub(super) fn bispectrum(
     ]);
     columns.extend(columns_of(summarise(&ours), summarise(&theirs)));
     let series = Series { x_unit: "h/Mpc".to_owned(), y_unit: "(Mpc/h)^4".to_owned(), columns };
-    write_series(work, "bispectrum", series)
+    publish(context, settings, values, ("bispectrum", series))
 }
