@@ -5,6 +5,7 @@
 use super::axes::{self, Axis};
 use super::curve::{Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint};
 use super::legend::{self, Entry};
+use super::math;
 use super::panel::Panel;
 use super::paper::{Pane, Paper, Rect};
 use super::scale::Scale;
@@ -102,11 +103,29 @@ impl Page<'_> {
         Scale::over(values.chain(reference), self.curve.y_log, 0.07)
     }
 
+    /// As few rows as leave every panel room for its title.
     fn layout(&self, free_pt: f64) -> Layout {
+        let count = self.curve.panels.len().max(1);
+        let titles = self.curve.panels.iter().filter_map(|panel| panel.title.as_ref());
+        let widest_pt = titles
+            .map(|title| math::layout(title, self.curve.width.text_pt).width_pt)
+            .fold(0.0, f64::max);
+        let even = |most: usize| count.div_ceil(count.div_ceil(most));
+        let mut abreast = even(ABREAST);
+        loop {
+            let layout = self.layout_in_rows(free_pt, abreast);
+            let panel_pt = layout.rows.first().and_then(|row| row.first()).map_or(0.0, |at| at.w);
+            if abreast == 1 || widest_pt <= panel_pt {
+                return layout;
+            }
+            abreast = even(abreast - 1);
+        }
+    }
+
+    /// With so many panels side by side.
+    fn layout_in_rows(&self, free_pt: f64, abreast: usize) -> Layout {
         let width = &self.curve.width;
         let count = self.curve.panels.len();
-        let rows = count.div_ceil(ABREAST).max(1);
-        let abreast = count.div_ceil(rows).max(1);
         let rough_pt = tiles::panel_pt(width.width_pt - 42.0, abreast);
         let x = self.x_axis(rough_pt);
         let dots = !self.curve.ordered() && !x.has_room(rough_pt, width);
@@ -180,8 +199,8 @@ impl Page<'_> {
         for line in &asked.lines {
             marks += self.draw_line(&mut panel, at, layout, line)?;
         }
-        let label = super::math::plain(&self.curve.y_label);
-        let name = asked.title.as_deref().map_or(label, super::math::plain);
+        let label = math::plain(&self.curve.y_label);
+        let name = asked.title.as_deref().map_or(label, math::plain);
         paper.with_record(|record| record.panes.push(Pane { name, marks }));
         Ok(())
     }
@@ -356,6 +375,16 @@ mod tests {
             assert_eq!(layout.rows.iter().map(Vec::len).collect::<Vec<_>>(), rows);
             let bottoms = layout.rows.iter().map(|row| row[0].bottom());
             assert!(bottoms.is_sorted() && layout.height_pt > layout.rows[0][0].bottom());
+        }
+    }
+
+    #[test]
+    fn panels_keep_room_for_their_titles() {
+        let mut figure = figure(&["a", "b"]);
+        for (length, rows) in [(4, 1), (24, 2), (60, 4)] {
+            let panel = CurvePanel { title: Some("t".repeat(length)), ..figure.panels[0].clone() };
+            figure.panels = vec![panel; 4];
+            assert_eq!(layout(&figure).rows.len(), rows, "{length}");
         }
     }
 
