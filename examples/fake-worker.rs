@@ -2,12 +2,14 @@
 //! the key alone, and can fail, hang or die on command. The tests of the coordinator run on it.
 //!
 //! `ABLATE_FAKE` holds orders separated by `;`, each `act word` or `act word value`, where `word` is
-//! part of a node's name: `fail net`, `nan net`, `die net 2` (on the first two attempts), `garble net`,
-//! `riddle net` (an event that is not known),
+//! part of a node's name: `fail net`, `nan net`, `say net`, `die net 2` (on the first two attempts, by a signal),
+//! `exit net 2`, `half net 2` (dies in the middle of an event), `hang net 2`, `hoard net 2` (takes memory until there
+//! is none), `garble net`, `riddle net` (an event that is not known),
 //! `fill net 4000` (writes so many kilobytes, and says so if it cannot), `stuff net` (fills the disk to the
 //! last byte and goes on), `slow net 300` (milliseconds a step). `ABLATE_FAKE_STEPS` is the number of steps of every node.
 
-use ablate::job::{Arithmetic, Better, Costs, Event, FailureClass, Job, Metric, Series};
+use ablate::failure::FailureClass;
+use ablate::job::{Arithmetic, Better, Costs, Event, Job, Metric, Series};
 use ablate::settings::Kind;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -74,31 +76,12 @@ fn work(job: &Job, stop: &AtomicBool) {
         deterministic: true,
     };
     emit(&Event::Started { step: first, total, arithmetic: arithmetic.clone() });
-    if order(job, "garble").is_some() {
-        std::io::stdout()
-            .write_all(b"this is no event\n{\"event\":\"prog\n")
-            .expect("the coordinator listens");
-    }
-    if order(job, "die").is_some_and(|times| u64::from(job.attempt) <= times) {
-        std::io::stderr().write_all(b"fake: dying as told\n").expect("the log takes it");
-        std::process::abort();
+    die_as_told(job);
+    if let Some(event) = fail_as_told(job) {
+        return emit(&event);
     }
     if order(job, "riddle").is_some() {
-        return std::io::stdout()
-            .write_all(b"{\"event\":\"reincarnated\",\"step\":3}\n")
-            .expect("the coordinator listens");
-    }
-    if order(job, "fail").is_some() {
-        return emit(&Event::Failed {
-            class: FailureClass::Bug,
-            message: "failing as told".into(),
-        });
-    }
-    if order(job, "nan").is_some() {
-        return emit(&Event::Failed {
-            class: FailureClass::NotANumber,
-            message: "the loss became NaN at step 1".into(),
-        });
+        return say(b"{\"event\":\"reincarnated\",\"step\":3}\n");
     }
     if let Some(kilobytes) = order(job, "fill") {
         let ballast = vec![7; kilobytes as usize * 1000];
@@ -127,6 +110,58 @@ fn work(job: &Job, stop: &AtomicBool) {
         std::fs::remove_file(&saved).expect("it was written above");
     }
     emit(&Event::Done);
+}
+
+fn say(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).expect("the coordinator listens");
+}
+
+/// Dies, or does what a worker should not, if it was told to.
+fn die_as_told(job: &Job) {
+    let now = |act| order(job, act).is_some_and(|times| u64::from(job.attempt) <= times);
+    if order(job, "garble").is_some() {
+        say(b"this is no event\n{\"event\":\"prog\n");
+    }
+    if now("die") {
+        std::io::stderr().write_all(b"fake: dying as told\n").expect("the log takes it");
+        std::process::abort();
+    }
+    if now("exit") {
+        std::process::exit(3);
+    }
+    if now("half") {
+        say(b"{\"event\":\"do");
+        std::process::exit(0);
+    }
+    if now("hang") {
+        // With a child, as loaders of data have them.
+        let mut child =
+            std::process::Command::new("sleep").arg("1000").spawn().expect("it is there");
+        std::fs::write(job.work.join("child"), child.id().to_string())
+            .expect("the folder takes it");
+        child.wait().expect("it is a child of ours");
+    }
+    if now("hoard") {
+        let mut hoard = vec![];
+        loop {
+            hoard.push(vec![7u8; 1 << 26]);
+        }
+    }
+    assert!(order(job, "say").is_none(), "an exception: a tensor of {} does not fit", job.name);
+}
+
+/// The failure that it was told to tell of.
+fn fail_as_told(job: &Job) -> Option<Event> {
+    let (class, message) = if order(job, "fail").is_some() {
+        (FailureClass::Bug, "failing as told".to_owned())
+    } else if order(job, "nan").is_some() {
+        let step = job.key.len() + job.name.len();
+        (FailureClass::NotANumber, format!("the loss became NaN at step {step}"))
+    } else {
+        return None;
+    };
+    Some(Event::Failed { class, message })
 }
 
 /// Writes to a file until nothing more fits.

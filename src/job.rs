@@ -8,7 +8,8 @@
 //! its argument it runs that job alone and its exit code says the rest: 0 done, 75 stopped and
 //! resumable, else failed.
 
-use crate::problem::{Blame, Problem, Result};
+use crate::failure::FailureClass;
+use crate::problem::{Problem, Result};
 use crate::settings::{Cadence, Kind, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -176,85 +177,6 @@ pub enum Event {
         /// What happened, in one sentence.
         message: String,
     },
-}
-
-/// What the sentence of a loss that is not a number contains.
-pub const NOT_A_NUMBER: &str = "loss is not a number";
-
-/// Why an attempt failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureClass {
-    /// The device ran out of memory.
-    DeviceMemory,
-    /// The host ran out of memory, or the system killed the worker.
-    HostMemory,
-    /// No space was left on the disk.
-    DiskFull,
-    /// The loss became NaN or infinite.
-    NotANumber,
-    /// The worker died or fell silent.
-    WorkerDied,
-    /// The data are not what they must be.
-    BadInput,
-    /// Anything else: trying again would fail again.
-    Bug,
-}
-
-impl FailureClass {
-    /// Every class.
-    pub const ALL: [Self; 7] = [
-        Self::DeviceMemory,
-        Self::HostMemory,
-        Self::DiskFull,
-        Self::NotANumber,
-        Self::WorkerDied,
-        Self::BadInput,
-        Self::Bug,
-    ];
-
-    /// Whether trying again may help.
-    pub fn may_pass(self) -> bool {
-        matches!(self, Self::DeviceMemory | Self::HostMemory | Self::WorkerDied)
-    }
-
-    /// The class of a failure: the user's to mend, or by its text.
-    pub fn of(problem: &Problem) -> Self {
-        match problem.blame {
-            Blame::Usage => Self::BadInput,
-            Blame::System => Self::of_text(&problem.sentence),
-        }
-    }
-
-    /// The class of a failure, from its text: operating systems and libtorch tell errors by sentences.
-    pub fn of_text(text: &str) -> Self {
-        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        match () {
-            () if says(&["CUDA out of memory"]) => Self::DeviceMemory,
-            () if says(&["DefaultCPUAllocator", "not enough memory"]) => Self::HostMemory,
-            () if says(&["No space left on device", "disk is full"]) => Self::DiskFull,
-            () if says(&[NOT_A_NUMBER]) => Self::NotANumber,
-            () => Self::Bug,
-        }
-    }
-
-    /// The class that a word names.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.word() == word)
-    }
-
-    /// The word in the database and on the screen.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::DeviceMemory => "device_memory",
-            Self::HostMemory => "host_memory",
-            Self::DiskFull => "disk_full",
-            Self::NotANumber => "not_a_number",
-            Self::WorkerDied => "worker_died",
-            Self::BadInput => "bad_input",
-            Self::Bug => "bug",
-        }
-    }
 }
 
 /// `metrics.json`: the reproducible numbers of a node, by name.

@@ -11,6 +11,7 @@ pub mod statistics;
 
 pub mod random;
 
+pub mod failure;
 pub mod files;
 
 pub mod npy;

@@ -1,14 +1,16 @@
 //! Plan → finished nodes: the one impure joint. It starts what [`crate::schedule`] says on the slots
 //! of the pool, listens to the workers, publishes what they finish, and writes down every attempt.
 
+mod failures;
 mod others;
 mod publish;
 
 use crate::coordinator::Coordinator;
+use crate::failure::{Coordinates, FailureClass, Failures};
 use crate::files;
 use crate::forecast;
 use crate::graph::{Graph, Node};
-use crate::job::{Arithmetic, Event, FailureClass, Input, Job, Metrics, SeriesFile};
+use crate::job::{Arithmetic, Event, Input, Job, Metrics, SeriesFile};
 use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool};
 use crate::problem::{Problem, Result};
@@ -49,9 +51,6 @@ impl Outcome {
 /// Seconds between checkpoints where the spec says nothing.
 const CHECKPOINT_SECONDS: f64 = 120.0;
 
-/// Attempts in a row without progress before a dying worker is given up.
-const FUTILE: u32 = 3;
-
 /// How much a run may cost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {
@@ -77,6 +76,8 @@ pub struct Means<'r> {
     pub limit: usize,
     /// How much it may cost.
     pub limits: Limits,
+    /// After how many equal failures at a value of an axis the rest there is left out; 0 for never.
+    pub patience: usize,
     /// What the user sees.
     pub monitor: &'r mut dyn Monitor,
 }
@@ -90,6 +91,7 @@ pub struct Run<'r> {
     pool: Pool,
     limit: usize,
     limits: Limits,
+    patience: usize,
     /// Seconds of devices that ended attempts took.
     spent: f64,
     monitor: &'r mut dyn Monitor,
@@ -108,11 +110,17 @@ pub struct Run<'r> {
     said: BTreeSet<&'static str>,
     /// Attempts without progress, by node.
     futile: BTreeMap<NodeIndex, u32>,
+    /// The nodes that failed for good.
+    failures: Failures,
+    /// Where each node lies on the axes, once something has failed.
+    coordinates: Option<Vec<Coordinates>>,
     /// Sealed, and waiting for the next group commit.
     sealed: Vec<Sealed>,
     /// Nodes whose folders are damaged, as the plan found them.
     suspects: BTreeSet<NodeIndex>,
     interrupts: u32,
+    /// Whether nothing more is started, although nobody asked it to stop.
+    closed: bool,
     /// What keeps the run from going on; the workers save before it ends.
     broken: Option<Problem>,
 }
@@ -128,6 +136,8 @@ struct Running {
     node: NodeIndex,
     attempt: u32,
     started: Instant,
+    /// When its worker said something last.
+    heard: Instant,
     clock: String,
     first: u64,
     step: u64,
@@ -159,7 +169,8 @@ impl<'r> Run<'r> {
     /// A run that has not started anything yet. Of the nodes that the plan would run, only those in
     /// `wanted` are.
     pub fn new(means: Means<'r>, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Self {
-        let Means { graph, results, record, coordinator, pool, limit, limits, monitor } = means;
+        let Means { graph, results, record, coordinator, pool, limit, limits, patience, monitor } =
+            means;
         Self {
             graph,
             results,
@@ -167,6 +178,7 @@ impl<'r> Run<'r> {
             coordinator,
             limit,
             limits,
+            patience,
             spent: 0.0,
             monitor,
             schedule: Schedule::new(forecast::tasks(graph, plan, wanted)),
@@ -179,6 +191,8 @@ impl<'r> Run<'r> {
             wishing: false,
             said: BTreeSet::new(),
             futile: BTreeMap::new(),
+            failures: Failures::default(),
+            coordinates: None,
             sealed: vec![],
             suspects: plan
                 .reasons()
@@ -186,6 +200,7 @@ impl<'r> Run<'r> {
                 .map(|(index, _)| index)
                 .collect(),
             interrupts: 0,
+            closed: false,
             broken: None,
         }
     }
@@ -223,10 +238,10 @@ impl<'r> Run<'r> {
 
     /// Starts what can start, waits for one message, and does what it asks for.
     fn turn(&mut self, messages: &Receiver<Message>) -> Result<Turn> {
-        if self.interrupts == 0 {
+        if self.is_open() {
             self.start_ready()?;
         }
-        let over = self.interrupts > 0 || self.schedule.is_over();
+        let over = !self.is_open() || self.schedule.is_over();
         if self.interrupts > 1 || (self.running() == 0 && self.sealed.is_empty() && over) {
             return Ok(Turn::Last);
         }
@@ -242,10 +257,16 @@ impl<'r> Run<'r> {
         if self.looked.elapsed() >= others::LOOK {
             self.looked = Instant::now();
             self.record.still_there()?;
+            self.end_silent()?;
             self.look_elsewhere()?;
             self.give_up_idle();
         }
         Ok(Turn::Again)
+    }
+
+    /// Whether anything may still be started.
+    fn is_open(&self) -> bool {
+        self.interrupts == 0 && !self.closed
     }
 
     /// Stops the run once it has cost what it may.
@@ -303,6 +324,7 @@ impl<'r> Run<'r> {
             node: index,
             attempt,
             started: Instant::now(),
+            heard: Instant::now(),
             clock: now(),
             first: 0,
             step: 0,
@@ -425,6 +447,7 @@ impl<'r> Run<'r> {
     fn event(&mut self, slot: usize, event: Event) -> Result<()> {
         let name = self.name(slot);
         let Some(running) = &mut self.slots[slot] else { return Ok(()) };
+        running.heard = Instant::now();
         running.log(&event);
         match event {
             Event::Hello { .. } | Event::GivenUp { .. } => {}
@@ -454,53 +477,6 @@ impl<'r> Run<'r> {
             }
             Event::Failed { class, message } => return self.failed(slot, class, message),
         }
-        Ok(())
-    }
-
-    /// A worker's output ended: its node, if it had one, failed.
-    fn gone(&mut self, slot: usize) -> Result<()> {
-        let errors = self.pool.errors(slot);
-        let how = self.pool.replace(slot);
-        if self.slots[slot].is_none() {
-            return Ok(());
-        }
-        let tail: Vec<&str> = errors.lines().rev().take(3).collect();
-        let told: String = tail.into_iter().rev().collect::<Vec<_>>().join(" / ");
-        let message = if told.is_empty() {
-            format!("the worker {how}")
-        } else {
-            format!("the worker {how}: {told}")
-        };
-        self.failed(slot, FailureClass::WorkerDied, message)
-    }
-
-    fn failed(&mut self, slot: usize, class: FailureClass, message: String) -> Result<()> {
-        let Some(mut running) = self.slots[slot].take() else { return Ok(()) };
-        self.keep_log(slot, &running);
-        let name = self.graph.nodes[running.node].name.clone();
-        let progressed = running.saved > running.first;
-        let futile = self.futile.entry(running.node).or_default();
-        *futile = if progressed { 0 } else { *futile + 1 };
-        let tries = if class == FailureClass::DeviceMemory { FUTILE - 1 } else { FUTILE };
-        let again = self.interrupts == 0 && class.may_pass() && *futile < tries;
-        if !again {
-            running.log(&Event::GivenUp { message: message.clone() });
-        }
-        self.pool.replace(slot);
-        self.monitor.show(&Change::Failed {
-            slot: Some(slot),
-            name,
-            class,
-            message: message.clone(),
-            again,
-        });
-        self.attempt(slot, &running, "failed", Some((class, message)), 0);
-        self.schedule.failed(running.node.index(), again);
-        if !again {
-            self.release([running.node].into_iter())?;
-        }
-        self.share(slot);
-        self.show_counts();
         Ok(())
     }
 

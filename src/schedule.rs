@@ -16,7 +16,7 @@ pub enum State {
     Done,
     /// It failed for good.
     Failed,
-    /// An input failed, directly or not.
+    /// An input failed, directly or not, or too many of its like did.
     Blocked,
     /// It was asked to stop and can go on later.
     Stopped,
@@ -172,9 +172,18 @@ impl Schedule {
             return self.put_back(task);
         }
         self.set(task, State::Failed);
-        let mut left = self.users[task].clone();
+        self.block(self.users[task].clone());
+    }
+
+    /// A task that waits is not started in this schedule, nor what lies behind it.
+    pub fn leave_out(&mut self, task: usize) {
+        self.block(vec![task]);
+    }
+
+    fn block(&mut self, mut left: Vec<usize>) {
         while let Some(i) = left.pop() {
             if self.tasks[i].state == State::Waiting {
+                self.ready.remove(&self.rank(i));
                 self.set(i, State::Blocked);
                 left.extend(&self.users[i]);
             }
@@ -234,6 +243,14 @@ mod tests {
         schedule.failed(0, false);
         let states: Vec<State> = (0..4).map(|i| schedule.state(i)).collect();
         assert_eq!(states, [State::Failed, State::Blocked, State::Blocked, State::Running]);
+    }
+
+    #[test]
+    fn a_task_that_is_left_out_blocks_what_lies_behind_it_and_nothing_else() {
+        let mut schedule = Schedule::new(vec![task(&[]), task(&[0]), task(&[])]);
+        schedule.leave_out(0);
+        assert_eq!(schedule.start(3), [2]);
+        assert_eq!((schedule.state(0), schedule.state(1)), (State::Blocked, State::Blocked));
     }
 
     #[test]

@@ -118,6 +118,7 @@ impl Aside {
             coordinator,
             pool,
             limit,
+            patience: 0,
             limits: Limits::default(),
             monitor: monitor.as_mut(),
         };

@@ -46,6 +46,9 @@ pub(super) struct RunCommand {
     /// Then add seeds, up to N in all, to the rows of tables whose difference from the baseline may be none.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
     topup: Option<u32>,
+    /// After N equal failures that share a value on an axis, leave out what else waits there; 0 tries all.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    alike: usize,
     #[command(flatten)]
     limiting: Limiting,
     #[command(flatten)]
@@ -90,7 +93,7 @@ impl RunCommand {
         if outcome.counts.failed > 0 {
             let (failed, blocked) = (outcome.counts.failed, outcome.counts.blocked);
             say(&format!(
-                "{} failed, {} blocked behind; `ablate why NODE --spec {}` tells more",
+                "{} failed, {} not tried because of that; `ablate why NODE --spec {}` tells more",
                 plural(failed, "node"),
                 blocked,
                 self.spec.display()
@@ -190,6 +193,7 @@ impl Rounds<'_> {
             pool,
             limit,
             limits: *limits,
+            patience: command.alike,
             monitor,
         };
         let mut outcome = Run::new(means, &plan, &wanted).finish(&messages)?;

@@ -5,8 +5,7 @@ use super::data::{check_augment, check_told, check_train, settle_measure};
 use crate::problem::Problem;
 use crate::settings::{
     Conditions, Ddpm, Edm, Found, Init, Kind, Known, Objective, Prediction, Reader, Reference,
-    SIGNAL_LEFT, Sample, Sampler, Schedule, Settings, Spacing, Step, Train, Transform, Wanted,
-    Weights,
+    SIGNAL_LEFT, Sample, Sampler, Settings, Spacing, Step, Train, Transform, Wanted, Weights,
 };
 use serde_json::Value;
 
@@ -50,9 +49,9 @@ pub(super) enum Learned {
         timesteps: u64,
         /// Whether the last of them holds no signal at all.
         zero_terminal: bool,
-        /// The schedule, if it leaves hardly any there and the network predicts noise: the clean sample is
-        /// then a small difference, divided by a smaller number.
-        blind: Option<Schedule>,
+        /// The first time at which hardly any signal is left, if the network predicts noise: the clean sample
+        /// is from there on a small difference, divided by a smaller number.
+        blind_from: Option<u64>,
     },
     /// A flow.
     Flow,
@@ -68,7 +67,7 @@ impl Learned {
             Objective::Ddpm(ddpm) => Self::Discrete {
                 timesteps: ddpm.timesteps,
                 zero_terminal: ddpm.zero_terminal_snr,
-                blind: blind(ddpm),
+                blind_from: blind_from(ddpm),
             },
             Objective::FlowMatching(_) => Self::Flow,
             Objective::Edm(_) => Self::Edm,
@@ -184,11 +183,13 @@ pub(super) fn settle(settings: &mut Settings, facts: &[Facts], reader: &mut Read
 /// What is allowed and yet probably not meant, with the settings it is about.
 pub(super) fn warnings(settings: &Settings, facts: &[Facts]) -> Vec<(Vec<Step>, Problem)> {
     if let Settings::Sample(sample) = settings {
-        let blind = facts.iter().find_map(|facts| match facts {
-            Facts::Train { learned: Learned::Discrete { blind, .. }, .. } => *blind,
+        let start = facts.iter().find_map(|facts| match facts {
+            Facts::Train { learned: Learned::Discrete { blind_from, timesteps, .. }, .. } => {
+                blind_start(&sample.sampler, *timesteps, (*blind_from)?)
+            }
             _ => None,
         });
-        return Vec::from_iter(blind.and_then(|schedule| blind_start(&sample.sampler, schedule)));
+        return Vec::from_iter(start);
     }
     let Settings::Train(train) = settings else { return vec![] };
     let Objective::Ddpm(ddpm) = &train.objective else { return vec![] };
@@ -208,34 +209,39 @@ pub(super) fn warnings(settings: &Settings, facts: &[Facts]) -> Vec<(Vec<Step>, 
     vec![(path, Problem::new(sentence).help(help))]
 }
 
-/// The schedule, if its last time holds less than a millionth of the signal and the network predicts noise. Schedules
-/// that are made of alpha-bar end at a beta of 0.999, from a share of the signal that falls with the square of T.
-fn blind(ddpm: &Ddpm) -> Option<Schedule> {
-    let ends_at_nothing = matches!(ddpm.schedule, Schedule::Cosine | Schedule::SigmoidAlphaBar);
-    let is_blind =
-        ddpm.prediction == Prediction::Epsilon && ends_at_nothing && ddpm.timesteps >= 100;
-    is_blind.then_some(ddpm.schedule)
+/// A share of signal in the variance at which an error of the predicted noise is thirty times larger in the clean
+/// sample. On maps of which the mean matters, samplers that start above it and do not clip were off by factors
+/// (docs/fields-ablation), in few steps or many.
+const BLIND: f64 = 1e-3;
+
+/// The first time with less signal than that, if the network predicts noise.
+fn blind_from(ddpm: &Ddpm) -> Option<u64> {
+    if ddpm.prediction != Prediction::Epsilon {
+        return None;
+    }
+    ddpm.alpha_bars().iter().position(|share| *share < BLIND).map(|t| t as u64)
 }
 
-/// A sampler that starts there, takes large steps, and does not limit what it makes of it.
-fn blind_start(sampler: &Sampler, schedule: Schedule) -> Option<(Vec<Step>, Problem)> {
-    let starts_early = |spacing: Option<Spacing>| spacing != Some(Spacing::Leading);
-    let is_unsafe = match sampler {
-        Sampler::Ddim(ddim) => ddim.clip.on().is_none() && starts_early(Some(ddim.spacing)),
-        Sampler::Ddpm(ddpm) => ddpm.clip.on().is_none() && ddpm.steps.is_some(),
+/// A sampler that starts there and does not limit what it makes of it.
+fn blind_start(sampler: &Sampler, timesteps: u64, from: u64) -> Option<(Vec<Step>, Problem)> {
+    let (steps, spacing) = match sampler {
+        Sampler::Ddim(ddim) if ddim.clip.on().is_none() => (ddim.steps, Some(ddim.spacing)),
+        // Noise on the way is added after every step; in all of its steps each error is small.
+        Sampler::Ddpm(ddpm) if ddpm.clip.on().is_none() => (ddpm.steps?, None),
         Sampler::Euler(ode) | Sampler::Heun(ode) | Sampler::DpmSolver(ode) => {
-            starts_early(ode.spacing)
+            (ode.steps, ode.spacing)
         }
-        Sampler::Midpoint(_) | Sampler::Rk4(_) | Sampler::Karras(_) => false,
+        _ => return None,
     };
-    let sentence = format!(
-        "at the last time of the {} schedule hardly any signal is left, and the network predicts noise: \
-         the first step makes large errors of small ones",
-        schedule.word()
-    );
-    let help = "take `spacing: leading`, `clip`, or train with `prediction: v`";
+    let first = match spacing {
+        Some(Spacing::Leading) => timesteps / steps.max(1) * steps.saturating_sub(1),
+        _ => timesteps.saturating_sub(1),
+    };
+    let sentence = "sampling starts where less than a thousandth of the variance is signal, and the network predicts \
+                    noise: what it makes of the clean sample is off by thirty times its error or more";
+    let help = "take a sampler with `clip`, or train with `prediction: v`";
     let path = crate::settings::keys(&["sampler", sampler.word()]);
-    is_unsafe.then(|| (path, Problem::new(sentence).help(help)))
+    (first >= from).then(|| (path, Problem::new(sentence).help(help)))
 }
 
 /// The port that a role reads, of a node of this kind.

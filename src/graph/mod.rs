@@ -11,6 +11,7 @@ mod publish;
 mod reach;
 
 use crate::expand::{self, Choice, Point};
+use crate::failure::Coordinates;
 use crate::key::{self, Input, Inputs, Key};
 use crate::problem::{Problem, Problems};
 use crate::settings::{Cadence, Kind, Reader, Settings};
@@ -42,6 +43,8 @@ pub struct Node {
     pub seed: u64,
     /// Seconds between checkpoints, if the spec says so.
     pub checkpoint_seconds: Option<f64>,
+    /// For how many seconds its worker may say nothing, if the spec says so.
+    pub silence_seconds: Option<f64>,
     /// At which steps the checkpoint of a training is kept.
     pub keep_every: Option<Cadence>,
     /// After which steps a training draws samples to look at.
@@ -135,6 +138,26 @@ impl Graph {
         let graph = build::build(&spec, points, asked, &mut reader);
         problems.0.append(&mut spec.located(reader).0);
         problems.or((spec, graph))
+    }
+
+    /// For each node, the axes and values that all its points have in common, the seeds aside.
+    pub fn common_coordinates(&self) -> Vec<Coordinates> {
+        let mut common: Vec<Option<Coordinates>> = vec![None; self.nodes.node_count()];
+        for (i, point) in self.points.iter().enumerate() {
+            let is_seed = |axis: &str| {
+                point.changes.iter().any(|change| change.is_seed && change.label.0 == axis)
+            };
+            let coordinates = point.coordinates.iter().filter(|c| !is_seed(&c.axis));
+            let here: Coordinates =
+                coordinates.map(|c| (c.axis.clone(), expand::show(&c.value))).collect();
+            for (_, node, _) in self.nodes_at(i) {
+                match &mut common[node.index()] {
+                    Some(common) => common.retain(|coordinate| here.contains(coordinate)),
+                    none => *none = Some(here.clone()),
+                }
+            }
+        }
+        common.into_iter().map(Option::unwrap_or_default).collect()
     }
 
     /// The nodes at the points that were chosen, with what they read; `None` if nothing was chosen.

@@ -7,16 +7,17 @@
 
 use super::Device;
 use crate::coordinator;
-use crate::job::{Event, FailureClass};
+use crate::failure::FailureClass;
+use crate::job::Event;
 use crate::problem::{Problem, Result};
 use crate::store::Results;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What arrives from workers, and from the keyboard.
 #[derive(Debug)]
@@ -87,6 +88,56 @@ pub enum Lease {
 struct Worker {
     child: Child,
     input: Option<ChildStdin>,
+    /// When its program file was last written, as it was when it started.
+    program: Option<SystemTime>,
+    /// Jobs it was given.
+    jobs: u32,
+    /// Its memory in bytes after its first job.
+    at_first: Option<u64>,
+    /// Processes that the system had ended for lack of memory when its present job began.
+    kills: Option<u64>,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    status: Option<ExitStatus>,
+    /// Whether the system ended it because the machine had no memory left.
+    pub for_lack_of_memory: bool,
+}
+
+impl Ended {
+    /// How it ended, for people.
+    pub fn words(&self) -> String {
+        self.status.map_or_else(|| "was gone".to_owned(), |status| format!("ended with {status}"))
+    }
+}
+
+/// A worker is replaced after so many jobs.
+const JOBS: u32 = 500;
+
+/// A worker whose memory between jobs has grown to so many bytes, and to so many times what it was after its
+/// first job, is replaced.
+const GROWN: (u64, u64) = (4 << 30, 3);
+
+/// Whether a worker has done enough, or keeps too much memory.
+fn is_worn(jobs: u32, at_first: Option<u64>, now: Option<u64>) -> bool {
+    let has_grown = |first: u64, now: u64| now > GROWN.0 && now > GROWN.1 * first;
+    jobs >= JOBS || at_first.zip(now).is_some_and(|(first, now)| has_grown(first, now))
+}
+
+/// The memory of a process in bytes, as Linux tells it.
+fn resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+/// How many processes Linux has ended for lack of memory since it started.
+fn memory_kills() -> Option<u64> {
+    let counters = fs::read_to_string("/proc/vmstat").ok()?;
+    let line = counters.lines().find_map(|line| line.strip_prefix("oom_kill "))?;
+    line.trim().parse().ok()
 }
 
 /// The longest line that a worker may write, in bytes.
@@ -94,6 +145,9 @@ const LONGEST_LINE: u64 = 1 << 20;
 
 /// How long a worker may take to leave once its input is closed.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Time between two looks at whether a worker has left.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long workers of an earlier run may take to save and leave.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -159,6 +213,9 @@ impl Pool {
     /// # Errors
     /// If the worker cannot be started.
     pub fn acquire(&mut self, slot: usize) -> Result<Lease> {
+        if self.is_stale(slot) {
+            self.replace(slot);
+        }
         if self.slots[slot].worker.is_some() {
             return Ok(Lease::Ours);
         }
@@ -180,6 +237,14 @@ impl Pool {
         Ok(Lease::Orphan)
     }
 
+    /// Whether the worker of a slot should make place for a fresh one: it has done many jobs, keeps too much
+    /// memory, or its program has been built anew.
+    fn is_stale(&self, slot: usize) -> bool {
+        let Some(worker) = &self.slots[slot].worker else { return false };
+        let now = worker.at_first.and_then(|_| resident(worker.child.id()));
+        is_worn(worker.jobs, worker.at_first, now) || worker.program != written(&self.program)
+    }
+
     /// Whether a slot has a worker of ours.
     pub fn has_worker(&self, slot: usize) -> bool {
         self.slots[slot].worker.is_some()
@@ -196,8 +261,13 @@ impl Pool {
         let gone = |why: &str| {
             Problem::system(format!("the worker of slot {slot} does not take the job: {why}"))
         };
-        let worker = self.slots[slot].worker.as_mut().and_then(|worker| worker.input.as_mut());
-        let input = worker.ok_or_else(|| gone("it is gone"))?;
+        let worker = self.slots[slot].worker.as_mut().ok_or_else(|| gone("it is gone"))?;
+        worker.jobs += 1;
+        worker.kills = memory_kills();
+        if worker.jobs == 2 {
+            worker.at_first = resident(worker.child.id());
+        }
+        let input = worker.input.as_mut().ok_or_else(|| gone("it is gone"))?;
         let sent = input.write_all(line.as_bytes()).and_then(|()| input.flush());
         sent.map_err(|e| gone(&e.to_string()))
     }
@@ -243,7 +313,8 @@ impl Pool {
         let (input, output) = (child.stdin.take(), child.stdout.take());
         self.slots[slot].generation += 1;
         let generation = self.slots[slot].generation;
-        self.slots[slot].worker = Some(Worker { child, input });
+        let (program, jobs, at_first, kills) = (written(&self.program), 0, None, None);
+        self.slots[slot].worker = Some(Worker { child, input, program, jobs, at_first, kills });
         let sender = self.sender.clone();
         if let Some(output) = output {
             std::thread::spawn(move || listen(BufReader::new(output), slot, generation, &sender));
@@ -276,27 +347,37 @@ impl Pool {
         }
     }
 
-    /// Ends the worker of a slot at once; how it ended, for people.
-    pub fn replace(&mut self, slot: usize) -> String {
+    /// Ends the worker of a slot; how it ended.
+    pub fn replace(&mut self, slot: usize) -> Ended {
         self.end(slot, Instant::now() + GRACE)
     }
 
-    fn end(&mut self, slot: usize, deadline: Instant) -> String {
-        let Some(mut worker) = self.slots[slot].worker.take() else { return "was gone".to_owned() };
+    /// Ends the worker of a slot, and what it has started, without leaving it time.
+    pub fn kill(&mut self, slot: usize) {
+        if let Some(worker) = &self.slots[slot].worker {
+            kill_group(worker.child.id());
+        }
+        self.end(slot, Instant::now());
+    }
+
+    fn end(&mut self, slot: usize, deadline: Instant) -> Ended {
+        let gone = Ended { status: None, for_lack_of_memory: false };
+        let Some(mut worker) = self.slots[slot].worker.take() else { return gone };
         drop(worker.input.take());
-        let status = loop {
-            match worker.child.try_wait() {
-                Ok(Some(status)) => break Some(status),
-                Ok(None) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(10))
-                }
-                _ => {
-                    let _ = worker.child.kill();
-                    break worker.child.wait().ok();
-                }
+        let is_killed = loop {
+            match has_ended(worker.child.id()) {
+                true => break false,
+                false if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                false => break true,
             }
         };
-        status.map_or_else(|| "was gone".to_owned(), |status| format!("ended with {status}"))
+        // Before it is waited for, so that its number is still its own; what it has started does not outlive it.
+        kill_group(worker.child.id());
+        let status = worker.child.wait().ok().filter(|_| !is_killed);
+        let was_killed = status.and_then(|status| status.signal()) == Some(SIGKILL);
+        let for_lack_of_memory =
+            was_killed && worker.kills.zip(memory_kills()).is_some_and(|(then, now)| now > then);
+        Ended { status, for_lack_of_memory }
     }
 
     /// Closes every worker's input and waits until all have left; kills those that do not.
@@ -322,6 +403,30 @@ impl Drop for Pool {
 fn open_log(path: &Path) -> Result<File> {
     let options = OpenOptions::new().create(true).read(true).append(true).open(path);
     options.map_err(|e| Problem::os("open", path, &e))
+}
+
+/// When a program's file was last written.
+fn written(program: &Path) -> Option<SystemTime> {
+    fs::metadata(program).and_then(|meta| meta.modified()).ok()
+}
+
+/// Whether a child of ours has ended; it is waited for all the same.
+fn has_ended(pid: u32) -> bool {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(pid), options), Ok(None))
+}
+
+/// The number of the signal that cannot be caught.
+const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
+
+/// Kills a process and all that it has started, if they are still in its group.
+fn kill_group(pid: u32) {
+    if let Some(group) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        // Nobody is left in it: then there is nothing to do.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
 }
 
 /// Sends every line of a worker's output, and at its end that it is gone.
@@ -373,17 +478,29 @@ pub fn has_left(results: &Results, slot: &str, owner: &str) -> bool {
     free || present.trim() != owner
 }
 
-/// Kills the process named in a file, if it is a worker.
+/// Kills the process named in a file, if it is a worker, and what it has started.
 fn kill_orphan(pid_file: &Path) {
     let Some(pid) =
-        fs::read_to_string(pid_file).ok().and_then(|text| text.trim().parse::<i32>().ok())
+        fs::read_to_string(pid_file).ok().and_then(|text| text.trim().parse::<u32>().ok())
     else {
         return;
     };
     let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if (command.starts_with("ablate-worker") || command.starts_with("fake-worker"))
-        && let Some(pid) = rustix::process::Pid::from_raw(pid)
-    {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    if command.starts_with("ablate-worker") || command.starts_with("fake-worker") {
+        kill_group(pid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_worn_after_many_jobs_or_when_its_memory_has_grown() {
+        let gigabytes = |n: u64| Some(n << 30);
+        assert!(is_worn(JOBS, None, None) && !is_worn(JOBS - 1, None, None));
+        assert!(is_worn(3, gigabytes(2), gigabytes(7)));
+        assert!(!is_worn(3, gigabytes(3), gigabytes(7)), "it holds much, and did so at first");
+        assert!(!is_worn(3, Some(1 << 20), gigabytes(1)), "little is little");
     }
 }

@@ -4,4 +4,4 @@ mod devices;
 mod local;
 
 pub use devices::{Device, devices};
-pub use local::{Lease, Message, Pool, find_worker, has_left};
+pub use local::{Ended, Lease, Message, Pool, find_worker, has_left};

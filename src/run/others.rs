@@ -2,7 +2,7 @@
 //! done with is taken as done, and slots change hands.
 
 use super::{BEAT, Run};
-use crate::job::FailureClass;
+use crate::failure::FailureClass;
 use crate::plan;
 use crate::pool::Lease;
 use crate::problem::Result;
@@ -145,6 +145,7 @@ impl Run<'_> {
                     class,
                     message,
                     again: false,
+                    alike: 1,
                 });
                 self.schedule.failed(task, false);
             } else {

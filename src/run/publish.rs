@@ -3,8 +3,9 @@
 
 use super::{Run, Running, Sealed, host};
 use crate::cost;
+use crate::failure::FailureClass;
 use crate::files;
-use crate::job::{Arithmetic, Costs, FailureClass, Metrics, SeriesFile};
+use crate::job::{Arithmetic, Costs, Metrics, SeriesFile};
 use crate::problem::{Problem, Result};
 use crate::record::{Attempt, Finished};
 use crate::screen::Change;
@@ -132,9 +133,11 @@ impl Run<'_> {
         for s in &sealed {
             let (slot, name) = (Some(s.slot), self.graph.nodes[s.node].name.clone());
             let message = problem.to_string();
-            self.monitor.show(&Change::Failed { slot, name, class, message, again: false });
+            let alike = 1;
+            self.monitor.show(&Change::Failed { slot, name, class, message, again: false, alike });
             self.schedule.failed(s.node.index(), false);
         }
+        self.closed |= class.policy().ends_run;
         self.show_counts();
         self.release(sealed.iter().map(|s| s.node))
     }

@@ -3,7 +3,8 @@
 mod plain;
 mod terminal;
 
-use crate::job::FailureClass;
+use crate::failure::FailureClass;
+use crate::words;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ pub enum Change {
         message: String,
         /// Whether it will be tried again.
         again: bool,
+        /// How many nodes of its name have failed alike, itself included.
+        alike: usize,
     },
     /// How many nodes are where.
     Counts(Counts),
@@ -125,6 +128,15 @@ pub fn monitor() -> Box<dyn Monitor> {
         Box::new(terminal::Terminal::new())
     } else {
         Box::new(plain::Plain::new(std::io::stderr()))
+    }
+}
+
+/// What happened to a node that failed; what others of its name have met before is not said again.
+fn failure_word(message: &str, again: bool, alike: usize) -> String {
+    match (again, alike) {
+        (true, _) => format!("{message}; it is tried again"),
+        (false, 0 | 1) => message.to_owned(),
+        (false, n) => format!("like {} before it", words::plural(n - 1, "other")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One line an event, for logs and pipes: no colours, no cursor movement, a heartbeat now and then.
 
-use super::{Change, Counts, Monitor, loss_word, rate_word};
+use super::{Change, Counts, Monitor, failure_word, loss_word, rate_word};
 use crate::words;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -77,9 +77,9 @@ impl<W: Write> Monitor for Plain<W> {
             Change::Stopped { name, step, .. } => {
                 self.line(&format!("stop   {name}, saved at {step}"))
             }
-            Change::Failed { name, class, message, again, .. } => {
-                let next = if *again { "; it is tried again" } else { "" };
-                self.line(&format!("FAIL   {name} [{}] {message}{next}", class.word()));
+            Change::Failed { name, class, message, again, alike, .. } => {
+                let told = failure_word(message, *again, *alike);
+                self.line(&format!("FAIL   {name} [{}] {told}", class.word()));
             }
             Change::Counts(counts) => self.counts = *counts,
         }

@@ -1,6 +1,6 @@
 //! Bars on a terminal: one for the run, one for each slot; finished nodes scroll away above them.
 
-use super::{Change, Counts, Monitor, loss_word, rate_word};
+use super::{Change, Counts, Monitor, failure_word, loss_word, rate_word};
 use crate::words;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
@@ -108,12 +108,12 @@ impl Monitor for Terminal {
                 self.free(*slot, name);
                 self.line(&format!("  stop  {name}  saved at {step}"));
             }
-            Change::Failed { slot, name, class, message, again } => {
+            Change::Failed { slot, name, class, message, again, alike } => {
                 if let Some(slot) = slot {
                     self.free(*slot, name);
                 }
-                let next = if *again { "; it is tried again" } else { "" };
-                self.line(&format!("  FAIL  {name}  [{}] {message}{next}", class.word()));
+                let told = failure_word(message, *again, *alike);
+                self.line(&format!("  FAIL  {name}  [{}] {told}", class.word()));
             }
             Change::Counts(counts) => {
                 self.counts = *counts;

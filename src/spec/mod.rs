@@ -75,6 +75,8 @@ table! {
         keep_every: Option<Cadence> [1.0..=1e9];
         #[doc = "Steps, or `1 epoch`, after which a training draws a few samples to look at."]
         preview: Option<Cadence> [1.0..=1e9];
+        #[doc = "For how long its worker may say nothing before it is killed and the node tried again; 30m unless written."]
+        silence: Option<Duration>;
     }
 }
 
@@ -273,7 +275,7 @@ fn read_node(name: &str, nodes: &Found<'_>, reader: &mut Reader) -> Option<Vec<D
     };
     let run = match found.key("run") {
         Some(run) => RunSettings::read(&run, reader)?,
-        None => RunSettings { checkpoint: None, keep_every: None, preview: None },
+        None => RunSettings { checkpoint: None, keep_every: None, preview: None, silence: None },
     };
     let body = found.key(kind)?;
     let declaration = Declaration {

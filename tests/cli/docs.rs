@@ -104,3 +104,14 @@ fn the_python_in_the_docs_reads_the_results() {
         assert!(output.status.success(), "docs/results.md:{line}: {err}");
     }
 }
+
+#[test]
+fn the_table_of_failures_is_that_of_the_program() {
+    use ablate::failure::FailureClass;
+    let row = |class: &FailureClass| {
+        format!("| `{}` | {} | {} |\n", class.word(), class.meaning(), class.policy().words())
+    };
+    let table: String = FailureClass::ALL.iter().map(row).collect();
+    let text = std::fs::read_to_string(root().join("docs/running.md")).unwrap();
+    assert!(text.contains(&table), "docs/running.md does not have the rows\n{table}");
+}

@@ -11,6 +11,7 @@ mod coordinators;
 mod damage;
 mod docs;
 mod export;
+mod failures;
 mod figures;
 mod follow;
 mod generated;

@@ -50,7 +50,7 @@ fn a_failing_node_blocks_only_what_lies_behind_it() {
         "{}",
         said.err
     );
-    assert!(said.err.contains("1 node failed, 4 blocked behind"), "{}", said.err);
+    assert!(said.err.contains("1 node failed, 4 not tried because of that"), "{}", said.err);
     assert!(said.out.contains("Partial: 2 values missing."), "{}", said.out);
     let why = bench.ablate(&["why", "net[schedule=cosine,seed=0]"]).expect(0);
     assert!(why.out.contains("attempt 1 failed [bug]: failing as told"), "{}", why.out);

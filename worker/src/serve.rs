@@ -4,7 +4,8 @@
 
 use crate::files::write_json;
 use crate::{data, device, evaluate, sample, train};
-use ablate::job::{Arithmetic, Costs, EXIT_STOPPED, Event, FailureClass, Input, Job};
+use ablate::failure::FailureClass;
+use ablate::job::{Arithmetic, Costs, EXIT_STOPPED, Event, Input, Job};
 use ablate::problem::{Problem, Result};
 use ablate::settings::Settings;
 use std::cell::{Cell, RefCell};
