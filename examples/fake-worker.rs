@@ -10,6 +10,7 @@
 
 use ablate::failure::FailureClass;
 use ablate::job::{Arithmetic, Better, Costs, Event, Job, Metric, Series};
+use ablate::moment;
 use ablate::settings::Kind;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -49,6 +50,10 @@ fn main() {
 
 fn emit(event: &Event) {
     let line = serde_json::to_string(event).expect("an event is plain data") + "\n";
+    if moment::is_last("within", "event") {
+        say(&line.as_bytes()[..line.len() / 2]);
+        moment::end();
+    }
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).and_then(|()| out.flush()).expect("the coordinator listens");
 }

@@ -1,6 +1,7 @@
 //! Files on disk: written so that a reader sees all of them or nothing, read with the act and the path
 //! in every error. Knows nothing of what they hold.
 
+use crate::moment;
 use crate::problem::{Problem, Result};
 use std::fs::{self, File};
 use std::io::Write;
@@ -18,9 +19,12 @@ pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
         let mut file = File::create(&aside)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&aside, path)
+        moment::pass("before", &name);
+        fs::rename(&aside, path)?;
+        moment::pass("after", &name);
+        Ok(())
     };
-    write().map_err(|e| {
+    write().map_err(|e: std::io::Error| {
         // What cannot be finished only takes room; on a full disk that is what is missing.
         let _ = fs::remove_file(&aside);
         Problem::os("write", path, &e)

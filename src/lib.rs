@@ -13,6 +13,7 @@ pub mod random;
 
 pub mod failure;
 pub mod files;
+pub mod moment;
 
 pub mod npy;
 

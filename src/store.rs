@@ -13,6 +13,7 @@ use crate::files::write_aside;
 use crate::graph::Node;
 use crate::job::Arithmetic;
 use crate::key::Input;
+use crate::moment;
 use crate::problem::{Problem, Result};
 use crate::selection;
 use crate::settings::Kind;
@@ -268,7 +269,9 @@ impl Results {
             if to.exists() {
                 fs::remove_dir_all(&to).map_err(|e| Problem::os("replace", &to, &e))?;
             }
+            moment::pass("before", "publish");
             fs::rename(&from, &to).map_err(|e| Problem::os("publish", &to, &e))?;
+            moment::pass("after", "publish");
             // Its artefacts are back.
             let _ = fs::remove_file(cleaned_beside(&to));
         }

@@ -170,7 +170,19 @@ pub fn recover(
             crate::words::plural(gone.len(), "node")
         ));
     }
+    forget_gone(results, record)?;
     Ok((said, listing))
+}
+
+/// Removes the claims of coordinators that are dead and whose workers have left.
+fn forget_gone(results: &Results, record: &mut Record) -> Result<()> {
+    let mut gone: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, holder) in record.claims()? {
+        if is_gone(results, &holder) {
+            gone.entry(holder.coordinator).or_default().push(name);
+        }
+    }
+    gone.iter().try_for_each(|(coordinator, names)| record.release(coordinator, names))
 }
 
 /// Publishes a work folder that was sealed and not yet renamed, if it is whole; whether it was. A damaged

@@ -3,6 +3,7 @@
 //! other coordinators do.
 
 use super::{Record, sql};
+use crate::moment;
 use crate::problem::Result;
 use crate::store::Damage;
 use rusqlite::{OptionalExtension, params};
@@ -51,7 +52,9 @@ impl Record {
                 .and_then(|mut s| s.execute(params![me.coordinator, me.slot, name]))
                 .map_err(sql)?;
         }
+        moment::pass("within", "claim");
         transaction.commit().map_err(sql)?;
+        moment::pass("after", "claim");
         Ok(true)
     }
 

@@ -14,6 +14,7 @@ pub use whole::says_damaged;
 use crate::graph::{Asked, Graph};
 use crate::job::{Better, Metrics, SeriesFile};
 use crate::key::canonical;
+use crate::moment;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use crate::spec::Spec;
@@ -286,8 +287,11 @@ impl Record {
         let transaction = self.connection.transaction().map_err(sql)?;
         for node in nodes {
             insert_node(&transaction, node).map_err(sql)?;
+            moment::pass("within", "rows");
         }
-        transaction.commit().map_err(sql)
+        transaction.commit().map_err(sql)?;
+        moment::pass("after", "rows");
+        Ok(())
     }
 
     /// Forgets nodes whose folders are gone or damaged.

@@ -6,6 +6,7 @@ use crate::cost;
 use crate::failure::FailureClass;
 use crate::files;
 use crate::job::{Arithmetic, Costs, Metrics, SeriesFile};
+use crate::moment;
 use crate::problem::{Problem, Result};
 use crate::record::{Attempt, Finished};
 use crate::screen::Change;
@@ -83,6 +84,7 @@ impl Run<'_> {
                 let running = Running { step, ..running };
                 let bytes = file.artefacts.iter().map(|artefact| artefact.bytes).sum();
                 self.attempt(slot, &running, "done", None, bytes);
+                moment::pass("after", "attempt");
                 let (node, metrics, series) = (running.node, written.metrics, written.series);
                 self.sealed.push(Sealed { node, slot, file, metrics, series, seconds });
                 self.share(slot);
@@ -115,6 +117,7 @@ impl Run<'_> {
         // Without rows the folders are there all the same, and the next run adds them.
         self.record.finished(&rows)?;
         self.release(sealed.iter().map(|s| s.node))?;
+        moment::pass("after", "release");
         for (s, row) in sealed.iter().zip(&rows) {
             let name = self.graph.nodes[s.node].name.clone();
             let wanted = ["error", "validation_loss", "loss"];

@@ -56,6 +56,11 @@ impl Bench {
         Said::of(self.command(arguments, orders).output().unwrap())
     }
 
+    /// Runs `ablate` with a variable that names a path.
+    pub(crate) fn ablate_env(&self, arguments: &[&str], variable: &str, path: &Path) -> Said {
+        Said::of(self.command(arguments, "").env(variable, path).output().unwrap())
+    }
+
     /// Runs `ablate` with so many kilobytes of address space.
     pub(crate) fn with_little_memory(&self, arguments: &[&str], kilobytes: u32) -> Said {
         let ablate = env!("CARGO_BIN_EXE_ablate");

@@ -5,6 +5,7 @@
 mod adopt;
 mod bad_input;
 mod bench;
+mod chaos;
 mod choosing;
 mod compare;
 mod coordinators;

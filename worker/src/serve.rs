@@ -6,6 +6,7 @@ use crate::files::write_json;
 use crate::{data, device, evaluate, sample, train};
 use ablate::failure::FailureClass;
 use ablate::job::{Arithmetic, Costs, EXIT_STOPPED, Event, Input, Job};
+use ablate::moment;
 use ablate::problem::{Problem, Result};
 use ablate::settings::Settings;
 use std::cell::{Cell, RefCell};
@@ -151,6 +152,11 @@ pub fn main() -> ExitCode {
 
 fn write_line(line: &str) {
     let mut out = std::io::stdout().lock();
+    if moment::is_last("within", "event") {
+        let half = &line.as_bytes()[..line.len() / 2];
+        let _ = out.write_all(half).and_then(|()| out.flush());
+        moment::end();
+    }
     // A coordinator that is gone has closed the input too, and that ends the worker.
     let _ = out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush());
 }
