@@ -5,8 +5,10 @@
 //! part of a node's name: `fail net`, `nan net`, `say net`, `die net 2` (on the first two attempts, by a signal),
 //! `exit net 2`, `half net 2` (dies in the middle of an event), `hang net 2`, `hoard net 2` (takes memory until there
 //! is none), `garble net`, `riddle net` (an event that is not known),
+//! `oom net 1` (no GPU memory), `gpu net 5000` (takes so many megabytes of a GPU),
 //! `fill net 4000` (writes so many kilobytes, and says so if it cannot), `stuff net` (fills the disk to the
-//! last byte and goes on), `slow net 300` (milliseconds a step). `ABLATE_FAKE_STEPS` is the number of steps of every node.
+//! last byte and goes on), `slow net 300` (milliseconds a step); `linger 300` has it stay so long once its input is
+//! closed. `ABLATE_FAKE_STEPS` is the number of steps of every node.
 
 use ablate::failure::FailureClass;
 use ablate::job::{Arithmetic, Better, Costs, Event, Job, Metric, Series};
@@ -46,6 +48,11 @@ fn main() {
         // A stop that came too late for its job is over with it.
         stop.store(false, Ordering::SeqCst);
     }
+    // The input is closed: leave, at once or not.
+    let orders = std::env::var("ABLATE_FAKE").unwrap_or_default();
+    let pause =
+        orders.split(';').find_map(|order| order.trim().strip_prefix("linger ")?.parse().ok());
+    std::thread::sleep(Duration::from_millis(pause.unwrap_or(0)));
 }
 
 fn emit(event: &Event) {
@@ -81,6 +88,7 @@ fn work(job: &Job, stop: &AtomicBool) {
         deterministic: true,
     };
     emit(&Event::Started { step: first, total, arithmetic: arithmetic.clone() });
+    on_gpu(job, "start");
     die_as_told(job);
     if let Some(event) = fail_as_told(job) {
         return emit(&event);
@@ -108,6 +116,7 @@ fn work(job: &Job, stop: &AtomicBool) {
         }
     }
     publish(job, total - first);
+    on_gpu(job, "end");
     if order(job, "stuff").is_some() {
         stuff(&job.work.join("../../ballast"));
     }
@@ -120,6 +129,29 @@ fn work(job: &Job, stop: &AtomicBool) {
 fn say(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).expect("the coordinator listens");
+}
+
+/// Notes in the folder of the stand-in for NVIDIA's library that the job is on its GPU, and with how many megabytes:
+/// `gpu net 5000`.
+fn on_gpu(job: &Job, what: &str) {
+    let (Ok(folder), Ok(uuid)) =
+        (std::env::var("FAKE_NVML"), std::env::var("CUDA_VISIBLE_DEVICES"))
+    else {
+        return;
+    };
+    let card = Path::new(&folder).join(&uuid);
+    std::fs::create_dir_all(&card).expect("the folder takes it");
+    let megabytes = order(job, "gpu").unwrap_or(0).to_string();
+    std::fs::write(card.join(std::process::id().to_string()), megabytes)
+        .expect("the folder takes it");
+    let trace = Path::new(&folder).join("trace");
+    let mut trace = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(trace)
+        .expect("the folder takes it");
+    let line = format!("{what} {uuid} {}\n", job.name);
+    trace.write_all(line.as_bytes()).expect("the folder takes it");
 }
 
 /// Dies, or does what a worker should not, if it was told to.
@@ -160,6 +192,9 @@ fn die_as_told(job: &Job) {
 fn fail_as_told(job: &Job) -> Option<Event> {
     let (class, message) = if order(job, "fail").is_some() {
         (FailureClass::Bug, "failing as told".to_owned())
+    } else if order(job, "oom").is_some_and(|times| u64::from(job.attempt) <= times) {
+        on_gpu(job, "end");
+        (FailureClass::DeviceMemory, "CUDA out of memory. Tried to allocate 2 GiB".to_owned())
     } else if order(job, "nan").is_some() {
         let step = job.key.len() + job.name.len();
         (FailureClass::NotANumber, format!("the loss became NaN at step {step}"))

@@ -3,7 +3,7 @@
 //! interval; what has neither is unknown. Pure.
 
 use crate::graph::Graph;
-use crate::record::Past;
+use crate::record::{DeviceMemory, Past};
 use crate::settings::{Dataset, Kind, Length, Model, Objective, Settings};
 use petgraph::graph::NodeIndex;
 use std::collections::BTreeMap;
@@ -204,6 +204,25 @@ impl Costs {
     /// Bytes that a node may leave on disk.
     pub fn bytes(&self, kind: Kind, work: &Work) -> Option<f64> {
         Some(work.size * quantile(self.bytes.get(&kind)?, 0.5))
+    }
+}
+
+/// What nodes took of a GPU's memory, by kind and load.
+#[derive(Debug, Default)]
+pub struct Memory {
+    known: BTreeMap<(Kind, u64), DeviceMemory>,
+}
+
+impl Memory {
+    /// Learns from what attempts took.
+    pub fn learn(seen: Vec<DeviceMemory>) -> Self {
+        let known = seen.into_iter().map(|seen| ((seen.kind, seen.weight.to_bits()), seen));
+        Self { known: known.collect() }
+    }
+
+    /// What equal nodes took.
+    pub fn of(&self, kind: Kind, work: &Work) -> Option<DeviceMemory> {
+        self.known.get(&(kind, work.weight.to_bits())).copied()
     }
 }
 

@@ -153,7 +153,8 @@ fn run_through(
     let mut running: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     loop {
         while running.len() < slots.max(1) {
-            let Some(task) = schedule.start(1).pop() else { break };
+            let Some(task) = schedule.ready(1).pop() else { break };
+            schedule.start(task);
             if may_start(task, now) {
                 let end = now + seconds[task].max(0.0);
                 running.push(Reverse(((end * 1e6) as u64, task)));

@@ -12,8 +12,10 @@ pub mod statistics;
 pub mod random;
 
 pub mod failure;
-pub mod files;
+
 pub mod moment;
+
+pub mod files;
 
 pub mod npy;
 
@@ -56,6 +58,8 @@ pub mod cost;
 pub mod plan;
 
 pub mod schedule;
+
+pub mod rooms;
 
 pub mod forecast;
 

@@ -3,10 +3,12 @@
 
 mod failures;
 mod others;
+mod places;
 mod publish;
 
 use crate::coordinator::Coordinator;
-use crate::failure::{Coordinates, FailureClass, Failures};
+use crate::cost::Memory;
+use crate::failure::{Company, Coordinates, FailureClass, Failures};
 use crate::files;
 use crate::forecast;
 use crate::graph::{Graph, Node};
@@ -15,11 +17,13 @@ use crate::plan::{self, Plan};
 use crate::pool::{Message, Pool};
 use crate::problem::{Problem, Result};
 use crate::record::Record;
+use crate::rooms::{Demand, Rooms};
 use crate::schedule::{Schedule, State};
 use crate::screen::{Change, Counts, Monitor};
 use crate::settings::Settings;
 use crate::store::{NodeFile, Results};
 use petgraph::graph::NodeIndex;
+use places::Taken;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -96,7 +100,19 @@ pub struct Run<'r> {
     spent: f64,
     monitor: &'r mut dyn Monitor,
     schedule: Schedule,
+    /// The devices and what they hold.
+    rooms: Rooms,
+    /// The memory of the smallest and of the largest GPU.
+    gpu_memory: Option<(u64, u64)>,
+    /// The slots of each device.
+    slots_of: Vec<Vec<usize>>,
     slots: Vec<Option<Running>>,
+    /// What equal nodes took of a GPU's memory.
+    memory: Memory,
+    /// Nodes that run alone the next time.
+    company: BTreeMap<NodeIndex, Company>,
+    /// When the memory of GPUs was looked at last.
+    watched: Instant,
     /// When it began, as attempts write it.
     begun: String,
     /// When no slot could be had last.
@@ -144,6 +160,9 @@ struct Running {
     saved: u64,
     arithmetic: Option<Arithmetic>,
     events: Option<File>,
+    /// What it takes of its device.
+    demand: Demand,
+    memory: Taken,
 }
 
 impl Running {
@@ -169,6 +188,12 @@ impl<'r> Run<'r> {
     /// A run that has not started anything yet. Of the nodes that the plan would run, only those in
     /// `wanted` are.
     pub fn new(means: Means<'r>, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Self {
+        let memory = Memory::learn(means.record.device_memory().unwrap_or_default());
+        let rooms = means.pool.rooms();
+        let of_gpus = || rooms.iter().filter_map(|room| room.memory);
+        let gpu_memory = of_gpus().min().zip(of_gpus().max());
+        let mut slots_of = vec![vec![]; rooms.len()];
+        (0..means.pool.len()).for_each(|slot| slots_of[means.pool.room(slot)].push(slot));
         let Means { graph, results, record, coordinator, pool, limit, limits, patience, monitor } =
             means;
         Self {
@@ -182,7 +207,13 @@ impl<'r> Run<'r> {
             spent: 0.0,
             monitor,
             schedule: Schedule::new(forecast::tasks(graph, plan, wanted)),
+            gpu_memory,
+            rooms: Rooms::new(rooms),
+            slots_of,
             slots: (0..pool.len()).map(|_| None).collect(),
+            memory,
+            company: BTreeMap::new(),
+            watched: Instant::now(),
             pool,
             begun: now(),
             refused: None,
@@ -254,6 +285,7 @@ impl<'r> Run<'r> {
             }
         }
         self.keep_limits();
+        self.watch_memory();
         if self.looked.elapsed() >= others::LOOK {
             self.looked = Instant::now();
             self.record.still_there()?;
@@ -282,29 +314,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn start_ready(&mut self) -> Result<()> {
-        let mut wishing = false;
-        let mut changed = false;
-        while self.running() < self.limit && self.schedule.has_ready() {
-            let Some(slot) = self.get_slot()? else {
-                wishing = true;
-                break;
-            };
-            let Some(task) = self.schedule.start(1).pop() else { break };
-            self.begin(NodeIndex::new(task), slot)?;
-            changed = true;
-        }
-        if wishing || self.wishing {
-            self.wish(wishing);
-        }
-        if changed {
-            self.show_counts();
-        }
-        Ok(())
-    }
-
     /// Starts a node, unless another run has it or has finished it.
-    fn begin(&mut self, index: NodeIndex, slot: usize) -> Result<()> {
+    fn begin(&mut self, index: NodeIndex, slot: usize, demand: Demand) -> Result<()> {
         if !self.claim(index, slot)? {
             let name = self.graph.nodes[index].name.clone();
             self.monitor.show(&Change::Note { name, text: "another run works on it".to_owned() });
@@ -313,12 +324,13 @@ impl<'r> Run<'r> {
             self.done_elsewhere(index)?;
             self.release([index].into_iter())?;
         } else {
-            self.start(index, slot)?;
+            self.start(index, slot, demand)?;
         }
         Ok(())
     }
 
-    fn start(&mut self, index: NodeIndex, slot: usize) -> Result<()> {
+    fn start(&mut self, index: NodeIndex, slot: usize, demand: Demand) -> Result<()> {
+        self.rooms.enter(self.pool.room(slot), &demand);
         let attempt = self.record.attempts(&self.graph.nodes[index].key)?.len() as u32 + 1;
         self.slots[slot] = Some(Running {
             node: index,
@@ -331,6 +343,8 @@ impl<'r> Run<'r> {
             saved: 0,
             arithmetic: None,
             events: None,
+            demand,
+            memory: Taken::since(self.pool.device_memory(slot)),
         });
         match self.hand_over(index, slot, attempt) {
             Ok(()) => Ok(()),
@@ -390,9 +404,9 @@ impl<'r> Run<'r> {
             inputs: self.graph.named_inputs(index).into_iter().map(input).collect(),
             work: self.results.work(&node.folder()),
             trajectory,
-            checkpoint_seconds: node.checkpoint_seconds.unwrap_or(CHECKPOINT_SECONDS),
-            keep_every: node.keep_every,
-            preview: node.preview,
+            checkpoint_seconds: node.run.checkpoint.map_or(CHECKPOINT_SECONDS, |span| span.0),
+            keep_every: node.run.keep_every,
+            preview: node.run.preview,
             device: device.name.clone(),
             threads: device.threads,
         })
@@ -469,7 +483,7 @@ impl<'r> Run<'r> {
             Event::Note { text } => self.monitor.show(&Change::Note { name, text }),
             Event::Done => return self.done(slot),
             Event::Stopped { step } => {
-                let running = self.slots[slot].take().expect("checked above");
+                let running = self.vacate(slot).expect("checked above");
                 self.monitor.show(&Change::Stopped { slot, name, step });
                 self.schedule.stopped(running.node.index());
                 self.attempt(slot, &running, "stopped", None, 0);

@@ -84,8 +84,10 @@ impl Schedule {
         schedule
     }
 
+    /// Puts a task among those that can start, if it can; one of a group, only if it is the group's turn.
     fn enqueue(&mut self, i: usize) {
-        if self.tasks[i].state == State::Waiting && self.missing[i] == 0 {
+        let can_start = self.tasks[i].state == State::Waiting && self.missing[i] == 0;
+        if can_start && !self.held_by_group(i) {
             self.ready.insert(self.rank(i));
         }
     }
@@ -103,30 +105,36 @@ impl Schedule {
 
     /// The one way from state to state.
     fn set(&mut self, task: usize, state: State) {
+        self.ready.remove(&self.rank(task));
         let old = std::mem::replace(&mut self.tasks[task].state, state);
         *self.counts.entry(old).or_default() -= 1;
         *self.counts.entry(state).or_default() += 1;
-    }
-
-    /// Takes at most `free` tasks that can start now, in the order in which they should; they count as running.
-    pub fn start(&mut self, free: usize) -> Vec<usize> {
-        let mut started = vec![];
-        while started.len() < free {
-            let Some(rank) = self.next_ready() else { break };
-            self.ready.remove(&rank);
-            self.set(rank.2, State::Running);
-            started.push(rank.2);
+        // It may be another one's turn now.
+        if let Some((group, _)) = self.tasks[task].group {
+            let members = &self.groups[&group];
+            let turn = members.iter().find(|i| self.tasks[**i].state == State::Waiting).copied();
+            turn.into_iter().for_each(|i| self.enqueue(i));
         }
-        started
     }
 
-    fn next_ready(&self) -> Option<(u64, u64, usize)> {
-        self.ready.iter().find(|(_, _, i)| !self.held_by_group(*i)).copied()
+    /// Starts a task that can start.
+    pub fn start(&mut self, task: usize) {
+        self.set(task, State::Running);
+    }
+
+    /// At most so many of the tasks that can start now, in the order in which they should.
+    pub fn ready(&self, at_most: usize) -> Vec<usize> {
+        self.ready.iter().take(at_most).map(|(_, _, i)| *i).collect()
+    }
+
+    /// Whether a task can start now.
+    pub fn is_ready(&self, task: usize) -> bool {
+        self.ready.contains(&self.rank(task))
     }
 
     /// Whether a task could start now if there were a slot.
     pub fn has_ready(&self) -> bool {
-        self.next_ready().is_some()
+        !self.ready.is_empty()
     }
 
     /// Whether another task of the group runs, or should run before.
@@ -183,7 +191,6 @@ impl Schedule {
     fn block(&mut self, mut left: Vec<usize>) {
         while let Some(i) = left.pop() {
             if self.tasks[i].state == State::Waiting {
-                self.ready.remove(&self.rank(i));
                 self.set(i, State::Blocked);
                 left.extend(&self.users[i]);
             }
@@ -211,6 +218,16 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    /// Starts as many tasks as can start, at most `free`.
+    fn start(schedule: &mut Schedule, free: usize) -> Vec<usize> {
+        let mut started = vec![];
+        while let Some(task) = schedule.ready(1).pop().filter(|_| started.len() < free) {
+            schedule.start(task);
+            started.push(task);
+        }
+        started
+    }
+
     fn task(inputs: &[usize]) -> Task {
         Task {
             inputs: inputs.to_vec(),
@@ -224,14 +241,14 @@ mod tests {
     #[test]
     fn a_task_starts_after_its_inputs_and_within_the_slots() {
         let mut schedule = Schedule::new(vec![task(&[]), task(&[0]), task(&[0]), task(&[1, 2])]);
-        assert_eq!(schedule.start(8), [0]);
+        assert_eq!(start(&mut schedule, 8), [0]);
         schedule.done(0);
-        assert_eq!(schedule.start(1), [1]);
-        assert_eq!(schedule.start(1), [2]);
+        assert_eq!(start(&mut schedule, 1), [1]);
+        assert_eq!(start(&mut schedule, 1), [2]);
         schedule.done(1);
-        assert_eq!(schedule.start(2), [0; 0]);
+        assert_eq!(start(&mut schedule, 2), [0; 0]);
         schedule.done(2);
-        assert_eq!(schedule.start(2), [3]);
+        assert_eq!(start(&mut schedule, 2), [3]);
         schedule.done(3);
         assert!(schedule.is_over());
     }
@@ -239,7 +256,7 @@ mod tests {
     #[test]
     fn a_failure_blocks_only_what_lies_behind_it() {
         let mut schedule = Schedule::new(vec![task(&[]), task(&[0]), task(&[1]), task(&[])]);
-        schedule.start(2);
+        start(&mut schedule, 2);
         schedule.failed(0, false);
         let states: Vec<State> = (0..4).map(|i| schedule.state(i)).collect();
         assert_eq!(states, [State::Failed, State::Blocked, State::Blocked, State::Running]);
@@ -249,7 +266,7 @@ mod tests {
     fn a_task_that_is_left_out_blocks_what_lies_behind_it_and_nothing_else() {
         let mut schedule = Schedule::new(vec![task(&[]), task(&[0]), task(&[])]);
         schedule.leave_out(0);
-        assert_eq!(schedule.start(3), [2]);
+        assert_eq!(start(&mut schedule, 3), [2]);
         assert_eq!((schedule.state(0), schedule.state(1)), (State::Blocked, State::Blocked));
     }
 
@@ -258,7 +275,7 @@ mod tests {
         let late = Task { seed: 1, path_seconds: 9.0, ..task(&[]) };
         let short = Task { path_seconds: 1.0, ..task(&[]) };
         let long = Task { path_seconds: 5.0, ..task(&[]) };
-        assert_eq!(Schedule::new(vec![late, short, long]).start(3), [2, 1, 0]);
+        assert_eq!(start(&mut Schedule::new(vec![late, short, long]), 3), [2, 1, 0]);
     }
 
     #[test]
@@ -266,10 +283,10 @@ mod tests {
         let long = Task { group: Some((0, 50)), ..task(&[]) };
         let short = Task { group: Some((0, 10)), ..task(&[]) };
         let mut schedule = Schedule::new(vec![long, short]);
-        assert_eq!(schedule.start(2), [1]);
-        assert_eq!(schedule.start(2), [0; 0]);
+        assert_eq!(start(&mut schedule, 2), [1]);
+        assert_eq!(start(&mut schedule, 2), [0; 0]);
         schedule.done(1);
-        assert_eq!(schedule.start(2), [0]);
+        assert_eq!(start(&mut schedule, 2), [0]);
     }
 
     #[test]
@@ -277,12 +294,12 @@ mod tests {
         let short = Task { group: Some((0, 10)), ..task(&[]) };
         let long = Task { group: Some((0, 50)), ..task(&[]) };
         let mut schedule = Schedule::new(vec![short, long, task(&[0])]);
-        assert_eq!(schedule.start(3), [0]);
+        assert_eq!(start(&mut schedule, 3), [0]);
         schedule.elsewhere(0);
         assert!(!schedule.has_ready() && !schedule.is_over());
         assert_eq!(schedule.tasks_elsewhere(), [0]);
         schedule.done(0);
-        assert_eq!(schedule.start(3), [1, 2]);
+        assert_eq!(start(&mut schedule, 3), [1, 2]);
         schedule.put_back(2);
         assert_eq!((schedule.count(State::Running), schedule.has_ready()), (1, true));
     }
@@ -317,7 +334,7 @@ mod tests {
             let mut running: Vec<usize> = vec![];
             let mut steps = 0;
             while !schedule.is_over() {
-                for i in schedule.start(slots - running.len()) {
+                for i in start(&mut schedule, slots - running.len()) {
                     assert!(
                         tasks[i].inputs.iter().all(|input| schedule.state(*input) == State::Done)
                     );

@@ -20,11 +20,17 @@ use std::path::Path;
 /// # Errors
 /// If folders or the database cannot be read.
 pub fn known(graph: &Graph, results: &Results, record: Option<&Record>) -> Result<Known> {
-    let listing = results.list()?;
+    let mut listing = results.list()?;
+    // A sealed folder needs only its renaming, which the next run does.
+    let sealed = |name: &&String| {
+        !name.starts_with("trajectory-") && results.work(name).join("node.json").exists()
+    };
+    listing.finished.extend(results.unfinished()?.iter().filter(sealed).cloned());
     known_of(graph, results, record, listing)
 }
 
-/// What is known, where `nodes/` has just been listed.
+/// What is known to a run that has just listed `nodes/`. What is sealed in `work/` counts as unfinished: while a
+/// worker of the run that sealed it lives, it could not be renamed before.
 ///
 /// # Errors
 /// If folders or the database cannot be read.
@@ -35,12 +41,7 @@ pub fn known_of(
     listing: Listing,
 ) -> Result<Known> {
     let work = results.unfinished()?;
-    let complete = |name: &&String| {
-        !name.starts_with("trajectory-") && results.work(name).join("node.json").exists()
-    };
-    let mut folders = listing.finished;
-    // A sealed folder needs only its renaming.
-    folders.extend(work.iter().filter(complete).cloned());
+    let folders = listing.finished;
     let all_finished = graph.nodes.node_weights().all(|node| folders.contains(&node.folder()));
     let mut known = Known {
         recorded: match record {

@@ -26,6 +26,21 @@ pub fn seconds(text: &str) -> Option<f64> {
     plain_number(digits).map(|value| value * factor).filter(|s| *s >= 0.0)
 }
 
+/// Reads a number of bytes: `20GB`, `512 MB`, `1.5GiB`.
+pub fn bytes_of(text: &str) -> Option<u64> {
+    let units = [
+        ("TB", 1e12),
+        ("GB", 1e9),
+        ("MB", 1e6),
+        ("TiB", 1024.0 * 1024.0 * 1024.0 * 1024.0),
+        ("GiB", 1024.0 * 1024.0 * 1024.0),
+        ("MiB", 1024.0 * 1024.0),
+    ];
+    let (digits, factor) = split_suffix(text, &units)?;
+    let bytes = plain_number(digits)? * factor;
+    (1.0..1e18).contains(&bytes).then_some(bytes as u64)
+}
+
 /// Reads a number as people write it, `1e-4` and `1_000` included.
 pub fn number(text: &str) -> Option<f64> {
     plain_number(text.trim())

@@ -7,7 +7,7 @@ times aside. Half of the kills come at named moments (src/moment.rs), half at ra
 
 Prints a line for each kind of kill and ends with 1 at the first difference. A run of 200 takes about ten
 minutes on two cores."""
-import argparse, collections, hashlib, os, pathlib, random, signal, sqlite3, subprocess, sys, tempfile, time
+import argparse, collections, hashlib, os, pathlib, random, shutil, signal, sqlite3, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMALL = """\
@@ -90,6 +90,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="keep the folder in which something went wrong")
     asked = parser.parse_args()
     random.seed(asked.seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,8 +102,9 @@ def main():
     kills, rounds, lost = collections.Counter(), 0, 0.0
     named = [(moment, "coordinator") for moment in COORDINATOR] + [(moment, "worker") for moment in WORKER]
     while kills.total() < asked.kills:
-        with tempfile.TemporaryDirectory() as folder:
-            project, begin = Project(folder), time.time()
+        folder = tempfile.mkdtemp()
+        project, begin, history = Project(folder), time.time(), []
+        try:
             while True:
                 order = None
                 if random.random() < 0.5:
@@ -114,6 +116,7 @@ def main():
                     run.wait(random.uniform(0.05, whole / 2) if order is None else whole)
                     if order is not None and not order.exists():
                         kills[f"{who} {moment}"] += 1
+                        history.append(f"{who} {moment}")
                 except subprocess.TimeoutExpired:
                     victims = random.choice(["coordinator", "worker", "both"])
                     hit = [run.pid] if victims != "worker" else []
@@ -124,6 +127,7 @@ def main():
                         except ProcessLookupError:
                             pass
                     kills[f"{victims} at random"] += 1
+                    history.append(f"{victims} after {time.time() - begin:.2f} s")
                 code = run.wait()
                 if order is not None:
                     order.unlink(missing_ok=True)
@@ -134,9 +138,14 @@ def main():
             found = left(project.results)
             for name in sorted(wanted.keys() | found.keys()):
                 if wanted.get(name) != found.get(name):
-                    print(f"{name} differs after {dict(kills)}\n  {wanted.get(name)}\n  {found.get(name)}")
-                    sys.exit(1)
+                    raise AssertionError(f"{name} differs\n  {wanted.get(name)}\n  {found.get(name)}")
             rounds, lost = rounds + 1, lost + time.time() - begin - whole
+        except AssertionError as problem:
+            print(f"{problem}\nkilled: {', '.join(history)}" + (f"\nsee {folder}" if asked.keep else ""))
+            sys.exit(1)
+        finally:
+            if not (asked.keep and sys.exc_info()[0]):
+                shutil.rmtree(folder)
     for name, n in sorted(kills.items()):
         print(f"{n:4} {name}")
     print(f"{kills.total()} kills in {rounds} rounds: files and rows are those of an undisturbed run; "

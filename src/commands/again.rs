@@ -2,7 +2,7 @@
 
 use super::asking::Asking;
 use super::run::listen_for_signals;
-use super::{Done, Opened, Place, print, slots};
+use super::{Done, Opened, Place, devices, print};
 use crate::coordinator::{self, Coordinator};
 use crate::job::Arithmetic;
 use crate::plan;
@@ -108,7 +108,8 @@ impl Aside {
         let plan = plan::make(graph, &known, "cpu");
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let pool = Pool::new(find_worker(), &opened.results, &coordinator.id, slots(), sender);
+        let devices = devices(None)?;
+        let pool = Pool::new(find_worker(), &opened.results, &coordinator.id, devices, sender);
         let limit = pool.len();
         let mut monitor = monitor();
         let means = Means {

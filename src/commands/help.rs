@@ -5,7 +5,7 @@ use clap::Command;
 /// The commands by what they are for; one that is named nowhere is listed at the end.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Write a spec", &["init", "import", "check", "graph", "schema"]),
-    ("Run it", &["plan", "run", "status", "log"]),
+    ("Run it", &["devices", "plan", "run", "status", "log"]),
     ("Ask why", &["why", "show", "select", "compare"]),
     ("See results", &["figure", "table", "query", "export"]),
     ("Keep results", &["verify", "clean", "merge", "adopt", "rebuild"]),

@@ -9,6 +9,7 @@ mod compare;
 mod compare_points;
 mod compare_specs;
 mod completions;
+mod devices;
 mod export;
 mod figure;
 mod follow;
@@ -83,6 +84,8 @@ enum Command {
     Plan(plan::PlanCommand),
     /// Run what is missing, then draw the figures and tables.
     Run(run::RunCommand),
+    /// Show the devices of this machine, and who uses them.
+    Devices(devices::Devices),
     /// Show how far experiments are, and what runs now.
     Status(status::Status),
     /// Show what a node's worker said; with -f, while it runs.
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Schema(command) => command.run(),
         Command::Plan(command) => command.run(&place),
         Command::Run(command) => command.run(&place),
+        Command::Devices(command) => command.run(&place),
         Command::Status(command) => command.run(&place),
         Command::Log(command) => command.run(&place),
         Command::Why(command) => command.run(&place),
@@ -341,9 +345,13 @@ fn short(value: &str) -> &str {
     }
 }
 
-/// The slots of this machine.
-fn slots() -> Vec<pool::Device> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+/// The cores of this machine that this program may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The devices of this machine that a run uses, or those of them that were asked for.
+fn devices(asked: Option<&str>) -> Result<Vec<pool::Device>, Problem> {
     let inherited = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-    pool::devices(inherited.as_deref(), cores)
+    pool::devices(&pool::cards(), inherited.as_deref(), cores(), asked)
 }

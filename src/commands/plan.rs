@@ -1,7 +1,7 @@
 //! `ablate plan`: what would run, why, what sharing saves, and how long it may take.
 
 use super::asking::Asking;
-use super::{Done, Opened, Place, print, slots};
+use super::{Done, Opened, Place, devices, print};
 use crate::cost::Estimate;
 use crate::decide::{self, Contest};
 use crate::forecast::{self, Forecast};
@@ -71,10 +71,10 @@ impl Devices {
     }
 
     /// The devices of this machine.
-    fn here() -> Self {
-        let slots = slots();
-        let model = slots.first().map_or("cpu", |slot| slot.word()).to_owned();
-        Self { count: slots.len(), model }
+    fn here() -> Result<Self> {
+        let devices = devices(None)?;
+        let model = devices.first().map_or("cpu", |device| device.word()).to_owned();
+        Ok(Self { count: devices.len(), model })
     }
 
     fn is_cpu(&self) -> bool {
@@ -127,7 +127,7 @@ impl PlanCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
         let devices = match &self.on {
             Some(on) => Devices::read(on)?,
-            None => Devices::here(),
+            None => Devices::here()?,
         };
         let opened = Opened::read_for(&self.spec, &self.asking, place, &devices.model)?;
         if self.resolved {

@@ -4,7 +4,7 @@ use super::asking::Asking;
 use super::limits::{Limiting, fitting};
 use super::naming::Naming;
 use super::settled::Settled;
-use super::{Done, Place, print, read_spec, say, slots};
+use super::{Done, Place, cores, devices, print, read_spec, say};
 use crate::coordinator::Coordinator;
 use crate::draw::Undecided;
 use crate::graph::{Asked, Graph, Selection};
@@ -38,6 +38,9 @@ pub(super) struct RunCommand {
     /// Run at most this many nodes at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
+    /// Run on these devices instead of all GPUs that nobody else uses, or else all cores: cuda:0,2 or cpu:4.
+    #[arg(long, value_name = "DEVICES")]
+    devices: Option<String>,
     /// Run one node at a time, what its worker says going to the terminal.
     #[arg(long, conflicts_with = "jobs")]
     foreground: bool,
@@ -152,8 +155,8 @@ impl Rounds<'_> {
         let Self { command, spec, graph, results, limits, .. } = self;
         let begun = Instant::now();
         let coordinator = Coordinator::enter(results)?;
-        let slots = slots();
-        let device = slots.first().map_or("cpu", |slot| slot.word()).to_owned();
+        let devices = devices(command.devices.as_deref())?;
+        let device = devices.first().map_or("cpu", |device| device.word()).to_owned();
         let (mut record, plan) = self.prepare((&coordinator, &device), monitor)?;
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let mut wanted = command.naming.wanted(graph, &plan)?;
@@ -165,8 +168,10 @@ impl Rounds<'_> {
         }
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let mut pool = Pool::new(find_worker(), results, &coordinator.id, slots, sender);
-        let mut limit = command.jobs.map_or(usize::MAX, |n| n as usize).clamp(1, pool.len());
+        let mut pool = Pool::new(find_worker(), results, &coordinator.id, devices, sender);
+        // Small nodes share GPUs as long as each has a core.
+        let at_once = pool.rooms().len().max(cores());
+        let mut limit = command.jobs.map_or(at_once, |n| n as usize).clamp(1, pool.len());
         if command.foreground {
             pool.to_foreground();
             limit = 1;
@@ -178,7 +183,8 @@ impl Rounds<'_> {
             left_out = wanted.len() - fits.len();
             wanted = fits;
         }
-        let expected = forecast::make(graph, &plan, &wanted, limit).finish;
+        let at_once = limit.min(pool.rooms().len());
+        let expected = forecast::make(graph, &plan, &wanted, at_once).finish;
         if let Some(seconds) = expected {
             let [low, middle, high] = seconds.map(|s| words::duration(words::span(s)));
             let history = "by this results folder's history";
@@ -201,23 +207,15 @@ impl Rounds<'_> {
             say(&format!("{} left for later", plural(left_out, "node")));
             outcome.stopped = true;
         }
-        let took = begun.elapsed().as_secs_f64();
-        // What was stopped or failed says nothing of an estimate.
-        if !outcome.stopped && outcome.counts.failed == 0 {
-            record.estimate(&Estimated {
-                experiment: spec.name.clone(),
-                device,
-                made: jiff::Timestamp::now().to_string(),
-                nodes: to_run,
-                seconds: expected,
-                took,
-            })?;
-            if let Some([_, middle, _]) = expected {
-                let spans = [middle, took].map(|s| words::duration(words::span(s)));
-                let scored = super::plan::scored(&record.estimate_errors()?).unwrap_or_default();
-                say(&format!("expected {}, took {}. {scored}", spans[0], spans[1]));
-            }
-        }
+        let estimated = Estimated {
+            experiment: spec.name.clone(),
+            device,
+            made: jiff::Timestamp::now().to_string(),
+            nodes: to_run,
+            seconds: expected,
+            took: begun.elapsed().as_secs_f64(),
+        };
+        score(&estimated, &outcome, &mut record)?;
         Ok((outcome, record))
     }
 
@@ -248,6 +246,21 @@ impl Rounds<'_> {
         }
         Ok((record, plan))
     }
+}
+
+/// Writes down what was expected of a run and what it took, and says it; what was stopped or failed says nothing
+/// of an estimate.
+fn score(estimated: &Estimated, outcome: &Outcome, record: &mut Record) -> Result<(), Problem> {
+    if outcome.stopped || outcome.counts.failed > 0 {
+        return Ok(());
+    }
+    record.estimate(estimated)?;
+    if let Some([_, middle, _]) = estimated.seconds {
+        let spans = [middle, estimated.took].map(|s| words::duration(words::span(s)));
+        let scored = super::plan::scored(&record.estimate_errors()?).unwrap_or_default();
+        say(&format!("expected {}, took {}. {scored}", spans[0], spans[1]));
+    }
+    Ok(())
 }
 
 /// Adds a seed to the points that would decide undecided rows, as long as they have fewer than so many;

@@ -14,8 +14,8 @@ use crate::expand::{self, Choice, Point};
 use crate::failure::Coordinates;
 use crate::key::{self, Input, Inputs, Key};
 use crate::problem::{Problem, Problems};
-use crate::settings::{Cadence, Kind, Reader, Settings};
-use crate::spec::Spec;
+use crate::settings::{Kind, Reader, Settings};
+use crate::spec::{RunSettings, Spec};
 pub use choose::{Candidate, Pending, Selection};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -41,14 +41,8 @@ pub struct Node {
     pub trajectory: Option<Key>,
     /// The seed of the point that first asked for it, to run seed 0 of everything first.
     pub seed: u64,
-    /// Seconds between checkpoints, if the spec says so.
-    pub checkpoint_seconds: Option<f64>,
-    /// For how many seconds its worker may say nothing, if the spec says so.
-    pub silence_seconds: Option<f64>,
-    /// At which steps the checkpoint of a training is kept.
-    pub keep_every: Option<Cadence>,
-    /// After which steps a training draws samples to look at.
-    pub preview: Option<Cadence>,
+    /// How it runs; no part of its identity.
+    pub run: Arc<RunSettings>,
 }
 
 impl Node {

@@ -95,10 +95,7 @@ impl Publisher<'_, '_> {
             settings: made.settings.clone(),
             inputs: made.keyed.clone(),
             seed: builder.tables[index].slots[slot as usize].seed,
-            checkpoint_seconds: declaration.run.checkpoint.map(|span| span.0),
-            silence_seconds: declaration.run.silence.map(|span| span.0),
-            keep_every: declaration.run.keep_every,
-            preview: declaration.run.preview,
+            run: declaration.run.clone(),
         });
         let by_key: HashMap<Key, NodeIndex> =
             inputs.into_iter().map(|input| (graph.nodes[input].key, input)).collect();

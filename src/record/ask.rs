@@ -43,6 +43,19 @@ pub struct Past {
     pub size: f64,
 }
 
+/// What equal nodes took of a GPU's memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeviceMemory {
+    /// The kind of node.
+    pub kind: Kind,
+    /// Load of a unit.
+    pub weight: f64,
+    /// Bytes at most, where that was seen.
+    pub bytes: Option<u64>,
+    /// Whether one of them had too little.
+    pub was_short: bool,
+}
+
 impl Record {
     /// The attempts at a node, the first one first.
     ///
@@ -67,6 +80,7 @@ impl Record {
                 weight: 0.0,
                 bytes: 0,
                 size: 0.0,
+                memory: None,
             })
         })
     }
@@ -163,6 +177,28 @@ impl Record {
                 seconds: row.get(4).unwrap_or(0.0),
                 bytes: row.get::<_, Option<i64>>(5).ok().flatten().unwrap_or(0) as u64,
                 size: row.get::<_, Option<f64>>(6).ok().flatten().unwrap_or(0.0),
+            }))
+        })?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// What attempts took of GPU memory at most, by kind and load; and whether any was short of it.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn device_memory(&self) -> Result<Vec<DeviceMemory>> {
+        if self.version()? < 4 {
+            return Ok(vec![]);
+        }
+        let statement = "SELECT kind, weight, max(memory), max(coalesce(class = 'device_memory', 0)) FROM attempts
+             WHERE weight > 0 AND (memory IS NOT NULL OR class = 'device_memory') GROUP BY kind, weight";
+        let rows = self.select(statement, [], |row| {
+            let kind: String = row.get(0)?;
+            Ok(Kind::from_word(&kind).map(|kind| DeviceMemory {
+                kind,
+                weight: row.get(1).unwrap_or(0.0),
+                bytes: row.get::<_, Option<i64>>(2).ok().flatten().map(|bytes| bytes as u64),
+                was_short: row.get(3).unwrap_or(false),
             }))
         })?;
         Ok(rows.into_iter().flatten().collect())

@@ -6,7 +6,7 @@ mod claims;
 mod export;
 mod whole;
 
-pub use ask::{Experiment, Past};
+pub use ask::{DeviceMemory, Experiment, Past};
 pub use claims::{Claim, Holder};
 pub use export::{Rows, Sheet};
 pub use whole::says_damaged;
@@ -25,10 +25,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The version of the schema, kept in `user_version`.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 /// What brings a database of each older version one version further.
-const MIGRATIONS: [(i64, &str); 2] = [
+const MIGRATIONS: [(i64, &str); 3] = [
     (
     1,
     "CREATE TABLE claims (name TEXT PRIMARY KEY, coordinator TEXT NOT NULL, slot TEXT NOT NULL) STRICT;
@@ -48,6 +48,7 @@ const MIGRATIONS: [(i64, &str); 2] = [
          ALTER TABLE experiments ADD COLUMN seeds TEXT NOT NULL DEFAULT '{}';
          ALTER TABLE experiments ADD COLUMN digest TEXT NOT NULL DEFAULT '';",
     ),
+    (3, "ALTER TABLE attempts ADD COLUMN memory INTEGER;"),
 ];
 
 /// The open database.
@@ -90,6 +91,8 @@ pub struct Attempt {
     pub bytes: u64,
     /// Size that was expected of it, in a measure that only compares.
     pub size: f64,
+    /// Bytes of a GPU's memory that it took at most, where that was seen.
+    pub memory: Option<u64>,
 }
 
 /// How long a run was expected to take, and how long it took.
@@ -325,11 +328,11 @@ impl Record {
         self.connection
             .execute(
                 "INSERT INTO attempts (node, kind, attempt, host, device, started, seconds, steps, outcome, class, message,
-                                       weight, bytes, size)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                                       weight, bytes, size, memory)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
                 params![
                     a.node, a.kind.word(), a.attempt, a.host, a.device, a.started, a.seconds, a.steps as i64,
-                    a.outcome, a.class, a.message, a.weight, a.bytes as i64, a.size
+                    a.outcome, a.class, a.message, a.weight, a.bytes as i64, a.size, a.memory.map(|m| m as i64)
                 ],
             )
             .map(|_| ())

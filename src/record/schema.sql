@@ -63,7 +63,8 @@ CREATE TABLE attempts (
     message  TEXT,
     weight   REAL,
     bytes    INTEGER,
-    size     REAL
+    size     REAL,
+    memory   INTEGER
 ) STRICT;
 CREATE INDEX attempts_by_node ON attempts (node);
 

@@ -1,7 +1,7 @@
 //! Attempts that fail: what is told, what is tried again, and what is left out because of them.
 
 use super::{Run, Running};
-use crate::failure::{Alike, FailureClass};
+use crate::failure::{Alike, Company, FailureClass};
 use crate::job::Event;
 use crate::problem::Result;
 use crate::schedule::State;
@@ -40,8 +40,8 @@ impl Run<'_> {
     pub(super) fn end_silent(&mut self) -> Result<()> {
         for slot in 0..self.slots.len() {
             let Some(running) = &self.slots[slot] else { continue };
-            let seconds = self.graph.nodes[running.node].silence_seconds;
-            let patience = seconds.map_or(SILENCE, words::span);
+            let silence = self.graph.nodes[running.node].run.silence;
+            let patience = silence.map_or(SILENCE, |span| words::span(span.0));
             if running.heard.elapsed() < patience {
                 continue;
             }
@@ -58,7 +58,7 @@ impl Run<'_> {
         class: FailureClass,
         message: String,
     ) -> Result<()> {
-        let Some(mut running) = self.slots[slot].take() else { return Ok(()) };
+        let Some(mut running) = self.vacate(slot) else { return Ok(()) };
         self.keep_log(slot, &running);
         let index = running.node;
         let progressed = running.saved > running.first;
@@ -67,6 +67,9 @@ impl Run<'_> {
         self.futile.insert(index, futile);
         let policy = class.policy();
         let again = futile < policy.tries && class.may_pass() && self.is_open();
+        if again && policy.next != Company::Any {
+            self.company.insert(index, policy.next);
+        }
         if !again {
             running.log(&Event::GivenUp { message: message.clone() });
         }

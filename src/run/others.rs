@@ -4,7 +4,6 @@
 use super::{BEAT, Run};
 use crate::failure::FailureClass;
 use crate::plan;
-use crate::pool::Lease;
 use crate::problem::Result;
 use crate::record::{Claim, Holder};
 use crate::schedule::State;
@@ -30,7 +29,7 @@ impl Run<'_> {
     pub(super) fn claim(&mut self, index: NodeIndex, slot: usize) -> Result<bool> {
         let holder = Holder {
             coordinator: self.coordinator.id.clone(),
-            slot: self.pool.device(slot).slot.clone(),
+            slot: self.pool.name(slot).to_owned(),
         };
         let claim = Claim { names: self.claim_names(index), holder };
         self.record.claim(&claim, &|holder| survey::is_gone(self.results, holder))
@@ -51,35 +50,7 @@ impl Run<'_> {
             && (!self.suspects.contains(&index) || crate::store::check(&path).is_empty())
     }
 
-    /// A slot for one more node, if there is any.
-    pub(super) fn get_slot(&mut self) -> Result<Option<usize>> {
-        let now = Instant::now();
-        let mut free: Vec<usize> = (0..self.slots.len())
-            .filter(|slot| self.slots[*slot].is_none())
-            .filter(|slot| self.given_up.get(slot).is_none_or(|until| *until < now))
-            .collect();
-        // A worker that stands ready goes first.
-        free.sort_by_key(|slot| !self.pool.has_worker(*slot));
-        if !free.first().is_some_and(|slot| self.pool.has_worker(*slot)) {
-            if self.refused.is_some_and(|last| last.elapsed() < LOOK) {
-                return Ok(None);
-            }
-            self.refused = None;
-        }
-        for slot in free {
-            match self.pool.acquire(slot)? {
-                Lease::Ours => return Ok(Some(slot)),
-                Lease::Taken => {}
-                Lease::Orphan => {
-                    self.say_once("waiting for a worker of an interrupted run to save and leave")
-                }
-            }
-        }
-        self.refused = Some(now);
-        Ok(None)
-    }
-
-    fn say_once(&mut self, text: &'static str) {
+    pub(super) fn say_once(&mut self, text: &'static str) {
         if self.said.insert(text) {
             self.monitor.show(&Change::Say(text.to_owned()));
         }

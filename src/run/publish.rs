@@ -48,14 +48,14 @@ impl Sealed {
 
 impl Run<'_> {
     pub(super) fn done(&mut self, slot: usize) -> Result<()> {
-        let running = self.slots[slot].take().expect("only a running node is done");
+        let running = self.vacate(slot).expect("only a running node is done");
         self.keep_log(slot, &running);
         let node = &self.graph.nodes[running.node];
         let work = self.results.work(&node.folder());
         let written = match Written::read(&work) {
             Ok(written) => written,
             Err(problem) => {
-                self.slots[slot] = Some(running);
+                self.put_back(slot, running);
                 return self.failed(slot, FailureClass::of(&problem), problem.to_string());
             }
         };
@@ -91,10 +91,16 @@ impl Run<'_> {
                 Ok(())
             }
             Err(problem) => {
-                self.slots[slot] = Some(running);
+                self.put_back(slot, running);
                 self.failed(slot, FailureClass::of(&problem), problem.to_string())
             }
         }
+    }
+
+    /// A node that was to leave its slot is there still.
+    fn put_back(&mut self, slot: usize, running: Running) {
+        self.rooms.enter(self.pool.room(slot), &running.demand);
+        self.slots[slot] = Some(running);
     }
 
     fn input_files(&self, index: NodeIndex) -> BTreeMap<String, InputFile> {
@@ -189,6 +195,7 @@ impl Run<'_> {
             weight: work.weight,
             bytes,
             size: if bytes > 0 { work.size } else { 0.0 },
+            memory: running.memory.bytes(),
         });
         // History is for people: on a full disk the run goes on without it.
         if let Err(problem) = written {

@@ -23,6 +23,7 @@ use crate::settings::{Cadence, Found, Kind, Reader, Setting, Shape, Step, keys};
 use crate::words;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One spec, read and checked as far as that goes without expanding it.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ pub struct Declaration {
     /// Where the body stands in the merged spec.
     pub path: Vec<Step>,
     /// How to run it.
-    pub run: RunSettings,
+    pub run: Arc<RunSettings>,
 }
 
 table! {
@@ -77,6 +78,18 @@ table! {
         preview: Option<Cadence> [1.0..=1e9];
         #[doc = "For how long its worker may say nothing before it is killed and the node tried again; 30m unless written."]
         silence: Option<Duration>;
+        #[doc = "The share of a GPU that it takes: several nodes with shares share one. By what equal nodes took of the memory, unless written; without GPUs it means nothing."]
+        gpus: Option<f64> [0.1..=1.0];
+        #[doc = "GPU memory that it takes at most, such as `20GB`; by what equal nodes took, unless written."]
+        memory: Option<Bytes>;
+    }
+}
+
+impl RunSettings {
+    /// Nothing written.
+    fn empty() -> Self {
+        let (checkpoint, keep_every, preview) = (None, None, None);
+        Self { checkpoint, keep_every, preview, silence: None, gpus: None, memory: None }
     }
 }
 
@@ -97,6 +110,26 @@ impl Setting for Duration {
     }
     fn shape() -> Shape {
         Shape::Scalar("duration")
+    }
+}
+
+/// A number of bytes, read from `20GB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl Setting for Bytes {
+    fn read(found: &Found<'_>, reader: &mut Reader) -> Option<Self> {
+        let written = found.shown();
+        words::bytes_of(&written).map(Self).or_else(|| {
+            let problem = Problem::new(format!("`{written}` is no amount of memory"));
+            reader.wrong(found, problem.help("write it as 20GB or 512MB"))
+        })
+    }
+    fn write(&self, _: crate::settings::Identity) -> Value {
+        json!(self.0)
+    }
+    fn shape() -> Shape {
+        Shape::Scalar("bytes")
     }
 }
 
@@ -275,7 +308,7 @@ fn read_node(name: &str, nodes: &Found<'_>, reader: &mut Reader) -> Option<Vec<D
     };
     let run = match found.key("run") {
         Some(run) => RunSettings::read(&run, reader)?,
-        None => RunSettings { checkpoint: None, keep_every: None, preview: None, silence: None },
+        None => RunSettings::empty(),
     };
     let body = found.key(kind)?;
     let declaration = Declaration {
@@ -285,7 +318,7 @@ fn read_node(name: &str, nodes: &Found<'_>, reader: &mut Reader) -> Option<Vec<D
         body: body.value.clone(),
         moved: vec![],
         path: body.path.clone(),
-        run,
+        run: Arc::new(run),
     };
     if declaration.kind == Kind::Evaluate {
         split_measures(declaration, &body, reader)

@@ -130,6 +130,19 @@ fn a_kill_at_any_named_moment_costs_nothing_but_time() {
     }
 }
 
+#[test]
+fn a_sealed_node_whose_worker_lingers_is_not_read_before_it_is_published() {
+    let bench = Bench::new(SMALL);
+    let order = bench.path("kill");
+    fs::write(&order, "1 after node.json").unwrap();
+    let line =
+        format!("ABLATE_KILL={} ABLATE_FAKE='linger 1500' ablate run spec.yaml", order.display());
+    // The shell is replaced by the program, which a signal ends.
+    assert_eq!(bench.shell(&format!("exec env {line}")).code, None);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    same(&left(&bench), &undisturbed(), "after a kill of the coordinator alone");
+}
+
 fn kill(pid: &str) {
     // It may be gone already.
     let _ = Command::new("kill").args(["-9", pid]).stderr(std::process::Stdio::null()).status();

@@ -79,7 +79,9 @@ fn every_command_line_in_the_docs_is_understood() {
             for command in block.lines().filter(|line| line.starts_with("ablate ")) {
                 let command = command.split("   #").next().unwrap();
                 let said = bench.shell(command);
-                assert_eq!(said.code, Some(0), "{file}:{line}: {command}\n{}", said.err);
+                // Not every machine has the GPUs of the example.
+                let is_known = command.contains("cuda:") && said.err.contains("there is no cuda:");
+                assert!(is_known || said.code == Some(0), "{file}:{line}: {command}\n{}", said.err);
                 run += 1;
             }
         }

@@ -10,6 +10,7 @@ mod choosing;
 mod compare;
 mod coordinators;
 mod damage;
+mod devices;
 mod docs;
 mod export;
 mod failures;

@@ -1,0 +1,236 @@
+//! Which node starts where: what each takes of a device, which devices have room for it, and what is kept free
+//! for a large one that waits.
+
+use super::others::LOOK;
+use super::{Run, Running};
+use crate::cost;
+use crate::failure::{Company, FailureClass};
+use crate::pool::Lease;
+use crate::problem::Result;
+use crate::rooms::{Choice, Demand, WHOLE};
+use crate::screen::Change;
+use petgraph::graph::NodeIndex;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// How many nodes that could start are looked at for one that fits beside what runs.
+const AHEAD: usize = 64;
+
+/// A node that asks for nothing gets at least this share of a GPU, however little memory it takes: it computes too.
+const LEAST: u32 = WHOLE / 4;
+
+/// What is added to the memory that equal nodes took, in hundredths.
+const MARGIN: u64 = 10;
+
+/// Time between two looks at the memory that a worker has taken of a GPU.
+pub(super) const MEMORY_BEAT: Duration = Duration::from_secs(1);
+
+impl Run<'_> {
+    /// Starts what can start and has a place.
+    pub(super) fn start_ready(&mut self) -> Result<()> {
+        let (mut wishing, mut changed) = (false, false);
+        // What is elsewhere or done by another run makes the next one ready.
+        while self.is_open() && self.running() < self.limit && self.schedule.has_ready() {
+            match self.start_one()? {
+                Found::Started => changed = true,
+                Found::NoSlot => {
+                    wishing = true;
+                    break;
+                }
+                Found::NoRoom => break,
+            }
+        }
+        if wishing || self.wishing {
+            self.wish(wishing);
+        }
+        if changed {
+            self.show_counts();
+        }
+        Ok(())
+    }
+
+    /// Starts the first node for which there is room. A node that fits nowhere yet keeps the emptiest device
+    /// that can hold it from those behind it.
+    fn start_one(&mut self) -> Result<Found> {
+        let mut kept = BTreeSet::new();
+        for task in self.schedule.ready(AHEAD) {
+            let index = NodeIndex::new(task);
+            let demand = self.demand(index);
+            match self.rooms.choose(&demand, &kept) {
+                Choice::Now(rooms) => {
+                    let Some(slot) = self.get_slot(&rooms)? else { return Ok(Found::NoSlot) };
+                    self.schedule.start(task);
+                    self.begin(index, slot, demand)?;
+                    return Ok(Found::Started);
+                }
+                Choice::Later(room) => {
+                    kept.insert(room);
+                }
+                Choice::AfterAll => break,
+                Choice::Never => {
+                    self.schedule.start(task);
+                    self.too_large(index, &demand)?;
+                    return Ok(Found::Started);
+                }
+            }
+        }
+        Ok(Found::NoRoom)
+    }
+
+    /// What a node takes: by its settings, else by what equal nodes took.
+    pub(super) fn demand(&self, index: NodeIndex) -> Demand {
+        let company = self.company.get(&index).copied();
+        let Some((smallest, largest)) = self.gpu_memory else {
+            return Demand { share: WHOLE, memory: 0, company: company.unwrap_or_default() };
+        };
+        let run = &self.graph.nodes[index].run;
+        let work = cost::work(self.graph, index);
+        let known = self.memory.of(self.graph.nodes[index].kind(), &work);
+        let seen = known.and_then(|known| known.bytes);
+        let remembered = seen.map(|bytes| (bytes + bytes / 100 * MARGIN).min(largest));
+        let memory = run.memory.map(|bytes| bytes.0).or(remembered);
+        let share = match (run.gpus, memory) {
+            (Some(share), _) => (share * f64::from(WHOLE)).round() as u32,
+            (None, Some(memory)) => {
+                let part = u128::from(memory) * u128::from(WHOLE) / u128::from(smallest.max(1));
+                u32::try_from(part).unwrap_or(WHOLE).clamp(LEAST, WHOLE)
+            }
+            (None, None) => WHOLE,
+        };
+        let was_short = run.memory.is_none() && known.is_some_and(|known| known.was_short);
+        let shy = if was_short { Company::AloneOnDevice } else { Company::Any };
+        Demand { share, memory: memory.unwrap_or(0), company: company.unwrap_or(shy) }
+    }
+
+    /// A node that asks for more memory than any device has.
+    fn too_large(&mut self, index: NodeIndex, demand: &Demand) -> Result<()> {
+        let largest = self.gpu_memory.map_or(0, |(_, largest)| largest);
+        let [wanted, there] = [demand.memory, largest].map(crate::words::bytes);
+        self.monitor.show(&Change::Failed {
+            slot: None,
+            name: self.graph.nodes[index].name.clone(),
+            class: FailureClass::BadInput,
+            message: format!(
+                "it asks for {wanted} of GPU memory, and the largest device has {there}"
+            ),
+            again: false,
+            alike: 1,
+        });
+        self.schedule.failed(index.index(), false);
+        Ok(())
+    }
+
+    /// A slot on one of these devices, the best one first, if there is any.
+    fn get_slot(&mut self, rooms: &[usize]) -> Result<Option<usize>> {
+        let now = Instant::now();
+        let is_free = |slot: &usize| {
+            self.slots[*slot].is_none() && self.given_up.get(slot).is_none_or(|until| *until < now)
+        };
+        let mut free: Vec<usize> = rooms
+            .iter()
+            .flat_map(|room| {
+                let mut here: Vec<usize> = self.slots_of[*room].clone();
+                here.retain(is_free);
+                // A worker that stands ready goes first; of others one is enough, for the device is one.
+                here.sort_by_key(|slot| !self.pool.has_worker(*slot));
+                here.into_iter().take(1)
+            })
+            .collect();
+        free.sort_by_key(|slot| !self.pool.has_worker(*slot));
+        if !free.first().is_some_and(|slot| self.pool.has_worker(*slot)) {
+            if self.refused.is_some_and(|last| last.elapsed() < LOOK) {
+                return Ok(None);
+            }
+            self.refused = None;
+        }
+        for slot in free {
+            match self.pool.acquire(slot)? {
+                Lease::Ours => return Ok(Some(slot)),
+                Lease::Taken => {}
+                Lease::Strange => self.say_once(
+                    "a GPU that other programs use is left to them (`ablate devices` shows it, --devices cuda:N takes it)",
+                ),
+                Lease::Orphan => {
+                    self.say_once("waiting for a worker of an interrupted run to save and leave")
+                }
+            }
+        }
+        self.refused = Some(now);
+        Ok(None)
+    }
+
+    /// Notes how much of their GPUs' memory the workers have taken.
+    pub(super) fn watch_memory(&mut self) {
+        if self.watched.elapsed() < MEMORY_BEAT {
+            return;
+        }
+        self.watched = Instant::now();
+        for slot in 0..self.slots.len() {
+            if self.pool.device(slot).memory.is_some()
+                && let Some(running) = &mut self.slots[slot]
+                && let Some(bytes) = self.pool.device_memory(slot)
+            {
+                running.memory.see(bytes);
+            }
+        }
+    }
+
+    /// A node leaves its slot.
+    pub(super) fn vacate(&mut self, slot: usize) -> Option<Running> {
+        let running = self.slots[slot].take()?;
+        self.rooms.leave(self.pool.room(slot), &running.demand);
+        Some(running)
+    }
+}
+
+/// What came of an attempt to start something.
+enum Found {
+    /// A node was started, or turned out to be done.
+    Started,
+    /// There is room, but others have it.
+    NoSlot,
+    /// Nothing that could start fits beside what runs.
+    NoRoom,
+}
+
+/// The GPU memory that a worker takes for a node. Workers keep memory from node to node: only what grew is
+/// known to be this one's.
+#[derive(Debug)]
+pub(super) struct Taken {
+    before: u64,
+    most: u64,
+}
+
+impl Taken {
+    /// A worker that had taken this much before.
+    pub(super) fn since(before: Option<u64>) -> Self {
+        Self { before: before.unwrap_or(0), most: 0 }
+    }
+
+    fn see(&mut self, bytes: u64) {
+        self.most = self.most.max(bytes);
+    }
+
+    /// The most that was seen, if it was this node that took it.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        (self.most > self.before).then_some(self.most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_an_earlier_node_took_is_not_counted() {
+        let seen = |before, list: &[u64]| {
+            let mut taken = Taken::since(before);
+            list.iter().for_each(|bytes| taken.see(*bytes));
+            taken.bytes()
+        };
+        assert_eq!(seen(None, &[]), None);
+        assert_eq!(seen(None, &[5, 5]), Some(5));
+        assert_eq!(seen(Some(5), &[5, 5, 5]), None);
+        assert_eq!(seen(Some(5), &[5, 9, 7]), Some(9));
+    }
+}
