@@ -109,7 +109,8 @@ fn work(job: &Job, stop: &AtomicBool) {
             std::thread::sleep(Duration::from_millis(pause));
         }
         std::fs::write(&saved, step.to_string()).expect("the work folder takes it");
-        emit(&Event::Progress { step, total, loss: None });
+        let loss = (job.kind == Kind::Train).then(|| 1.0 / step as f64);
+        emit(&Event::Progress { step, total, loss });
         emit(&Event::Checkpoint { step });
         if stop.load(Ordering::SeqCst) && step < total {
             return emit(&Event::Stopped { step });

@@ -30,6 +30,7 @@ impl Coordinator {
             // Another one may be clearing away the same files.
             let _ = fs::remove_file(lock_file(results, &id));
             let _ = fs::remove_file(wish_file(results, &id));
+            let _ = fs::remove_file(screen_file(results, &id));
         }
         let now = jiff::Timestamp::now().as_millisecond();
         let id = format!("{now}-{}", std::process::id());
@@ -39,6 +40,11 @@ impl Coordinator {
         lock.lock().map_err(|e| Problem::os("lock", &aside, &e))?;
         fs::rename(&aside, &path).map_err(|e| Problem::os("make", &path, &e))?;
         Ok(Self { id, results: results.clone(), _lock: lock })
+    }
+
+    /// The file in which it shows others how far it is.
+    pub fn screen_file(&self) -> PathBuf {
+        screen_file(&self.results, &self.id)
     }
 
     /// Says that it has something to start and no slot for it, while it runs this many nodes.
@@ -64,6 +70,7 @@ impl Coordinator {
 impl Drop for Coordinator {
     fn drop(&mut self) {
         self.wish_nothing();
+        let _ = fs::remove_file(self.screen_file());
         // If it stays, its lock is free, and the next coordinator removes it.
         let _ = fs::remove_file(lock_file(&self.results, &self.id));
     }
@@ -75,6 +82,11 @@ fn lock_file(results: &Results, id: &str) -> PathBuf {
 
 fn wish_file(results: &Results, id: &str) -> PathBuf {
     results.workers().join(format!("{id}.wish"))
+}
+
+/// The file in which a coordinator shows others how far it is.
+pub fn screen_file(results: &Results, id: &str) -> PathBuf {
+    results.workers().join(format!("{id}.screen"))
 }
 
 /// Every coordinator that has a lock file, the dead ones too.

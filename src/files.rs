@@ -31,6 +31,17 @@ pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
     })
 }
 
+/// Writes a file aside and renames it into place, without waiting for the disk: for what is soon written again.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_quickly(path: &Path, content: &[u8]) -> Result<()> {
+    let aside = path.with_extension(format!("{}.aside", std::process::id()));
+    fs::write(&aside, content)
+        .and_then(|()| fs::rename(&aside, path))
+        .map_err(|e| Problem::os("write", path, &e))
+}
+
 /// A JSON file, if it is there.
 ///
 /// # Errors

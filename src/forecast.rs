@@ -2,14 +2,15 @@
 //! uses is run through with expected times. Pure.
 
 use crate::cost::{self, Estimate};
+use crate::dispatch::{self, Attempt};
 use crate::graph::Graph;
 use crate::key::Key;
 use crate::plan::Plan;
+use crate::rooms::{Demand, Room, Rooms};
 use crate::schedule::{Schedule, State, Task};
 use crate::settings::{Kind, Length, Settings};
 use petgraph::graph::NodeIndex;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What some nodes will cost on some slots.
 #[derive(Debug, Clone, Default)]
@@ -140,32 +141,19 @@ pub fn simulate(schedule: Schedule, seconds: &[f64], slots: usize) -> f64 {
     run_through(schedule, seconds, slots, |_, _| true)
 }
 
-/// Runs a schedule through with a clock of its own. A task that may not start at its time is left, with
-/// all behind it. Returns the time at the end.
+/// The same; a task that may not start at its time is left, with all behind it.
 fn run_through(
-    mut schedule: Schedule,
+    schedule: Schedule,
     seconds: &[f64],
     slots: usize,
     mut may_start: impl FnMut(usize, f64) -> bool,
 ) -> f64 {
-    let mut now = 0.0;
-    // Ends as whole microseconds, so that they have an order.
-    let mut running: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
-    loop {
-        while running.len() < slots.max(1) {
-            let Some(task) = schedule.ready(1).pop() else { break };
-            schedule.start(task);
-            if may_start(task, now) {
-                let end = now + seconds[task].max(0.0);
-                running.push(Reverse(((end * 1e6) as u64, task)));
-            } else {
-                schedule.stopped(task);
-            }
-        }
-        let Some(Reverse((end, task))) = running.pop() else { return now };
-        now = end as f64 / 1e6;
-        schedule.done(task);
-    }
+    let rooms = Rooms::new((0..slots.max(1)).map(|_| Room { memory: None }));
+    let attempt = |task: usize, now: f64| match may_start(task, now) {
+        true => Attempt::Done(seconds[task]),
+        false => Attempt::Left,
+    };
+    dispatch::simulate(schedule, rooms, |_| Demand::default(), attempt)
 }
 
 /// The nodes of a graph as tasks, in the same order.
@@ -186,6 +174,7 @@ pub fn tasks(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Vec<Ta
             inputs: graph.inputs(index).map(NodeIndex::index).collect(),
             path_seconds: paths[index.index()],
             seed: node.seed,
+            class: node.kind() as u8,
             group: group.map(|group| (group, length(&node.settings))),
             state: match plan.reason(index).runs() {
                 true if wanted.contains(&index) => State::Waiting,
@@ -212,7 +201,7 @@ mod tests {
 
     fn task(inputs: &[usize]) -> Task {
         let inputs = inputs.to_vec();
-        Task { inputs, path_seconds: 1.0, seed: 0, group: None, state: State::Waiting }
+        Task { inputs, path_seconds: 1.0, seed: 0, class: 0, group: None, state: State::Waiting }
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub mod schedule;
 
 pub mod rooms;
 
+pub mod dispatch;
+
 pub mod forecast;
 
 pub mod pool;

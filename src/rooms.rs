@@ -63,6 +63,14 @@ impl Rooms {
         Self { all: rooms.into_iter().map(held).collect(), closed: false }
     }
 
+    /// Whether no device takes anything more, whatever it is.
+    pub fn are_full(&self) -> bool {
+        let is_full = |held: &Held| {
+            held.tasks > 0 && (held.room.memory.is_none() || held.closed || held.share >= WHOLE)
+        };
+        self.closed || self.all.iter().all(is_full)
+    }
+
     /// Where a task could go, leaving out devices that are kept for others.
     pub fn choose(&self, demand: &Demand, kept: &BTreeSet<usize>) -> Choice {
         if self.closed {

@@ -3,6 +3,7 @@
 
 mod failures;
 mod others;
+mod pace;
 mod places;
 mod publish;
 
@@ -20,8 +21,10 @@ use crate::record::Record;
 use crate::rooms::{Demand, Rooms};
 use crate::schedule::{Schedule, State};
 use crate::screen::{Change, Counts, Monitor};
-use crate::settings::Settings;
+use crate::settings::{Kind, Settings};
 use crate::store::{NodeFile, Results};
+use crate::survey;
+use pace::Pace;
 use petgraph::graph::NodeIndex;
 use places::Taken;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +114,9 @@ pub struct Run<'r> {
     memory: Memory,
     /// Nodes that run alone the next time.
     company: BTreeMap<NodeIndex, Company>,
+    /// Seconds that each node was expected to take, where that is known.
+    expected: Vec<Option<f64>>,
+    pace: Pace,
     /// When the memory of GPUs was looked at last.
     watched: Instant,
     /// When it began, as attempts write it.
@@ -157,9 +163,12 @@ struct Running {
     clock: String,
     first: u64,
     step: u64,
+    total: u64,
     saved: u64,
     arithmetic: Option<Arithmetic>,
     events: Option<File>,
+    /// Whether it was said that it is slow.
+    is_slow: bool,
     /// What it takes of its device.
     demand: Demand,
     memory: Taken,
@@ -214,6 +223,8 @@ impl<'r> Run<'r> {
             memory,
             company: BTreeMap::new(),
             watched: Instant::now(),
+            expected: graph.indices().map(|i| Some(plan.estimate(i)?.seconds)).collect(),
+            pace: Pace::default(),
             pool,
             begun: now(),
             refused: None,
@@ -262,6 +273,8 @@ impl<'r> Run<'r> {
         }
         if self.interrupts < 2 {
             self.record.release_all(&self.coordinator.id)?;
+            // Their workers had not left yet when this run began.
+            survey::forget_gone(self.results, self.record)?;
         }
         let (counts, stopped) = (self.counts(), self.interrupts > 0);
         Ok(Outcome { counts, stopped, device_seconds: self.spent })
@@ -284,8 +297,10 @@ impl<'r> Run<'r> {
                 return Err(Problem::system("the workers cannot be heard any more"));
             }
         }
+        self.monitor.tick();
         self.keep_limits();
         self.watch_memory();
+        self.foresee();
         if self.looked.elapsed() >= others::LOOK {
             self.looked = Instant::now();
             self.record.still_there()?;
@@ -340,9 +355,11 @@ impl<'r> Run<'r> {
             clock: now(),
             first: 0,
             step: 0,
+            total: 0,
             saved: 0,
             arithmetic: None,
             events: None,
+            is_slow: false,
             demand,
             memory: Taken::since(self.pool.device_memory(slot)),
         });
@@ -467,9 +484,12 @@ impl<'r> Run<'r> {
             Event::Hello { .. } | Event::GivenUp { .. } => {}
             Event::Started { step, total, arithmetic } => {
                 (running.first, running.step, running.saved) = (step, step, step);
+                running.total = total;
                 running.arithmetic = Some(arithmetic);
                 let (attempt, device) = (running.attempt, device_word(self.pool.device(slot)));
-                self.monitor.show(&Change::Started { slot, name, device, step, total, attempt });
+                let place = self.pool.name(slot).to_owned();
+                let started = Change::Started { slot, place, name, device, step, total, attempt };
+                self.monitor.show(&started);
             }
             Event::Progress { step, total, loss } => {
                 running.step = step;
@@ -495,21 +515,28 @@ impl<'r> Run<'r> {
     }
 
     fn counts(&self) -> Counts {
+        self.counts_of(None)
+    }
+
+    /// How many nodes, of one kind or all, are where.
+    fn counts_of(&self, kind: Option<Kind>) -> Counts {
+        let count = |state| match kind {
+            Some(kind) => self.schedule.count_of(kind as u8, state),
+            None => self.schedule.count(state),
+        };
         Counts {
-            done: self.schedule.count(State::Done),
-            running: self.schedule.count(State::Running),
-            waiting: [State::Waiting, State::Stopped, State::Elsewhere]
-                .iter()
-                .map(|state| self.schedule.count(*state))
-                .sum(),
-            failed: self.schedule.count(State::Failed),
-            blocked: self.schedule.count(State::Blocked),
+            done: count(State::Done),
+            running: count(State::Running),
+            waiting: [State::Waiting, State::Stopped, State::Elsewhere].map(count).iter().sum(),
+            failed: count(State::Failed),
+            blocked: count(State::Blocked),
         }
     }
 
     fn show_counts(&mut self) {
-        let counts = self.counts();
-        self.monitor.show(&Change::Counts(counts));
+        let all = self.counts();
+        let kinds = Kind::ALL.map(|kind| (kind, self.counts_of(Some(kind)))).to_vec();
+        self.monitor.show(&Change::Counts { all, kinds });
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Task {
     pub path_seconds: f64,
     /// Seeds run one after another: a lower one first.
     pub seed: u64,
+    /// A number of its kind, by which tasks are counted.
+    pub class: u8,
     /// Tasks of one group never run at the same time, and the lower rank goes first.
     pub group: Option<(usize, u64)>,
     /// Its state.
@@ -49,8 +51,8 @@ pub struct Schedule {
     ready: BTreeSet<(u64, u64, usize)>,
     /// The tasks of each group, the lowest rank first.
     groups: BTreeMap<usize, Vec<usize>>,
-    /// How many tasks are in each state.
-    counts: BTreeMap<State, usize>,
+    /// How many tasks of each class are in each state.
+    counts: BTreeMap<(u8, State), usize>,
 }
 
 impl Schedule {
@@ -68,7 +70,7 @@ impl Schedule {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut counts = BTreeMap::new();
         for (i, task) in tasks.iter().enumerate() {
-            *counts.entry(task.state).or_default() += 1;
+            *counts.entry((task.class, task.state)).or_default() += 1;
             if let Some((group, _)) = task.group {
                 groups.entry(group).or_default().push(i);
             }
@@ -107,12 +109,18 @@ impl Schedule {
     fn set(&mut self, task: usize, state: State) {
         self.ready.remove(&self.rank(task));
         let old = std::mem::replace(&mut self.tasks[task].state, state);
-        *self.counts.entry(old).or_default() -= 1;
-        *self.counts.entry(state).or_default() += 1;
+        let class = self.tasks[task].class;
+        *self.counts.entry((class, old)).or_default() -= 1;
+        *self.counts.entry((class, state)).or_default() += 1;
         // It may be another one's turn now.
         if let Some((group, _)) = self.tasks[task].group {
             let members = &self.groups[&group];
             let turn = members.iter().find(|i| self.tasks[**i].state == State::Waiting).copied();
+            // One that waits again goes before those behind it.
+            let others = members.iter().filter(|i| Some(**i) != turn);
+            for rank in others.map(|i| self.rank(*i)).collect::<Vec<_>>() {
+                self.ready.remove(&rank);
+            }
             turn.into_iter().for_each(|i| self.enqueue(i));
         }
     }
@@ -210,7 +218,12 @@ impl Schedule {
 
     /// How many tasks are in a state.
     pub fn count(&self, state: State) -> usize {
-        self.counts.get(&state).copied().unwrap_or(0)
+        self.counts.iter().filter(|((_, of), _)| *of == state).map(|(_, n)| n).sum()
+    }
+
+    /// How many tasks of a class are in a state.
+    pub fn count_of(&self, class: u8, state: State) -> usize {
+        self.counts.get(&(class, state)).copied().unwrap_or(0)
     }
 }
 
@@ -233,6 +246,7 @@ mod tests {
             inputs: inputs.to_vec(),
             path_seconds: 1.0,
             seed: 0,
+            class: 0,
             group: None,
             state: State::Waiting,
         }

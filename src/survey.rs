@@ -176,7 +176,10 @@ pub fn recover(
 }
 
 /// Removes the claims of coordinators that are dead and whose workers have left.
-fn forget_gone(results: &Results, record: &mut Record) -> Result<()> {
+///
+/// # Errors
+/// If the database refuses.
+pub fn forget_gone(results: &Results, record: &mut Record) -> Result<()> {
     let mut gone: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, holder) in record.claims()? {
         if is_gone(results, &holder) {

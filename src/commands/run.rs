@@ -13,7 +13,7 @@ use crate::pool::{Message, Pool, find_worker};
 use crate::problem::{Problem, Problems};
 use crate::record::{Estimated, Record, says_damaged};
 use crate::run::{Limits, Means, Outcome, Run};
-use crate::screen::{Change, Monitor, monitor};
+use crate::screen::{Change, Monitor, json_monitor, monitor};
 use crate::spec::Spec;
 use crate::store::Results;
 use crate::words::{self, plural};
@@ -41,6 +41,9 @@ pub(super) struct RunCommand {
     /// Run on these devices instead of all GPUs that nobody else uses, or else all cores: cuda:0,2 or cpu:4.
     #[arg(long, value_name = "DEVICES")]
     devices: Option<String>,
+    /// Print what happens as JSON lines on standard output, and no answer.
+    #[arg(long)]
+    json: bool,
     /// Run one node at a time, what its worker says going to the terminal.
     #[arg(long, conflicts_with = "jobs")]
     foreground: bool,
@@ -68,8 +71,8 @@ impl RunCommand {
             let name = Spec::name_of(&self.spec, profile);
             answer.notices.iter().for_each(|notice| say(&format!("note: {notice}")));
             let text = format!("{name}: 0 nodes to run, {} finished", answer.count());
-            monitor().show(&Change::Say(text));
-            print(&answer.text);
+            self.monitor().show(&Change::Say(text));
+            self.answer(&answer.text);
             return Ok(0);
         }
         let (asked, spec, graph) = read_spec(&self.spec, &self.asking, place)?;
@@ -77,7 +80,7 @@ impl RunCommand {
         let results = Results::open(&place.of(&spec.file))?;
         let limits = self.limiting.limits()?;
         let mut rounds = Rounds { command: self, asked, spec, graph, results, limits };
-        let (outcome, record) = rounds.all(monitor().as_mut())?;
+        let (outcome, record) = rounds.all(self.monitor().as_mut())?;
         let Rounds { spec, graph, results, .. } = rounds;
         if outcome.stopped {
             say("stopped; the same command goes on");
@@ -88,7 +91,7 @@ impl RunCommand {
         }
         let drawn = crate::draw::all(&spec, &graph, &results, &record)?;
         let answer = drawn.answer(&spec);
-        print(&answer);
+        self.answer(&answer);
         let decided = graph.selections.iter().all(|selection| selection.file.is_some());
         if whole && decided && outcome.exit_code() == 0 {
             Settled::write(&spec, profile, &graph, &results, &record, &answer);
@@ -103,6 +106,16 @@ impl RunCommand {
             ));
         }
         Ok(outcome.exit_code())
+    }
+
+    fn monitor(&self) -> Box<dyn Monitor> {
+        if self.json { json_monitor() } else { monitor() }
+    }
+
+    fn answer(&self, text: &str) {
+        if !self.json {
+            print(text);
+        }
     }
 }
 
@@ -155,6 +168,7 @@ impl Rounds<'_> {
         let Self { command, spec, graph, results, limits, .. } = self;
         let begun = Instant::now();
         let coordinator = Coordinator::enter(results)?;
+        monitor.share(&spec.name, coordinator.screen_file());
         let devices = devices(command.devices.as_deref())?;
         let device = devices.first().map_or("cpu", |device| device.word()).to_owned();
         let (mut record, plan) = self.prepare((&coordinator, &device), monitor)?;

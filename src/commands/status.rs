@@ -2,27 +2,38 @@
 
 use super::{Done, Place, print};
 use crate::coordinator;
+use crate::files;
 use crate::job::{Event, Job};
 use crate::problem::Problem;
 use crate::record::Record;
+use crate::screen::{Board, Watcher, printed, watcher};
 use crate::store::Results;
 use crate::words::{self, plural};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Arguments of `ablate status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  ablate status experiments/first.yaml")]
+  ablate status experiments/first.yaml
+  ablate status --watch                 (in another terminal; Ctrl-C ends it and not the run)")]
 pub(super) struct Status {
     /// A spec, to look into its results folder.
     spec: Option<PathBuf>,
+    /// Show what runs, as the terminal of the run does, until it ends.
+    #[arg(short, long)]
+    watch: bool,
 }
 
 impl Status {
     pub(super) fn run(&self, place: &Place) -> Done {
         let root = self.spec.as_ref().map_or_else(|| place.alone(), |spec| place.of(spec));
+        if self.watch {
+            return watch(&Results { root });
+        }
         let Some(record) = Record::open_to_read(&root.join("ablate.sqlite"))? else {
             let made = Results { root: root.clone() }.finished().unwrap_or_default();
             if made.is_empty() {
@@ -65,6 +76,45 @@ impl Status {
         }
         show_running(&root, &record)?;
         Ok(0)
+    }
+}
+
+/// Time between two looks at what others do.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Draws the boards of the runs that are at work until they have ended; plain lines now and then, where there is no
+/// terminal.
+fn watch(results: &Results) -> Done {
+    let mut watchers: BTreeMap<String, Option<Watcher>> = BTreeMap::new();
+    let mut spoken: Option<Instant> = None;
+    loop {
+        let living = coordinator::living(results);
+        watchers.retain(|id, watcher| {
+            let lives = living.contains(id);
+            if let Some(watcher) = watcher.as_mut().filter(|_| !lives) {
+                watcher.end();
+            }
+            lives
+        });
+        let is_due = spoken.is_none_or(|last| last.elapsed() >= Duration::from_secs(10));
+        for id in &living {
+            let file = coordinator::screen_file(results, id);
+            // A run that has just begun has shown nothing yet.
+            let Ok(Some(board)) = files::read_json::<Board>(&file) else { continue };
+            match watchers.entry(id.clone()).or_insert_with(watcher) {
+                Some(watcher) => watcher.draw(&board),
+                None if is_due => {
+                    spoken = Some(Instant::now());
+                    print(&format!("{}\n{}", board.experiment, printed(&board)));
+                }
+                None => {}
+            }
+        }
+        if living.is_empty() {
+            print("nothing is running");
+            return Ok(0);
+        }
+        std::thread::sleep(LOOK);
     }
 }
 

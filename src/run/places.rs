@@ -4,17 +4,14 @@
 use super::others::LOOK;
 use super::{Run, Running};
 use crate::cost;
+use crate::dispatch::{self, Next};
 use crate::failure::{Company, FailureClass};
 use crate::pool::Lease;
 use crate::problem::Result;
-use crate::rooms::{Choice, Demand, WHOLE};
+use crate::rooms::{Demand, WHOLE};
 use crate::screen::Change;
 use petgraph::graph::NodeIndex;
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-
-/// How many nodes that could start are looked at for one that fits beside what runs.
-const AHEAD: usize = 64;
 
 /// A node that asks for nothing gets at least this share of a GPU, however little memory it takes: it computes too.
 const LEAST: u32 = WHOLE / 4;
@@ -49,32 +46,24 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Starts the first node for which there is room. A node that fits nowhere yet keeps the emptiest device
-    /// that can hold it from those behind it.
+    /// Starts the first node for which there is room.
     fn start_one(&mut self) -> Result<Found> {
-        let mut kept = BTreeSet::new();
-        for task in self.schedule.ready(AHEAD) {
-            let index = NodeIndex::new(task);
-            let demand = self.demand(index);
-            match self.rooms.choose(&demand, &kept) {
-                Choice::Now(rooms) => {
-                    let Some(slot) = self.get_slot(&rooms)? else { return Ok(Found::NoSlot) };
-                    self.schedule.start(task);
-                    self.begin(index, slot, demand)?;
-                    return Ok(Found::Started);
-                }
-                Choice::Later(room) => {
-                    kept.insert(room);
-                }
-                Choice::AfterAll => break,
-                Choice::Never => {
-                    self.schedule.start(task);
-                    self.too_large(index, &demand)?;
-                    return Ok(Found::Started);
-                }
+        let demand = |task| self.demand(NodeIndex::new(task));
+        match dispatch::next(&self.schedule, &self.rooms, demand) {
+            Next::Start(task, rooms) => {
+                let Some(slot) = self.get_slot(&rooms)? else { return Ok(Found::NoSlot) };
+                self.schedule.start(task);
+                let index = NodeIndex::new(task);
+                self.begin(index, slot, self.demand(index))?;
+                Ok(Found::Started)
             }
+            Next::TooLarge(task) => {
+                self.schedule.start(task);
+                self.too_large(NodeIndex::new(task))?;
+                Ok(Found::Started)
+            }
+            Next::Wait => Ok(Found::NoRoom),
         }
-        Ok(Found::NoRoom)
     }
 
     /// What a node takes: by its settings, else by what equal nodes took.
@@ -103,7 +92,8 @@ impl Run<'_> {
     }
 
     /// A node that asks for more memory than any device has.
-    fn too_large(&mut self, index: NodeIndex, demand: &Demand) -> Result<()> {
+    fn too_large(&mut self, index: NodeIndex) -> Result<()> {
+        let demand = self.demand(index);
         let largest = self.gpu_memory.map_or(0, |(_, largest)| largest);
         let [wanted, there] = [demand.memory, largest].map(crate::words::bytes);
         self.monitor.show(&Change::Failed {

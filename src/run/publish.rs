@@ -130,6 +130,11 @@ impl Run<'_> {
             let figure =
                 wanted.iter().find_map(|w| Some(((*w).to_owned(), row.metrics.get(*w)?.value)));
             self.schedule.done(s.node.index());
+            self.pace.took(
+                &self.graph.nodes[s.node].declared,
+                s.seconds,
+                self.expected[s.node.index()],
+            );
             self.show_counts();
             self.monitor.show(&Change::Done { slot: s.slot, name, seconds: s.seconds, figure });
         }

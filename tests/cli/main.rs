@@ -29,6 +29,7 @@ mod planning;
 mod python;
 mod run;
 mod schema;
+mod screens;
 mod selecting;
 mod specs;
 mod sweep_mistakes;
