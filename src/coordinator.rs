@@ -2,11 +2,33 @@
 //! long as it lives, so a lock that can be taken means that its owner is gone; nobody types `unlock`.
 //! Also the wishes of coordinators that wait for a slot. Nothing here knows nodes or the database.
 
-use crate::files::write_aside;
+use crate::files::{read_json, write_aside};
 use crate::problem::{Problem, Result};
 use crate::store::Results;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::path::PathBuf;
+
+/// What somebody asks of a coordinator while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Start nothing more; with `now`, save what runs and free the devices too.
+    Pause {
+        /// Whether what runs is to stop.
+        now: bool,
+    },
+    /// Go on.
+    Resume,
+    /// Save what runs and leave.
+    Stop,
+    /// Start the nodes with these keys, in hex, before others, and what they need.
+    First(Vec<String>),
+    /// Use these devices too, as `--devices` names them.
+    Add(String),
+    /// Start nothing more on the device of this name.
+    Drop(String),
+}
 
 /// This program among the coordinators of a results folder; it leaves when dropped.
 #[derive(Debug)]
@@ -29,8 +51,7 @@ impl Coordinator {
         for id in all(results).into_iter().filter(|id| !is_alive(results, id)) {
             // Another one may be clearing away the same files.
             let _ = fs::remove_file(lock_file(results, &id));
-            let _ = fs::remove_file(wish_file(results, &id));
-            let _ = fs::remove_file(screen_file(results, &id));
+            remove_files(results, &id);
         }
         let now = jiff::Timestamp::now().as_millisecond();
         let id = format!("{now}-{}", std::process::id());
@@ -45,6 +66,25 @@ impl Coordinator {
     /// The file in which it shows others how far it is.
     pub fn screen_file(&self) -> PathBuf {
         screen_file(&self.results, &self.id)
+    }
+
+    /// What was asked of it since it looked last, the oldest first.
+    pub fn orders(&self) -> Vec<Order> {
+        let start = format!("{}.order-", self.id);
+        let entries = fs::read_dir(self.results.workers()).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&start))
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_none_or(|ending| ending != "aside"))
+            .collect();
+        files.sort();
+        let read = |file: &PathBuf| {
+            let order = read_json(file).ok().flatten();
+            // Whoever asked sees by this that it was heard.
+            let _ = fs::remove_file(file);
+            order
+        };
+        files.iter().filter_map(read).collect()
     }
 
     /// Says that it has something to start and no slot for it, while it runs this many nodes.
@@ -69,10 +109,23 @@ impl Coordinator {
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
-        self.wish_nothing();
-        let _ = fs::remove_file(self.screen_file());
+        remove_files(&self.results, &self.id);
         // If it stays, its lock is free, and the next coordinator removes it.
         let _ = fs::remove_file(lock_file(&self.results, &self.id));
+    }
+}
+
+/// Removes all files of a coordinator but its lock.
+fn remove_files(results: &Results, id: &str) {
+    let entries = fs::read_dir(results.workers()).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_its = name.strip_prefix(id).is_some_and(|rest| {
+            rest == ".wish" || rest.starts_with(".screen") || rest.starts_with(".order-")
+        });
+        if is_its {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -82,6 +135,18 @@ fn lock_file(results: &Results, id: &str) -> PathBuf {
 
 fn wish_file(results: &Results, id: &str) -> PathBuf {
     results.workers().join(format!("{id}.wish"))
+}
+
+/// Asks something of a coordinator; the file that is gone once it was heard.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn ask(results: &Results, id: &str, order: &Order) -> Result<PathBuf> {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let path = results.workers().join(format!("{id}.order-{now}-{}", std::process::id()));
+    let text = serde_json::to_string(order).expect("an order is plain data");
+    write_aside(&path, text.as_bytes())?;
+    Ok(path)
 }
 
 /// The file in which a coordinator shows others how far it is.
@@ -129,6 +194,19 @@ mod tests {
         drop(first);
         let second = Coordinator::enter(&results).unwrap();
         assert_eq!((living(&results), second.wishes()), (vec![second.id.clone()], vec![]));
+    }
+
+    #[test]
+    fn what_is_asked_is_heard_once_and_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = Results::open(folder.path()).unwrap();
+        let me = Coordinator::enter(&results).unwrap();
+        let orders = [Order::Pause { now: true }, Order::First(vec!["a".into()]), Order::Resume];
+        let files: Vec<PathBuf> =
+            orders.iter().map(|order| ask(&results, &me.id, order).unwrap()).collect();
+        assert!(files.iter().all(|file| file.exists()));
+        assert_eq!(me.orders(), orders);
+        assert!(me.orders().is_empty() && files.iter().all(|file| !file.exists()));
     }
 
     #[test]

@@ -33,6 +33,8 @@ struct Held {
     tasks: usize,
     /// Whether a task is there that wants to be alone.
     closed: bool,
+    /// Whether nothing more goes there.
+    given_up: bool,
 }
 
 /// The devices and what they hold.
@@ -59,14 +61,14 @@ pub enum Choice {
 impl Rooms {
     /// Empty devices.
     pub fn new(rooms: impl IntoIterator<Item = Room>) -> Self {
-        let held = |room| Held { room, share: 0, memory: 0, tasks: 0, closed: false };
-        Self { all: rooms.into_iter().map(held).collect(), closed: false }
+        Self { all: rooms.into_iter().map(Held::new).collect(), closed: false }
     }
 
     /// Whether no device takes anything more, whatever it is.
     pub fn are_full(&self) -> bool {
         let is_full = |held: &Held| {
-            held.tasks > 0 && (held.room.memory.is_none() || held.closed || held.share >= WHOLE)
+            let is_taken = held.room.memory.is_none() || held.closed || held.share >= WHOLE;
+            held.given_up || (held.tasks > 0 && is_taken)
         };
         self.closed || self.all.iter().all(is_full)
     }
@@ -76,7 +78,10 @@ impl Rooms {
         if self.closed {
             return Choice::AfterAll;
         }
-        let large = |i: &usize| self.all[*i].room.memory.is_none_or(|all| demand.memory <= all);
+        let large = |i: &usize| {
+            let held = &self.all[*i];
+            !held.given_up && held.room.memory.is_none_or(|all| demand.memory <= all)
+        };
         let possible: Vec<usize> = (0..self.all.len()).filter(large).collect();
         if possible.is_empty() {
             return Choice::Never;
@@ -96,6 +101,19 @@ impl Rooms {
         }
         let free = possible.into_iter().filter(|i| !kept.contains(i));
         free.min_by_key(|i| (self.all[*i].share, *i)).map_or(Choice::AfterAll, Choice::Later)
+    }
+
+    /// One more device, or one that was given up.
+    pub fn add(&mut self, place: usize, room: Room) {
+        match self.all.get_mut(place) {
+            Some(held) => held.given_up = false,
+            None => self.all.push(Held::new(room)),
+        }
+    }
+
+    /// Nothing more goes into a device.
+    pub fn give_up(&mut self, place: usize) {
+        self.all[place].given_up = true;
     }
 
     /// A task goes into a device.
@@ -126,6 +144,10 @@ impl Room {
 }
 
 impl Held {
+    fn new(room: Room) -> Self {
+        Self { room, share: 0, memory: 0, tasks: 0, closed: false, given_up: false }
+    }
+
     fn takes(&self, demand: &Demand) -> bool {
         if self.tasks == 0 {
             return true;

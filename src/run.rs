@@ -2,6 +2,7 @@
 //! of the pool, listens to the workers, publishes what they finish, and writes down every attempt.
 
 mod failures;
+mod orders;
 mod others;
 mod pace;
 mod places;
@@ -143,6 +144,8 @@ pub struct Run<'r> {
     interrupts: u32,
     /// Whether nothing more is started, although nobody asked it to stop.
     closed: bool,
+    /// Whether nothing is started until it is asked to go on.
+    is_paused: bool,
     /// What keeps the run from going on; the workers save before it ends.
     broken: Option<Problem>,
 }
@@ -243,6 +246,7 @@ impl<'r> Run<'r> {
                 .collect(),
             interrupts: 0,
             closed: false,
+            is_paused: false,
             broken: None,
         }
     }
@@ -282,7 +286,7 @@ impl<'r> Run<'r> {
 
     /// Starts what can start, waits for one message, and does what it asks for.
     fn turn(&mut self, messages: &Receiver<Message>) -> Result<Turn> {
-        if self.is_open() {
+        if self.is_open() && !self.is_paused {
             self.start_ready()?;
         }
         let over = !self.is_open() || self.schedule.is_over();
@@ -305,6 +309,7 @@ impl<'r> Run<'r> {
             self.looked = Instant::now();
             self.record.still_there()?;
             self.end_silent()?;
+            self.obey()?;
             self.look_elsewhere()?;
             self.give_up_idle();
         }
@@ -505,7 +510,14 @@ impl<'r> Run<'r> {
             Event::Stopped { step } => {
                 let running = self.vacate(slot).expect("checked above");
                 self.monitor.show(&Change::Stopped { slot, name, step });
-                self.schedule.stopped(running.node.index());
+                // In a pause it waits for the end of it.
+                match self.is_paused && self.is_open() {
+                    true => {
+                        self.schedule.put_back(running.node.index());
+                        self.pool.replace(slot);
+                    }
+                    false => self.schedule.stopped(running.node.index()),
+                }
                 self.attempt(slot, &running, "stopped", None, 0);
                 self.release([running.node].into_iter())?;
             }

@@ -41,6 +41,9 @@ pub struct Task {
     pub state: State,
 }
 
+/// Whether it may wait, its seed, its path, its place: the smallest starts first.
+type Rank = (bool, u64, u64, usize);
+
 /// All tasks and their states.
 #[derive(Debug)]
 pub struct Schedule {
@@ -48,7 +51,9 @@ pub struct Schedule {
     users: Vec<Vec<usize>>,
     /// Inputs that are not done yet.
     missing: Vec<usize>,
-    ready: BTreeSet<(u64, u64, usize)>,
+    ready: BTreeSet<Rank>,
+    /// Tasks that go before all others.
+    urgent: BTreeSet<usize>,
     /// The tasks of each group, the lowest rank first.
     groups: BTreeMap<usize, Vec<usize>>,
     /// How many tasks of each class are in each state.
@@ -79,7 +84,8 @@ impl Schedule {
             members.sort_by_key(|i| (tasks[*i].group, *i));
         }
         let ready = BTreeSet::new();
-        let mut schedule = Self { tasks, users, missing, ready, groups, counts };
+        let urgent = BTreeSet::new();
+        let mut schedule = Self { tasks, users, missing, ready, urgent, groups, counts };
         for i in 0..schedule.tasks.len() {
             schedule.enqueue(i);
         }
@@ -94,10 +100,26 @@ impl Schedule {
         }
     }
 
-    /// Seeds first, then the longest path, then the order of the list.
-    fn rank(&self, i: usize) -> (u64, u64, usize) {
+    /// What is urgent first, then seeds, then the longest path, then the order of the list.
+    fn rank(&self, i: usize) -> Rank {
         let task = &self.tasks[i];
-        (task.seed, u64::MAX - (task.path_seconds.max(0.0) * 1000.0) as u64, i)
+        let path = u64::MAX - (task.path_seconds.max(0.0) * 1000.0) as u64;
+        (!self.urgent.contains(&i), task.seed, path, i)
+    }
+
+    /// These tasks go before all others, and what they wait for with them.
+    pub fn hurry(&mut self, tasks: impl IntoIterator<Item = usize>) {
+        let mut left: Vec<usize> = tasks.into_iter().collect();
+        while let Some(i) = left.pop() {
+            if !self.urgent.contains(&i) {
+                let was_ready = self.ready.remove(&self.rank(i));
+                self.urgent.insert(i);
+                if was_ready {
+                    self.ready.insert(self.rank(i));
+                }
+                left.extend(&self.tasks[i].inputs);
+            }
+        }
     }
 
     /// The state of a task.
@@ -132,7 +154,7 @@ impl Schedule {
 
     /// At most so many of the tasks that can start now, in the order in which they should.
     pub fn ready(&self, at_most: usize) -> Vec<usize> {
-        self.ready.iter().take(at_most).map(|(_, _, i)| *i).collect()
+        self.ready.iter().take(at_most).map(|(.., i)| *i).collect()
     }
 
     /// Whether a task can start now.
@@ -282,6 +304,16 @@ mod tests {
         schedule.leave_out(0);
         assert_eq!(start(&mut schedule, 3), [2]);
         assert_eq!((schedule.state(0), schedule.state(1)), (State::Blocked, State::Blocked));
+    }
+
+    #[test]
+    fn what_is_urgent_goes_first_with_what_it_waits_for() {
+        let late = Task { seed: 3, ..task(&[]) };
+        let mut schedule = Schedule::new(vec![task(&[]), late, task(&[1]), task(&[])]);
+        schedule.hurry([2]);
+        assert_eq!(start(&mut schedule, 1), [1]);
+        schedule.done(1);
+        assert_eq!(start(&mut schedule, 3), [2, 0, 3]);
     }
 
     #[test]

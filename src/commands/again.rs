@@ -2,11 +2,11 @@
 
 use super::asking::Asking;
 use super::run::listen_for_signals;
-use super::{Done, Opened, Place, devices, print};
+use super::{Done, Opened, Place, print};
 use crate::coordinator::{self, Coordinator};
 use crate::job::Arithmetic;
 use crate::plan;
-use crate::pool::{Pool, find_worker};
+use crate::pool::{self, Pool, find_worker};
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::run::{Limits, Means, Outcome, Run};
@@ -108,7 +108,7 @@ impl Aside {
         let plan = plan::make(graph, &known, "cpu");
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let devices = devices(None)?;
+        let devices = pool::devices_here(None)?;
         let pool = Pool::new(find_worker(), &opened.results, &coordinator.id, devices, sender);
         let limit = pool.len();
         let mut monitor = monitor();

@@ -1,6 +1,7 @@
 //! `ablate devices`: what a run can use on this machine, and who uses it now.
 
-use super::{Done, Place, cores, devices, print};
+use super::{Done, Place, control, print};
+use crate::coordinator::Order;
 use crate::pool::{self, Card};
 use crate::store::Results;
 use crate::words::{self, plural};
@@ -11,15 +12,31 @@ use crate::words::{self, plural};
     after_help = "A run takes every GPU that CUDA_VISIBLE_DEVICES allows and nobody else uses, or else all cores.
 `ablate run SPEC --devices cuda:0,2` takes these, whoever uses them; `--devices cpu:4` takes four cores.
 
-Example:
-  ablate devices"
+Examples:
+  ablate devices
+  ablate devices --add cuda:3           (while a run goes on)"
 )]
-pub(super) struct Devices {}
+pub(super) struct Devices {
+    /// Let the run in this results folder use these devices too, such as cuda:3.
+    #[arg(long, value_name = "DEVICES")]
+    add: Option<String>,
+    /// Let it start nothing more on a device of its, such as gpu-3 or core-0.
+    #[arg(long, value_name = "SLOT", conflicts_with = "add")]
+    drop: Option<String>,
+}
 
 impl Devices {
     pub(super) fn run(&self, place: &Place) -> Done {
+        let order = match (&self.add, &self.drop) {
+            (Some(devices), _) => Some(Order::Add(devices.clone())),
+            (_, Some(name)) => Some(Order::Drop(name.clone())),
+            _ => None,
+        };
+        if let Some(order) = order {
+            return control::ask(&Results { root: place.alone() }, &order);
+        }
         let cards = pool::cards();
-        let usable = devices(None)?;
+        let usable = pool::devices_here(None)?;
         let root = place.alone();
         let ours = match root.join("workers").exists() {
             true => pool::known_workers(&Results::open(&root)?),
@@ -41,7 +58,7 @@ impl Devices {
             print(&table.trim_fmt());
         }
         let without = if cards.is_empty() { ", no GPU is visible" } else { "" };
-        print(&format!("cpu: {}{without}", plural(cores(), "core")));
+        print(&format!("cpu: {}{without}", plural(pool::cores(), "core")));
         Ok(0)
     }
 }

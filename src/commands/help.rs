@@ -3,9 +3,10 @@
 use clap::Command;
 
 /// The commands by what they are for; one that is named nowhere is listed at the end.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Write a spec", &["init", "import", "check", "graph", "schema"]),
     ("Run it", &["devices", "plan", "run", "status", "log"]),
+    ("While it runs", &["pause", "resume", "stop", "first"]),
     ("Ask why", &["why", "show", "select", "compare"]),
     ("See results", &["figure", "table", "query", "export"]),
     ("Keep results", &["verify", "clean", "merge", "adopt", "rebuild"]),

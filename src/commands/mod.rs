@@ -9,6 +9,8 @@ mod compare;
 mod compare_points;
 mod compare_specs;
 mod completions;
+mod control;
+mod detach;
 mod devices;
 mod export;
 mod figure;
@@ -36,7 +38,6 @@ mod why;
 
 use crate::graph::{Asked, Graph};
 use crate::plan::Plan;
-use crate::pool;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::{Experiment, Record};
 use crate::spec::Spec;
@@ -92,6 +93,14 @@ enum Command {
     Log(log::Log),
     /// Tell why a node will run, is skipped, waits, or failed.
     Why(why::Why),
+    /// Let runs start nothing more until `resume`.
+    Pause(control::Pause),
+    /// Let paused runs go on.
+    Resume(control::Resume),
+    /// Let runs save what they do and leave, as Ctrl-C does.
+    Stop(control::Stop),
+    /// Let runs start some nodes before others.
+    First(control::First),
     /// Show a node: settings, inputs, numbers, files.
     Show(show::Show),
     /// Compare two nodes, points or specs, or a spec with a revision of its own.
@@ -139,6 +148,10 @@ pub fn main() -> ExitCode {
         Command::Plan(command) => command.run(&place),
         Command::Run(command) => command.run(&place),
         Command::Devices(command) => command.run(&place),
+        Command::Pause(command) => command.run(&place),
+        Command::Resume(command) => command.run(&place),
+        Command::Stop(command) => command.run(&place),
+        Command::First(command) => command.run(&place),
         Command::Status(command) => command.run(&place),
         Command::Log(command) => command.run(&place),
         Command::Why(command) => command.run(&place),
@@ -343,15 +356,4 @@ fn short(value: &str) -> &str {
     } else {
         value
     }
-}
-
-/// The cores of this machine that this program may use.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The devices of this machine that a run uses, or those of them that were asked for.
-fn devices(asked: Option<&str>) -> Result<Vec<pool::Device>, Problem> {
-    let inherited = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-    pool::devices(&pool::cards(), inherited.as_deref(), cores(), asked)
 }

@@ -1,12 +1,13 @@
 //! `ablate plan`: what would run, why, what sharing saves, and how long it may take.
 
 use super::asking::Asking;
-use super::{Done, Opened, Place, devices, print};
+use super::{Done, Opened, Place, print};
 use crate::cost::Estimate;
 use crate::decide::{self, Contest};
 use crate::forecast::{self, Forecast};
 use crate::graph::Selection;
 use crate::plan::Reason;
+use crate::pool;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
 use crate::words::{self, plural};
@@ -72,7 +73,7 @@ impl Devices {
 
     /// The devices of this machine.
     fn here() -> Result<Self> {
-        let devices = devices(None)?;
+        let devices = pool::devices_here(None)?;
         let model = devices.first().map_or("cpu", |device| device.word()).to_owned();
         Ok(Self { count: devices.len(), model })
     }

@@ -1,15 +1,16 @@
 //! `ablate run`: runs what is missing, draws the figures and tables, and shows the answer.
 
 use super::asking::Asking;
+use super::detach;
 use super::limits::{Limiting, fitting};
 use super::naming::Naming;
 use super::settled::Settled;
-use super::{Done, Place, cores, devices, print, read_spec, say};
+use super::{Done, Place, print, read_spec, say};
 use crate::coordinator::Coordinator;
 use crate::draw::Undecided;
 use crate::graph::{Asked, Graph, Selection};
 use crate::plan::{self, Plan};
-use crate::pool::{Message, Pool, find_worker};
+use crate::pool::{self, Message, Pool, find_worker};
 use crate::problem::{Problem, Problems};
 use crate::record::{Estimated, Record, says_damaged};
 use crate::run::{Limits, Means, Outcome, Run};
@@ -41,6 +42,9 @@ pub(super) struct RunCommand {
     /// Run on these devices instead of all GPUs that nobody else uses, or else all cores: cuda:0,2 or cpu:4.
     #[arg(long, value_name = "DEVICES")]
     devices: Option<String>,
+    /// Go on in the background, whatever becomes of this terminal.
+    #[arg(long, conflicts_with_all = ["foreground", "json"])]
+    detach: bool,
     /// Print what happens as JSON lines on standard output, and no answer.
     #[arg(long)]
     json: bool,
@@ -63,6 +67,7 @@ pub(super) struct RunCommand {
 
 impl RunCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
+        detach::leave_terminal();
         // A limit that is none is told even where there is nothing to limit.
         self.limiting.limits()?;
         let whole = self.naming.is_all() && self.asking.is_all() && self.topup.is_none();
@@ -78,6 +83,9 @@ impl RunCommand {
         let (asked, spec, graph) = read_spec(&self.spec, &self.asking, place)?;
         crate::draw::check(&spec, &graph)?;
         let results = Results::open(&place.of(&spec.file))?;
+        if self.detach {
+            return detach::detach(&results, &spec.name);
+        }
         let limits = self.limiting.limits()?;
         let mut rounds = Rounds { command: self, asked, spec, graph, results, limits };
         let (outcome, record) = rounds.all(self.monitor().as_mut())?;
@@ -169,7 +177,7 @@ impl Rounds<'_> {
         let begun = Instant::now();
         let coordinator = Coordinator::enter(results)?;
         monitor.share(&spec.name, coordinator.screen_file());
-        let devices = devices(command.devices.as_deref())?;
+        let devices = pool::devices_here(command.devices.as_deref())?;
         let device = devices.first().map_or("cpu", |device| device.word()).to_owned();
         let (mut record, plan) = self.prepare((&coordinator, &device), monitor)?;
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
@@ -182,12 +190,12 @@ impl Rounds<'_> {
         }
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let mut pool = Pool::new(find_worker(), results, &coordinator.id, devices, sender);
+        let mut workers = Pool::new(find_worker(), results, &coordinator.id, devices, sender);
         // Small nodes share GPUs as long as each has a core.
-        let at_once = pool.rooms().len().max(cores());
-        let mut limit = command.jobs.map_or(at_once, |n| n as usize).clamp(1, pool.len());
+        let at_once = workers.rooms().len().max(pool::cores());
+        let mut limit = command.jobs.map_or(at_once, |n| n as usize).clamp(1, workers.len());
         if command.foreground {
-            pool.to_foreground();
+            workers.to_foreground();
             limit = 1;
         }
         let mut left_out = 0;
@@ -197,7 +205,7 @@ impl Rounds<'_> {
             left_out = wanted.len() - fits.len();
             wanted = fits;
         }
-        let at_once = limit.min(pool.rooms().len());
+        let at_once = limit.min(workers.rooms().len());
         let expected = forecast::make(graph, &plan, &wanted, at_once).finish;
         if let Some(seconds) = expected {
             let [low, middle, high] = seconds.map(|s| words::duration(words::span(s)));
@@ -210,7 +218,7 @@ impl Rounds<'_> {
             results,
             record: &mut record,
             coordinator,
-            pool,
+            pool: workers,
             limit,
             limits: *limits,
             patience: command.alike,

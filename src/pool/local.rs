@@ -107,13 +107,18 @@ impl Pool {
             devices: vec![],
             slots: vec![],
         };
-        devices.into_iter().for_each(|device| pool.add(device));
+        for device in devices {
+            pool.add(device);
+        }
         pool
     }
 
-    /// One more device.
-    fn add(&mut self, device: Device) {
-        let room = self.devices.len();
+    /// One more device, if it is not there yet; its place, and its slots if it is new.
+    pub fn add(&mut self, device: Device) -> (usize, Vec<usize>) {
+        if let Some(room) = self.find(&device.slot) {
+            return (room, vec![]);
+        }
+        let (room, first) = (self.devices.len(), self.slots.len());
         for place in 0..device.places() {
             let name = match place {
                 0 => device.slot.clone(),
@@ -124,6 +129,12 @@ impl Pool {
             self.slots.push(slot);
         }
         self.devices.push(Lot { device, lease: None });
+        (room, (first..self.slots.len()).collect())
+    }
+
+    /// The place of a device with this name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.devices.iter().position(|lot| lot.device.slot == name)
     }
 
     /// Lets the workers write to the terminal instead of a log.

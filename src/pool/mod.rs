@@ -6,10 +6,25 @@ mod local;
 mod worker;
 
 use crate::job::Event;
+use crate::problem::Result;
 pub use cards::{Card, cards, program};
 pub use devices::{Device, devices};
 pub use local::{Lease, Pool, find_worker, has_left, known_workers};
 pub use worker::Ended;
+
+/// The devices of this machine that a run may use, or those of them that were asked for, as they are now.
+///
+/// # Errors
+/// If a device that was asked for is not there.
+pub fn devices_here(asked: Option<&str>) -> Result<Vec<Device>> {
+    let inherited = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    devices(&cards(), inherited.as_deref(), cores(), asked)
+}
+
+/// The cores of this machine that this program may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
 
 /// What arrives from workers, and from the keyboard.
 #[derive(Debug)]

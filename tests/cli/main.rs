@@ -8,6 +8,7 @@ mod bench;
 mod chaos;
 mod choosing;
 mod compare;
+mod control;
 mod coordinators;
 mod damage;
 mod devices;
