@@ -12,13 +12,37 @@ use std::path::Path;
 /// # Errors
 /// If the file cannot be written.
 pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
+    write(path, content, true)
+}
+
+/// Writes a file aside and renames it into place, without waiting for the disk: for what is soon written again, or is
+/// synced with all else before anything depends on it.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_quickly(path: &Path, content: &[u8]) -> Result<()> {
+    write(path, content, false)
+}
+
+/// Writes an artefact of a node aside and renames it into place. Where a file system can be synced as a whole, that is
+/// done once for many nodes before they are published; elsewhere the file is synced now.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_artefact(path: &Path, content: &[u8]) -> Result<()> {
+    write(path, content, cfg!(not(target_os = "linux")))
+}
+
+fn write(path: &Path, content: &[u8], sync: bool) -> Result<()> {
     // Two programs may write the same file: the last one wins, and both write a whole one.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.with_file_name(format!("{name}.{}.aside", std::process::id()));
     let write = || {
         let mut file = File::create(&aside)?;
         file.write_all(content)?;
-        file.sync_all()?;
+        if sync {
+            file.sync_all()?;
+        }
         moment::pass("before", &name);
         fs::rename(&aside, path)?;
         moment::pass("after", &name);
@@ -29,17 +53,6 @@ pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&aside);
         Problem::os("write", path, &e)
     })
-}
-
-/// Writes a file aside and renames it into place, without waiting for the disk: for what is soon written again.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_quickly(path: &Path, content: &[u8]) -> Result<()> {
-    let aside = path.with_extension(format!("{}.aside", std::process::id()));
-    fs::write(&aside, content)
-        .and_then(|()| fs::rename(&aside, path))
-        .map_err(|e| Problem::os("write", path, &e))
 }
 
 /// A JSON file, if it is there.

@@ -139,6 +139,8 @@ pub struct Run<'r> {
     coordinates: Option<Vec<Coordinates>>,
     /// Sealed, and waiting for the next group commit.
     sealed: Vec<Sealed>,
+    /// Since when the first of them waits.
+    sealed_since: Option<Instant>,
     /// Nodes whose folders are damaged, as the plan found them.
     suspects: BTreeSet<NodeIndex>,
     interrupts: u32,
@@ -239,6 +241,7 @@ impl<'r> Run<'r> {
             failures: Failures::default(),
             coordinates: None,
             sealed: vec![],
+            sealed_since: None,
             suspects: plan
                 .reasons()
                 .filter(|(_, reason)| matches!(reason, plan::Reason::Damaged(_)))
@@ -295,11 +298,13 @@ impl<'r> Run<'r> {
         }
         match messages.recv_timeout(self.patience()) {
             Ok(message) => self.handle(message)?,
-            // The channel is drained: commit what came together.
             Err(RecvTimeoutError::Timeout) => self.commit()?,
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Problem::system("the workers cannot be heard any more"));
             }
+        }
+        if self.sealed_since.is_some_and(|since| since.elapsed() >= publish::TOGETHER) {
+            self.commit()?;
         }
         self.monitor.tick();
         self.keep_limits();
@@ -389,7 +394,7 @@ impl<'r> Run<'r> {
                 .map_err(|e| Problem::os("make the folder", &work, &e))?;
             let job = self.job(node, index, slot, attempt)?;
             let text = serde_json::to_string_pretty(&job).expect("a job is plain data") + "\n";
-            files::write_aside(&path, text.as_bytes())?;
+            files::write_quickly(&path, text.as_bytes())?;
             let events = work.join("events.jsonl");
             let opened = OpenOptions::new().create(true).append(true).open(&events);
             opened.map_err(|e| Problem::os("open", &events, &e))

@@ -9,7 +9,7 @@ mod check;
 
 pub use check::{Damage, check, check_trajectory, checkpoint_steps};
 
-use crate::files::write_aside;
+use crate::files::{write_artefact, write_aside};
 use crate::graph::Node;
 use crate::job::Arithmetic;
 use crate::key::Input;
@@ -348,7 +348,8 @@ pub fn seal(work: &Path, mut file: NodeFile) -> Result<NodeFile> {
     file.artefacts = artefacts(work)?;
     file.digest = file.own_digest();
     let text = serde_json::to_string_pretty(&file).expect("a node file is plain data") + "\n";
-    write_aside(&work.join("node.json"), text.as_bytes())?;
+    let path = work.join("node.json");
+    write_artefact(&path, text.as_bytes())?;
     let _ = fs::remove_file(work.join(PROGRESS));
     Ok(file)
 }

@@ -1,6 +1,7 @@
 //! Other coordinators in the same results folder: what they work on is waited for, what they are
 //! done with is taken as done, and slots change hands.
 
+use super::publish::TOGETHER;
 use super::{BEAT, Run};
 use crate::failure::FailureClass;
 use crate::plan;
@@ -163,11 +164,13 @@ impl Run<'_> {
 
     /// How long the loop may sleep.
     pub(super) fn patience(&self) -> Duration {
-        let waits = self.wishing || self.schedule.count(State::Elsewhere) > 0;
-        match (self.sealed.is_empty(), waits) {
-            (false, _) => Duration::ZERO,
-            (true, true) => LOOK,
-            (true, false) => BEAT,
+        if let Some(since) = self.sealed_since {
+            // What could start next may wait for what is to be published.
+            let is_short = !self.is_open() || self.is_paused || !self.schedule.has_ready();
+            let left = TOGETHER.saturating_sub(since.elapsed());
+            return if is_short { Duration::ZERO } else { left };
         }
+        let waits = self.wishing || self.schedule.count(State::Elsewhere) > 0;
+        if waits { LOOK } else { BEAT }
     }
 }

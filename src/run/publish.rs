@@ -17,6 +17,10 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a finished node may wait for others, to be published with one sync, while there is more to do.
+pub(super) const TOGETHER: Duration = Duration::from_millis(100);
 
 /// What a worker wrote beside the artefacts.
 struct Written {
@@ -86,6 +90,7 @@ impl Run<'_> {
                 self.attempt(slot, &running, "done", None, bytes);
                 moment::pass("after", "attempt");
                 let (node, metrics, series) = (running.node, written.metrics, written.series);
+                self.sealed_since.get_or_insert_with(Instant::now);
                 self.sealed.push(Sealed { node, slot, file, metrics, series, seconds });
                 self.share(slot);
                 Ok(())
@@ -112,6 +117,7 @@ impl Run<'_> {
         if self.sealed.is_empty() {
             return Ok(());
         }
+        self.sealed_since = None;
         let sealed = std::mem::take(&mut self.sealed);
         let folders: Vec<String> =
             sealed.iter().map(|s| self.graph.nodes[s.node].folder()).collect();

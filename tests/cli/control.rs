@@ -50,7 +50,10 @@ fn a_pause_now_saves_what_runs_and_it_goes_on_from_there() {
 #[test]
 fn nodes_that_are_asked_for_first_come_first_with_what_they_need() {
     let bench = Bench::new(SPEC);
-    let run = bench.start(&["run", "spec.yaml", "--jobs", "1"], "slow maps 150");
+    let run = bench.start(
+        &["run", "spec.yaml", "--jobs", "1"],
+        "slow maps 150;slow net 60;slow draw 60;slow score 60",
+    );
     wait(400);
     let wanted = "score.power_spectrum[schedule=cosine,nfe=50,seed=1]";
     bench.ablate(&["first", wanted]).expect(0);

@@ -36,6 +36,8 @@ pub mod weights;
 
 pub mod checkpoint;
 
+pub mod loaded;
+
 pub mod picture;
 
 pub mod train;

@@ -2,7 +2,7 @@
 
 use crate::data::manifest::Manifest;
 use crate::measure::summary::percentile;
-use ablate::files::write_aside;
+use ablate::files::write_artefact;
 use ablate::problem::{Problem, Result};
 use std::path::Path;
 
@@ -136,7 +136,7 @@ pub fn grid(path: &Path, seen: &[f64], manifest: &Manifest) -> Result<()> {
         writer.finish()
     });
     written.map_err(|e| undrawn(path, e))?;
-    write_aside(path, &bytes)
+    write_artefact(path, &bytes)
 }
 
 /// Writes moments, each of some items `[n, c, h, w]`, as a film that repeats, 20 to a second; the last one stays for
@@ -171,5 +171,5 @@ pub fn film(path: &Path, moments: &[Vec<f64>], manifest: &Manifest) -> Result<()
         Ok(())
     };
     drawn().map_err(|e| undrawn(path, e))?;
-    write_aside(path, &bytes)
+    write_artefact(path, &bytes)
 }

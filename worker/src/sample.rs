@@ -5,6 +5,7 @@
 use crate::data::conditions::{self, Conditions};
 use crate::data::manifest::Manifest;
 use crate::files::write_json;
+use crate::loaded;
 use crate::net::{self, Network};
 use crate::objective::{Guidance, Model, Rule};
 use crate::picture;
@@ -12,6 +13,7 @@ use crate::random::Stream;
 use crate::samplers::Sampling;
 use crate::serve::{Context, End, input};
 use crate::weights;
+use ablate::files::write_aside;
 use ablate::job::{Better, Costs, Metric, Metrics};
 use ablate::npy::{self, Writer};
 use ablate::problem::{Problem, Result};
@@ -19,6 +21,7 @@ use ablate::settings::{Kind, Sample, Settings, Train, Wanted};
 use ablate::store::PROGRESS;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 use tch::{Tensor, nn, no_grad};
 
@@ -75,10 +78,14 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
             physical.push(x);
         }
         writer.push(&physical)?;
-        writer.sync()?;
         progress.done = batch.end;
         progress.blake3 = writer.digest();
-        write_json(&work.join(PROGRESS), &progress)?;
+        // What is complete is synced with the rest of the node.
+        if progress.done < count || cfg!(not(target_os = "linux")) {
+            writer.sync()?;
+            let text = serde_json::to_string(&progress).expect("numbers and a digest");
+            write_aside(&work.join(PROGRESS), text.as_bytes())?;
+        }
         context.checkpoint(progress.done as u64 * units);
     }
     publish(context, &manifest, nfe, &progress, &path)?;
@@ -118,17 +125,20 @@ fn load(
     settings: &Sample,
     (trained, train): (&Path, &Train),
     manifest: &Manifest,
-) -> Result<Box<dyn Network>> {
+) -> Result<Rc<dyn Network>> {
     let word = settings
         .weights
         .ok_or_else(|| Problem::system("the job does not say which weights"))?
         .word();
-    let store = nn::VarStore::new(context.device);
-    let task = conditions::task(manifest, train)?;
-    let network = net::build(&train.model, &task, &store.root())?;
-    let (values, _) = weights::read(&trained.join(format!("{word}.safetensors")))?;
-    net::load(&net::state(&store), &values)?;
-    Ok(network)
+    let file = trained.join(format!("{word}.safetensors"));
+    loaded::network(&file, context.device, || {
+        let store = nn::VarStore::new(context.device);
+        let task = conditions::task(manifest, train)?;
+        let network = net::build(&train.model, &task, &store.root())?;
+        let (values, _) = weights::read(&file)?;
+        net::load(&net::state(&store), &values)?;
+        Ok(network)
+    })
 }
 
 /// What the network is told of each sample.

@@ -10,6 +10,7 @@ mod session;
 use crate::checkpoint::Checkpoint;
 use crate::data::manifest::Manifest;
 use crate::device;
+use crate::loaded;
 use crate::serve::{Context, End, input};
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Cadence, Length, Train};
@@ -26,6 +27,7 @@ const PREVIEWS: &str = "previews";
 /// If files cannot be read or written, or the loss is not a number.
 pub fn run(context: &Context<'_>, settings: &Train) -> Result<End> {
     let start = Instant::now();
+    loaded::forget();
     let data = input(context.job, "data")?;
     let manifest = Manifest::read(&data.folder)?;
     let folder = context

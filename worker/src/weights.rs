@@ -3,7 +3,7 @@
 //! allocates no more than the file holds.
 
 use crate::net::Tensors;
-use ablate::files::write_aside;
+use ablate::files::write_artefact;
 use ablate::problem::{Problem, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
@@ -96,7 +96,7 @@ fn floats<const N: usize, T: tch::kind::Element>(bytes: &[u8], number: fn([u8; N
 /// # Errors
 /// If the file cannot be written.
 pub fn write(path: &Path, tensors: &Tensors, metadata: &Value) -> Result<()> {
-    write_aside(path, &to_bytes(tensors, metadata)?)
+    write_artefact(path, &to_bytes(tensors, metadata)?)
 }
 
 /// Reads weights.

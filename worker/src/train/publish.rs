@@ -6,7 +6,7 @@ use crate::files::write_json;
 use crate::net;
 use crate::serve::Context;
 use crate::weights;
-use ablate::files::write_aside;
+use ablate::files::write_artefact;
 use ablate::job::{Better, Costs, Metric, Metrics, Series, SeriesFile};
 use ablate::problem::Result;
 use ablate::settings::{Identity, Setting, Train};
@@ -39,7 +39,7 @@ pub(super) fn publish(
     write_weights(context, session, manifest)?;
     write_json(&work.join("metrics.json"), &metrics(session, ended))?;
     write_json(&work.join("series.json"), &series(session))?;
-    write_aside(&work.join("history.csv"), history(session).as_bytes())?;
+    write_artefact(&work.join("history.csv"), history(session).as_bytes())?;
     write_json(&work.join("arithmetic.json"), &session.state.arithmetic)?;
     context.costs(&Costs { seconds: took.as_secs_f64(), steps, memory_bytes: 0 })
 }
