@@ -46,6 +46,7 @@ bench: build python
 	$(CARGO) build --release --examples
 	python3 benches/overhead.py
 	python3 benches/planning.py
+	python3 benches/dispatch.py
 	.venv/bin/python benches/particle_mesh.py
 	benches/training.sh
 

@@ -1,5 +1,5 @@
 //! GPUs as slots, on a stand-in for NVIDIA's library that the same code loads: who may use what, how nodes share,
-//! and what is remembered. What happens on a real GPU is in benches/gpu.
+//! and what is remembered. What happens on a real GPU is in benches/gpu.py.
 
 use crate::bench::{Bench, Said};
 use std::collections::BTreeMap;
