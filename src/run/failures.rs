@@ -13,6 +13,18 @@ use std::time::Duration;
 /// How long a worker may say nothing where the spec says nothing of it.
 const SILENCE: Duration = Duration::from_secs(30 * 60);
 
+/// What a worker that died said of it: where it panicked and with what message, else its last lines.
+fn last_words(errors: &str) -> String {
+    let lines: Vec<&str> = errors.lines().collect();
+    let panic = lines.iter().rposition(|line| line.contains(" panicked at "));
+    // Below the message there may be a stack.
+    let said = match panic {
+        Some(at) => &lines[at..lines.len().min(at + 2)],
+        None => &lines[lines.len().saturating_sub(3)..],
+    };
+    said.join(" / ")
+}
+
 impl Run<'_> {
     /// A worker's output ended: its node, if it had one, failed.
     pub(super) fn gone(&mut self, slot: usize) -> Result<()> {
@@ -21,8 +33,7 @@ impl Run<'_> {
         if self.slots[slot].is_none() {
             return Ok(());
         }
-        let tail: Vec<&str> = errors.lines().rev().take(3).collect();
-        let told: String = tail.into_iter().rev().collect::<Vec<_>>().join(" / ");
+        let told = last_words(&errors);
         let how = ended.words();
         let message = match (ended.for_lack_of_memory, told.is_empty()) {
             (true, _) => format!("the worker {how}: the system had no memory left"),
@@ -151,5 +162,18 @@ impl Run<'_> {
                 waiting.len()
             )));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_by_its_message_whatever_stands_below() {
+        let panic = "first\n\nthread 'main' panicked at a.rs:1:2:\nno such thing\nstack backtrace:\n  0: a\n  1: b\n";
+        assert_eq!(last_words(panic), "thread 'main' panicked at a.rs:1:2: / no such thing");
+        assert_eq!(last_words("a\nb\nc\nd"), "b / c / d");
+        assert_eq!(last_words(""), "");
     }
 }
