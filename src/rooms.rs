@@ -78,10 +78,7 @@ impl Rooms {
         if self.closed {
             return Choice::AfterAll;
         }
-        let large = |i: &usize| {
-            let held = &self.all[*i];
-            !held.given_up && held.room.memory.is_none_or(|all| demand.memory <= all)
-        };
+        let large = |i: &usize| self.all[*i].room.memory.is_none_or(|all| demand.memory <= all);
         let possible: Vec<usize> = (0..self.all.len()).filter(large).collect();
         if possible.is_empty() {
             return Choice::Never;
@@ -100,7 +97,8 @@ impl Rooms {
             return Choice::Now(now);
         }
         let free = possible.into_iter().filter(|i| !kept.contains(i));
-        free.min_by_key(|i| (self.all[*i].share, *i)).map_or(Choice::AfterAll, Choice::Later)
+        let last = |i: &usize| (self.all[*i].given_up, self.all[*i].share, *i);
+        free.min_by_key(last).map_or(Choice::AfterAll, Choice::Later)
     }
 
     /// One more device, or one that was given up.
@@ -149,8 +147,8 @@ impl Held {
     }
 
     fn takes(&self, demand: &Demand) -> bool {
-        if self.tasks == 0 {
-            return true;
+        if self.given_up || self.tasks == 0 {
+            return !self.given_up;
         }
         !self.closed
             && demand.company == Company::Any
@@ -225,6 +223,20 @@ mod tests {
         assert_eq!(rooms.choose(&demand(100, 1), &none), Choice::AfterAll);
         rooms.leave(0, &host);
         assert_eq!(now(rooms.choose(&demand(100, 1), &none)), 0);
+    }
+
+    #[test]
+    fn what_only_a_device_that_was_given_up_could_hold_waits_for_it() {
+        let memory = |gigabytes: u64| Room { memory: Some(gigabytes * GIGABYTE) };
+        let mut rooms = Rooms::new([memory(80), memory(40)]);
+        rooms.give_up(0);
+        let (large, small, none) = (demand(WHOLE, 60), demand(100, 1), BTreeSet::new());
+        assert_eq!(rooms.choose(&large, &none), Choice::Later(0));
+        assert_eq!(rooms.choose(&small, &BTreeSet::from([0])), Choice::Now(vec![1]));
+        rooms.give_up(1);
+        assert!(rooms.are_full());
+        rooms.add(0, memory(80));
+        assert_eq!(now(rooms.choose(&large, &none)), 0);
     }
 
     #[test]

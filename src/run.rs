@@ -16,7 +16,7 @@ use crate::forecast;
 use crate::graph::{Graph, Node};
 use crate::job::{Arithmetic, Event, Input, Job, Metrics, SeriesFile};
 use crate::plan::{self, Plan};
-use crate::pool::{Message, Pool};
+use crate::pool::{self, Message, Pool};
 use crate::problem::{Problem, Result};
 use crate::record::Record;
 use crate::rooms::{Demand, Rooms};
@@ -202,10 +202,12 @@ impl<'r> Run<'r> {
     /// A run that has not started anything yet. Of the nodes that the plan would run, only those in
     /// `wanted` are.
     pub fn new(means: Means<'r>, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Self {
-        let memory = Memory::learn(means.record.device_memory().unwrap_or_default());
         let rooms = means.pool.rooms();
         let of_gpus = || rooms.iter().filter_map(|room| room.memory);
         let gpu_memory = of_gpus().min().zip(of_gpus().max());
+        // Nobody asks for it where there is no GPU; without it each node has a card for itself.
+        let seen = gpu_memory.and_then(|_| means.record.device_memory().ok());
+        let memory = Memory::learn(seen.unwrap_or_default());
         let mut slots_of = vec![vec![]; rooms.len()];
         (0..means.pool.len()).for_each(|slot| slots_of[means.pool.room(slot)].push(slot));
         let Means { graph, results, record, coordinator, pool, limit, limits, patience, monitor } =
@@ -356,6 +358,7 @@ impl<'r> Run<'r> {
 
     fn start(&mut self, index: NodeIndex, slot: usize, demand: Demand) -> Result<()> {
         self.rooms.enter(self.pool.room(slot), &demand);
+        let before = self.gpu_memory.and_then(|_| self.pool.device_memory(slot, &pool::cards()));
         let attempt = self.record.attempts(&self.graph.nodes[index].key)?.len() as u32 + 1;
         self.slots[slot] = Some(Running {
             node: index,
@@ -371,7 +374,7 @@ impl<'r> Run<'r> {
             events: None,
             is_slow: false,
             demand,
-            memory: Taken::since(self.pool.device_memory(slot)),
+            memory: Taken::since(before),
         });
         match self.hand_over(index, slot, attempt) {
             Ok(()) => Ok(()),

@@ -6,10 +6,9 @@ use crate::files;
 use crate::job::{Event, Job};
 use crate::problem::Problem;
 use crate::record::Record;
-use crate::screen::{Board, Watcher, printed, watcher};
+use crate::screen::{Board, printed, watcher};
 use crate::store::Results;
 use crate::words::{self, plural};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -82,35 +81,35 @@ impl Status {
 /// Time between two looks at what others do.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// Time between two reports where there is no terminal.
+const SPOKEN: Duration = Duration::from_secs(10);
+
 /// Draws the boards of the runs that are at work until they have ended; plain lines now and then, where there is no
 /// terminal.
 fn watch(results: &Results) -> Done {
-    let mut watchers: BTreeMap<String, Option<Watcher>> = BTreeMap::new();
+    let mut watcher = watcher();
     let mut spoken: Option<Instant> = None;
     loop {
         let living = coordinator::living(results);
-        watchers.retain(|id, watcher| {
-            let lives = living.contains(id);
-            if let Some(watcher) = watcher.as_mut().filter(|_| !lives) {
-                watcher.end();
-            }
-            lives
-        });
-        let is_due = spoken.is_none_or(|last| last.elapsed() >= Duration::from_secs(10));
-        for id in &living {
-            let file = coordinator::screen_file(results, id);
-            // A run that has just begun has shown nothing yet.
-            let Ok(Some(board)) = files::read_json::<Board>(&file) else { continue };
-            match watchers.entry(id.clone()).or_insert_with(watcher) {
-                Some(watcher) => watcher.draw(&board),
-                None if is_due => {
-                    spoken = Some(Instant::now());
-                    print(&format!("{}\n{}", board.experiment, printed(&board)));
+        // A run that has just begun has shown nothing yet.
+        let board = |id: String| {
+            let file = coordinator::screen_file(results, &id);
+            Some((id, files::read_json::<Board>(&file).ok()??))
+        };
+        let is_over = living.is_empty();
+        let boards: Vec<(String, Board)> = living.into_iter().filter_map(board).collect();
+        let is_due = spoken.is_none_or(|last| last.elapsed() >= SPOKEN);
+        match &mut watcher {
+            Some(watcher) => watcher.draw(&boards),
+            None if is_due && !boards.is_empty() => {
+                spoken = Some(Instant::now());
+                for (_, board) in &boards {
+                    print(&format!("{}\n{}", board.experiment, printed(board)));
                 }
-                None => {}
             }
+            None => {}
         }
-        if living.is_empty() {
+        if is_over {
             print("nothing is running");
             return Ok(0);
         }

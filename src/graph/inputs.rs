@@ -210,7 +210,7 @@ pub(super) fn warnings(settings: &Settings, facts: &[Facts]) -> Vec<(Vec<Step>, 
 }
 
 /// A share of signal in the variance at which an error of the predicted noise is thirty times larger in the clean
-/// sample. On maps of which the mean matters, samplers that start above it and do not clip were off by factors
+/// sample. On maps of which the mean matters, samplers that start with less and do not clip were off by factors
 /// (docs/fields-ablation), in few steps or many.
 const BLIND: f64 = 1e-3;
 

@@ -22,17 +22,17 @@ pub struct Card {
     pub processes: Vec<(u32, Option<u64>)>,
 }
 
-fn library() -> Option<&'static Nvml> {
-    static LIBRARY: OnceLock<Option<Nvml>> = OnceLock::new();
+fn nvml() -> Option<&'static Nvml> {
+    static NVML: OnceLock<Option<Nvml>> = OnceLock::new();
     // Without a driver there is no such library, and so no GPU to use.
-    LIBRARY.get_or_init(|| Nvml::init().ok()).as_ref()
+    NVML.get_or_init(|| Nvml::init().ok()).as_ref()
 }
 
 /// All GPUs as they are now; in place of one that is divided, its parts.
 pub fn cards() -> Vec<Card> {
-    let Some(library) = library() else { return vec![] };
-    let all = 0..library.device_count().unwrap_or(0);
-    all.filter_map(|index| library.device_by_index(index).ok().map(|handle| (index, handle)))
+    let Some(nvml) = nvml() else { return vec![] };
+    let all = 0..nvml.device_count().unwrap_or(0);
+    all.filter_map(|index| nvml.device_by_index(index).ok().map(|handle| (index, handle)))
         .flat_map(|(index, handle)| {
             let parts = parts(&handle);
             if parts.is_empty() {
@@ -43,11 +43,6 @@ pub fn cards() -> Vec<Card> {
         })
         .filter_map(|(index, handle)| card(index, &handle))
         .collect()
-}
-
-/// The card with this UUID as it is now.
-pub(super) fn look(uuid: &str) -> Option<Card> {
-    cards().into_iter().find(|card| card.uuid == uuid)
 }
 
 fn parts<'n>(handle: &Handle<'n>) -> Vec<Handle<'n>> {

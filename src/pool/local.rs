@@ -8,7 +8,7 @@
 //! device with several slots is such a lock too, which all workers on it inherit: a device belongs to one
 //! coordinator at a time.
 
-use super::cards::{self, Card};
+use super::cards::{Card, cards};
 use super::worker::{Ended, LONGEST_LINE, Worker, kill_group, listen};
 use super::{Device, Message};
 use crate::coordinator;
@@ -230,7 +230,7 @@ impl Pool {
         let Device { visible: Some(uuid), is_asked: false, .. } = &self.devices[room].device else {
             return false;
         };
-        cards::look(uuid).is_some_and(|card| !self.strangers(&card).is_empty())
+        cards().iter().any(|card| card.uuid == *uuid && !self.strangers(card).is_empty())
     }
 
     /// The programs on a card that are none of this results folder's.
@@ -243,10 +243,11 @@ impl Pool {
         self.slots[slot].worker.is_some()
     }
 
-    /// Bytes that the worker of a slot has taken of its GPU's memory, where that is told.
-    pub fn device_memory(&self, slot: usize) -> Option<u64> {
+    /// Bytes that the worker of a slot has taken of its GPU's memory, where these cards tell.
+    pub fn device_memory(&self, slot: usize, cards: &[Card]) -> Option<u64> {
         let worker = self.slots[slot].worker.as_ref()?;
-        cards::look(self.device(slot).visible.as_ref()?)?.taken_by(worker.pid())
+        let uuid = self.device(slot).visible.as_ref()?;
+        cards.iter().find(|card| card.uuid == *uuid)?.taken_by(worker.pid())
     }
 
     /// Gives a job to the worker of a slot that was acquired.

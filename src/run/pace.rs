@@ -21,7 +21,7 @@ const FEW: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     looked: Option<Instant>,
-    /// Seconds of finished nodes, by declared name.
+    /// Seconds of finished nodes, ascending, by declared name.
     by_name: BTreeMap<Arc<str>, Vec<f64>>,
     /// What finished nodes took and what they were expected to take, of those that were expected to take anything.
     sums: (f64, f64),
@@ -30,7 +30,8 @@ pub(super) struct Pace {
 impl Pace {
     /// A node took so long.
     pub(super) fn took(&mut self, declared: &Arc<str>, seconds: f64, expected: Option<f64>) {
-        self.by_name.entry(declared.clone()).or_default().push(seconds);
+        let list = self.by_name.entry(declared.clone()).or_default();
+        list.insert(list.partition_point(|known| *known < seconds), seconds);
         if let Some(expected) = expected {
             self.sums.0 += seconds;
             self.sums.1 += expected;
@@ -45,8 +46,7 @@ impl Pace {
             let factor = if thought > 1.0 { (took / thought).clamp(0.2, 5.0) } else { 1.0 };
             return Some([0.8, 1.0, 1.3].map(|end| end * factor * expected));
         }
-        let mut seconds = self.by_name.get(declared).filter(|list| list.len() >= FEW)?.clone();
-        seconds.sort_by(f64::total_cmp);
+        let seconds = self.by_name.get(declared).filter(|list| list.len() >= FEW)?;
         let at = |q: f64| seconds[((seconds.len() - 1) as f64 * q).round() as usize];
         Some([at(0.16), at(0.5), at(0.84)])
     }

@@ -6,7 +6,7 @@ use super::{Run, Running};
 use crate::cost;
 use crate::dispatch::{self, Next};
 use crate::failure::{Company, FailureClass};
-use crate::pool::Lease;
+use crate::pool::{self, Lease};
 use crate::problem::Result;
 use crate::rooms::{Demand, WHOLE};
 use crate::screen::Change;
@@ -151,14 +151,14 @@ impl Run<'_> {
 
     /// Notes how much of their GPUs' memory the workers have taken.
     pub(super) fn watch_memory(&mut self) {
-        if self.watched.elapsed() < MEMORY_BEAT {
+        if self.gpu_memory.is_none() || self.watched.elapsed() < MEMORY_BEAT {
             return;
         }
         self.watched = Instant::now();
+        let cards = pool::cards();
         for slot in 0..self.slots.len() {
-            if self.pool.device(slot).memory.is_some()
-                && let Some(running) = &mut self.slots[slot]
-                && let Some(bytes) = self.pool.device_memory(slot)
+            if let Some(running) = &mut self.slots[slot]
+                && let Some(bytes) = self.pool.device_memory(slot, &cards)
             {
                 running.memory.see(bytes);
             }

@@ -14,6 +14,7 @@ use crate::words;
 pub use board::{Board, Failure, Place};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -255,31 +256,28 @@ pub fn json_monitor() -> Box<dyn Monitor> {
 
 /// Draws the boards of others: `None` where there is no terminal to draw on.
 pub fn watcher() -> Option<Watcher> {
-    is_terminal().then(|| Watcher { terminal: terminal::Terminal::new(), last: None })
+    is_terminal().then(|| Watcher { terminal: terminal::Terminal::new(), last: BTreeMap::new() })
 }
 
-/// A terminal on which the board of another program is drawn.
+/// A terminal on which the boards of other programs are drawn.
 pub struct Watcher {
     terminal: terminal::Terminal,
-    /// The last sentence that was shown.
-    last: Option<u64>,
+    /// The last sentence of each that was shown.
+    last: BTreeMap<String, u64>,
 }
 
 impl Watcher {
-    /// Draws a board as it is now; what was said since the last one scrolls away above it.
-    pub fn draw(&mut self, board: &Board) {
-        for (number, sentence) in &board.said {
-            if self.last.is_none_or(|last| *number > last) {
-                self.terminal.say(&Change::Say(String::new()), Some(sentence), board);
-                self.last = Some(*number);
+    /// Draws the boards of some runs as they are now; what was said since the last time scrolls away above them.
+    pub fn draw(&mut self, boards: &[(String, Board)]) {
+        for (run, board) in boards {
+            for (number, sentence) in &board.said {
+                if self.last.get(run).is_none_or(|last| number > last) {
+                    self.terminal.say(&Change::Say(String::new()), Some(sentence), board);
+                    self.last.insert(run.clone(), *number);
+                }
             }
         }
-        self.terminal.draw(board);
-    }
-
-    /// Removes the block.
-    pub fn end(&mut self) {
-        self.terminal.end();
+        self.terminal.draw_all(&boards.iter().map(|(_, board)| board).collect::<Vec<_>>());
     }
 }
 

@@ -27,11 +27,29 @@ impl Output for Terminal {
     }
 
     fn draw(&mut self, board: &Board) {
+        self.draw_all(&[board]);
+    }
+
+    fn end(&mut self) {
+        for bar in self.bars.drain(..) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Terminal {
+    /// Draws boards below each other in place of those before.
+    pub(super) fn draw_all(&mut self, boards: &[&Board]) {
         let (height, width) = console::Term::stderr().size();
         let colours = console::colors_enabled_stderr();
         // The last column stays empty: some terminals begin a new line after it.
-        let wanted = usize::from(width).saturating_sub(1);
-        let lines = lines(board, wanted, usize::from(height).saturating_sub(1), colours);
+        let width = usize::from(width).saturating_sub(1);
+        let height = usize::from(height).saturating_sub(1) / boards.len().max(1);
+        let drawn = boards.iter().flat_map(|board| lines(board, width, height, colours));
+        self.show(drawn.collect());
+    }
+
+    fn show(&mut self, lines: Vec<String>) {
         while self.bars.len() > lines.len() {
             if let Some(bar) = self.bars.pop() {
                 bar.finish_and_clear();
@@ -46,12 +64,6 @@ impl Output for Terminal {
         }
         for (bar, line) in self.bars.iter().zip(lines) {
             bar.set_message(line);
-        }
-    }
-
-    fn end(&mut self) {
-        for bar in self.bars.drain(..) {
-            bar.finish_and_clear();
         }
     }
 }
