@@ -62,18 +62,20 @@ struct Running {
     again: Option<bool>,
 }
 
-/// Runs a schedule through with a clock of its own; `attempt` says how each one goes that starts at a time.
-/// Returns the time at the end, in seconds.
+/// Runs a schedule through with a clock of its own, so many tasks at once; `attempt` says how each one goes that
+/// starts at a time. Returns the time at the end, in seconds.
 pub fn simulate(
     mut schedule: Schedule,
-    mut rooms: Rooms,
+    (mut rooms, limit): (Rooms, usize),
     demand: impl Fn(usize) -> Demand,
     mut attempt: impl FnMut(usize, f64) -> Attempt,
 ) -> f64 {
     let mut now = 0.0;
     let mut running: BinaryHeap<Reverse<Running>> = BinaryHeap::new();
     loop {
-        while let Next::Start(task, places) = next(&schedule, &rooms, &demand) {
+        while running.len() < limit
+            && let Next::Start(task, places) = next(&schedule, &rooms, &demand)
+        {
             schedule.start(task);
             let (seconds, again) = match attempt(task, now) {
                 Attempt::Done(seconds) => (seconds, None),
@@ -124,8 +126,8 @@ mod tests {
         }
     }
 
-    fn cores(n: usize) -> Rooms {
-        Rooms::new((0..n).map(|_| Room { memory: None }))
+    fn cores(n: usize) -> (Rooms, usize) {
+        (Rooms::new((0..n).map(|_| Room { memory: None })), n)
     }
 
     fn whole(_: usize) -> Demand {
@@ -207,6 +209,26 @@ mod tests {
         let bound = longest.max(spent.iter().sum::<f64>() / 64.0);
         assert!(took >= bound - 1.0, "nothing is faster than possible: {took} s of {bound} s");
         assert!(took < 1.05 * bound, "{took} s, at least {bound} s");
+    }
+
+    #[test]
+    fn a_run_takes_what_its_devices_allow() {
+        // A diamond: 1 s, then 2 s and 3 s beside each other, then 1 s.
+        let (inputs, seconds) = ([vec![], vec![0], vec![0], vec![1, 2]], [1.0, 2.0, 3.0, 1.0]);
+        let end = |rooms, demand: fn(usize) -> Demand, first| {
+            let mut tasks = tasks(&inputs, &paths(&inputs, &seconds), |_| 0);
+            tasks[0].state = first;
+            simulate(Schedule::new(tasks), rooms, demand, |i, _| Attempt::Done(seconds[i]))
+        };
+        let waiting = |n| end(cores(n), whole, State::Waiting);
+        assert_eq!([waiting(1), waiting(2), waiting(64)], [7.0, 5.0, 5.0]);
+        assert_eq!(end(cores(2), whole, State::Done), 4.0, "what is done takes no time");
+        let gpu = |limit| (Rooms::new([Room { memory: Some(100) }]), limit);
+        let half = |_| Demand { share: WHOLE / 2, memory: 50, company: Company::Any };
+        assert_eq!(end(gpu(8), half, State::Waiting), 5.0, "halves share a device");
+        assert_eq!(end(gpu(1), half, State::Waiting), 7.0, "unless fewer may run at once");
+        let large = |_| Demand { share: WHOLE / 2, memory: 51, company: Company::Any };
+        assert_eq!(end(gpu(8), large, State::Waiting), 7.0, "or their memory is too large");
     }
 
     #[test]

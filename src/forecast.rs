@@ -2,6 +2,7 @@
 //! uses is run through with expected times. Pure.
 
 use crate::cost::{self, Estimate};
+use crate::demand::Demands;
 use crate::dispatch::{self, Attempt};
 use crate::graph::Graph;
 use crate::key::Key;
@@ -29,8 +30,24 @@ pub struct Forecast {
     pub bytes: Option<f64>,
 }
 
-/// Foretells the cost of these nodes on so many slots.
-pub fn make(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>, slots: usize) -> Forecast {
+/// The devices that something is foretold for.
+#[derive(Debug)]
+pub struct Devices<'d> {
+    /// What there is of each.
+    pub rooms: &'d [Room],
+    /// What nodes take of them.
+    pub demands: &'d Demands,
+    /// How many nodes run at once, at most.
+    pub limit: usize,
+}
+
+/// Foretells the cost of these nodes on these devices.
+pub fn make(
+    graph: &Graph,
+    plan: &Plan,
+    wanted: &BTreeSet<NodeIndex>,
+    devices: &Devices,
+) -> Forecast {
     let mut forecast = Forecast::default();
     let mut of_kind: BTreeMap<Kind, Vec<Estimate>> = BTreeMap::new();
     for index in wanted {
@@ -51,9 +68,7 @@ pub fn make(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>, slots: usi
         .collect();
     forecast.path = longest_path(graph, plan, wanted);
     if let (Some(total), true) = (forecast.total, forecast.unknown.is_empty()) {
-        let seconds: Vec<f64> =
-            graph.indices().map(|i| plan.estimate(i).map_or(0.0, |e| e.seconds)).collect();
-        let middle = simulate(Schedule::new(tasks(graph, plan, wanted)), &seconds, slots);
+        let middle = run_through(graph, plan, wanted, devices, |_, _| true);
         let scale = |end: f64| middle * end / total.seconds.max(1e-9);
         forecast.finish = Some([scale(total.low), middle, scale(total.high)]);
     }
@@ -76,12 +91,12 @@ fn longest_path(graph: &Graph, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> (Ve
 }
 
 /// The nodes of these that would be finished within some seconds, and within some seconds of devices.
-/// A budget is spent seed by seed, on whole points first, however many slots there are.
+/// A budget is spent seed by seed, on whole points first, however many devices there are.
 pub fn within(
     graph: &Graph,
     plan: &Plan,
     wanted: &BTreeSet<NodeIndex>,
-    slots: usize,
+    devices: &Devices,
     end: Option<f64>,
     budget: Option<f64>,
 ) -> BTreeSet<NodeIndex> {
@@ -90,13 +105,11 @@ pub fn within(
         None => wanted.clone(),
     };
     let Some(end) = end else { return paid };
-    let seconds: Vec<f64> =
-        graph.indices().map(|i| plan.estimate(i).map_or(0.0, |e| e.seconds)).collect();
     let mut fits = BTreeSet::new();
-    run_through(Schedule::new(tasks(graph, plan, &paid)), &seconds, slots, |task, now| {
-        let starts = now + seconds[task] <= end;
+    run_through(graph, plan, &paid, devices, |index, now| {
+        let starts = now + plan.estimate(index).map_or(0.0, |e| e.seconds) <= end;
         if starts {
-            fits.insert(NodeIndex::new(task));
+            fits.insert(index);
         }
         starts
     });
@@ -136,24 +149,27 @@ fn affordable(
     paid
 }
 
-/// The time until nothing runs any more, if every task takes its seconds.
-pub fn simulate(schedule: Schedule, seconds: &[f64], slots: usize) -> f64 {
-    run_through(schedule, seconds, slots, |_, _| true)
-}
-
-/// The same; a task that may not start at its time is left, with all behind it.
+/// The time until nothing runs any more, if every node takes its seconds. A node that may not start at its time
+/// is left, with all behind it.
 fn run_through(
-    schedule: Schedule,
-    seconds: &[f64],
-    slots: usize,
-    mut may_start: impl FnMut(usize, f64) -> bool,
+    graph: &Graph,
+    plan: &Plan,
+    wanted: &BTreeSet<NodeIndex>,
+    devices: &Devices,
+    mut may_start: impl FnMut(NodeIndex, f64) -> bool,
 ) -> f64 {
-    let rooms = Rooms::new((0..slots.max(1)).map(|_| Room { memory: None }));
-    let attempt = |task: usize, now: f64| match may_start(task, now) {
-        true => Attempt::Done(seconds[task]),
-        false => Attempt::Left,
+    let schedule = Schedule::new(tasks(graph, plan, wanted));
+    let rooms = Rooms::new(devices.rooms.iter().copied());
+    let demands: Vec<Demand> =
+        graph.indices().map(|index| devices.demands.of(graph, index, None)).collect();
+    let attempt = |task: usize, now: f64| {
+        let index = NodeIndex::new(task);
+        match may_start(index, now) {
+            true => Attempt::Done(plan.estimate(index).map_or(0.0, |e| e.seconds)),
+            false => Attempt::Left,
+        }
     };
-    dispatch::simulate(schedule, rooms, |_| Demand::default(), attempt)
+    dispatch::simulate(schedule, (rooms, devices.limit.max(1)), |task| demands[task], attempt)
 }
 
 /// The nodes of a graph as tasks, in the same order.
@@ -192,31 +208,5 @@ fn length(settings: &Settings) -> u64 {
             Length::Steps(n) | Length::Epochs(n) => n,
         },
         _ => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task(inputs: &[usize]) -> Task {
-        let inputs = inputs.to_vec();
-        Task { inputs, path_seconds: 1.0, seed: 0, class: 0, group: None, state: State::Waiting }
-    }
-
-    #[test]
-    fn a_simulated_run_takes_what_its_slots_allow() {
-        // A diamond: 1 s, then 2 s and 3 s beside each other, then 1 s.
-        let tasks = vec![task(&[]), task(&[0]), task(&[0]), task(&[1, 2])];
-        let seconds = [1.0, 2.0, 3.0, 1.0];
-        let makespan = |slots| simulate(Schedule::new(tasks.clone()), &seconds, slots);
-        assert_eq!([makespan(1), makespan(2), makespan(64)], [7.0, 5.0, 5.0]);
-    }
-
-    #[test]
-    fn a_task_that_is_done_takes_no_time() {
-        let mut tasks = vec![task(&[]), task(&[0])];
-        tasks[0].state = State::Done;
-        assert_eq!(simulate(Schedule::new(tasks), &[100.0, 2.0], 1), 2.0);
     }
 }

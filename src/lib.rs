@@ -63,6 +63,8 @@ pub mod rooms;
 
 pub mod dispatch;
 
+pub mod demand;
+
 pub mod forecast;
 
 pub mod pool;

@@ -25,6 +25,11 @@ pub struct Room {
     pub memory: Option<u64>,
 }
 
+impl Room {
+    /// The memory of a GPU of which only the model is known.
+    pub const UNKNOWN: u64 = u64::MAX;
+}
+
 #[derive(Debug)]
 struct Held {
     room: Room,

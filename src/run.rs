@@ -9,7 +9,7 @@ mod places;
 mod publish;
 
 use crate::coordinator::Coordinator;
-use crate::cost::Memory;
+use crate::demand::Demands;
 use crate::failure::{Company, Coordinates, FailureClass, Failures};
 use crate::files;
 use crate::forecast;
@@ -80,6 +80,8 @@ pub struct Means<'r> {
     pub coordinator: &'r Coordinator,
     /// The slots of this machine.
     pub pool: Pool,
+    /// What nodes take of their devices.
+    pub demands: Demands,
     /// How many nodes may run at once.
     pub limit: usize,
     /// How much it may cost.
@@ -106,13 +108,11 @@ pub struct Run<'r> {
     schedule: Schedule,
     /// The devices and what they hold.
     rooms: Rooms,
-    /// The memory of the smallest and of the largest GPU.
-    gpu_memory: Option<(u64, u64)>,
+    /// What nodes take of them.
+    demands: Demands,
     /// The slots of each device.
     slots_of: Vec<Vec<usize>>,
     slots: Vec<Option<Running>>,
-    /// What equal nodes took of a GPU's memory.
-    memory: Memory,
     /// Nodes that run alone the next time.
     company: BTreeMap<NodeIndex, Company>,
     /// Seconds that each node was expected to take, where that is known.
@@ -203,15 +203,10 @@ impl<'r> Run<'r> {
     /// `wanted` are.
     pub fn new(means: Means<'r>, plan: &Plan, wanted: &BTreeSet<NodeIndex>) -> Self {
         let rooms = means.pool.rooms();
-        let of_gpus = || rooms.iter().filter_map(|room| room.memory);
-        let gpu_memory = of_gpus().min().zip(of_gpus().max());
-        // Nobody asks for it where there is no GPU; without it each node has a card for itself.
-        let seen = gpu_memory.and_then(|_| means.record.device_memory().ok());
-        let memory = Memory::learn(seen.unwrap_or_default());
         let mut slots_of = vec![vec![]; rooms.len()];
         (0..means.pool.len()).for_each(|slot| slots_of[means.pool.room(slot)].push(slot));
-        let Means { graph, results, record, coordinator, pool, limit, limits, patience, monitor } =
-            means;
+        let Means { graph, results, record, coordinator, pool, demands, .. } = means;
+        let Means { limit, limits, patience, monitor, .. } = means;
         Self {
             graph,
             results,
@@ -223,11 +218,10 @@ impl<'r> Run<'r> {
             spent: 0.0,
             monitor,
             schedule: Schedule::new(forecast::tasks(graph, plan, wanted)),
-            gpu_memory,
+            demands,
             rooms: Rooms::new(rooms),
             slots_of,
             slots: (0..pool.len()).map(|_| None).collect(),
-            memory,
             company: BTreeMap::new(),
             watched: Instant::now(),
             expected: graph.indices().map(|i| Some(plan.estimate(i)?.seconds)).collect(),
@@ -358,7 +352,8 @@ impl<'r> Run<'r> {
 
     fn start(&mut self, index: NodeIndex, slot: usize, demand: Demand) -> Result<()> {
         self.rooms.enter(self.pool.room(slot), &demand);
-        let before = self.gpu_memory.and_then(|_| self.pool.device_memory(slot, &pool::cards()));
+        let before =
+            self.demands.largest().and_then(|_| self.pool.device_memory(slot, &pool::cards()));
         let attempt = self.record.attempts(&self.graph.nodes[index].key)?.len() as u32 + 1;
         self.slots[slot] = Some(Running {
             node: index,

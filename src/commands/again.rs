@@ -4,6 +4,7 @@ use super::asking::Asking;
 use super::run::listen_for_signals;
 use super::{Done, Opened, Place, print};
 use crate::coordinator::{self, Coordinator};
+use crate::demand::Demands;
 use crate::job::Arithmetic;
 use crate::plan;
 use crate::pool::{self, Pool, find_worker};
@@ -110,7 +111,7 @@ impl Aside {
         listen_for_signals(sender.clone())?;
         let devices = pool::devices_here(None)?;
         let pool = Pool::new(find_worker(), &opened.results, &coordinator.id, devices, sender);
-        let limit = pool.len();
+        let (limit, demands) = (pool.len(), Demands::on(&pool.rooms(), Vec::new));
         let mut monitor = monitor();
         let means = Means {
             graph,
@@ -118,6 +119,7 @@ impl Aside {
             record: &mut record,
             coordinator,
             pool,
+            demands,
             limit,
             patience: 0,
             limits: Limits::default(),

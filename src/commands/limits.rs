@@ -75,7 +75,7 @@ pub(super) fn fitting(
     graph: &Graph,
     plan: &Plan,
     wanted: &BTreeSet<NodeIndex>,
-    slots: usize,
+    devices: &forecast::Devices,
     limits: &Limits,
 ) -> (BTreeSet<NodeIndex>, Vec<String>) {
     let unknown = wanted.iter().filter(|index| plan.estimate(**index).is_none()).count();
@@ -87,7 +87,7 @@ pub(super) fn fitting(
         return (wanted.clone(), vec![text]);
     }
     let seconds = limits.end.map(|end| end.saturating_duration_since(Instant::now()).as_secs_f64());
-    let fits = forecast::within(graph, plan, wanted, slots, seconds, limits.device_seconds);
+    let fits = forecast::within(graph, plan, wanted, devices, seconds, limits.device_seconds);
     let lines = complete(graph, plan, &fits);
     (fits, lines)
 }

@@ -2,13 +2,15 @@
 
 use super::asking::Asking;
 use super::{Done, Opened, Place, print};
-use crate::cost::Estimate;
+use crate::cost::{self, Estimate};
 use crate::decide::{self, Contest};
+use crate::demand::Demands;
 use crate::forecast::{self, Forecast};
 use crate::graph::Selection;
 use crate::plan::Reason;
 use crate::pool;
 use crate::problem::{Problem, Result};
+use crate::rooms::Room;
 use crate::settings::Kind;
 use crate::words::{self, plural};
 use petgraph::graph::NodeIndex;
@@ -51,7 +53,9 @@ const SHOWN: usize = 6;
 
 /// The devices that a plan is for.
 struct Devices {
-    count: usize,
+    rooms: Vec<Room>,
+    /// How many nodes run at once, at most.
+    limit: usize,
     /// `cpu`, or the model of a GPU or a part of it.
     model: String,
 }
@@ -63,7 +67,7 @@ impl Devices {
             let (count, model) = text.split_once(['x', '×'])?;
             let count = count.trim().parse().ok().filter(|count| (1..=100_000).contains(count))?;
             let model = model.trim();
-            (!model.is_empty()).then(|| Self { count, model: model.to_owned() })
+            (!model.is_empty()).then(|| Self::alike(count, model))
         };
         read().ok_or_else(|| {
             let problem = Problem::new(format!("`--on {text}` names no devices"));
@@ -71,11 +75,28 @@ impl Devices {
         })
     }
 
+    /// So many devices of one model. How much memory a GPU of it has is known if there is one here.
+    fn alike(count: usize, model: &str) -> Self {
+        let memory = (model != "cpu").then(|| {
+            let here = pool::devices_here(None).unwrap_or_default();
+            let like = here.iter().find(|device| cost::is_device(device.word(), model));
+            like.and_then(|device| device.memory).unwrap_or(Room::UNKNOWN)
+        });
+        // Small nodes share GPUs: of their hosts it is supposed that they have cores enough.
+        let limit = if memory.is_some() { usize::MAX } else { count };
+        Self { rooms: vec![Room { memory }; count], limit, model: model.to_owned() }
+    }
+
     /// The devices of this machine.
     fn here() -> Result<Self> {
         let devices = pool::devices_here(None)?;
         let model = devices.first().map_or("cpu", |device| device.word()).to_owned();
-        Ok(Self { count: devices.len(), model })
+        let rooms: Vec<Room> = devices.iter().map(|d| Room { memory: d.memory }).collect();
+        Ok(Self { limit: rooms.len().max(pool::cores()), rooms, model })
+    }
+
+    fn count(&self) -> usize {
+        self.rooms.len()
     }
 
     fn is_cpu(&self) -> bool {
@@ -84,8 +105,8 @@ impl Devices {
 
     fn word(&self) -> String {
         match self.is_cpu() {
-            true => plural(self.count, "core"),
-            false => format!("{} × {}", self.count, self.model),
+            true => plural(self.count(), "core"),
+            false => format!("{} × {}", self.count(), self.model),
         }
     }
 
@@ -177,7 +198,11 @@ impl Told {
         let is_whole = chosen.is_none();
         let asked = chosen.unwrap_or_else(|| graph.indices().collect());
         let to_run: BTreeSet<NodeIndex> = plan.to_run().filter(|i| asked.contains(i)).collect();
-        let forecast = forecast::make(graph, plan, &to_run, devices.count);
+        let seen = || record.as_ref().and_then(|record| record.device_memory().ok());
+        let demands = Demands::on(&devices.rooms, || seen().unwrap_or_default());
+        let (rooms, limit) = (devices.rooms.as_slice(), devices.limit);
+        let there = forecast::Devices { rooms, demands: &demands, limit };
+        let forecast = forecast::make(graph, plan, &to_run, &there);
         let failures = match record {
             Some(record) if !to_run.is_empty() => record.failures()?,
             _ => BTreeMap::new(),
@@ -410,7 +435,7 @@ impl Told {
             "experiment": spec.name,
             "question": spec.question,
             "points": graph.points.len(),
-            "devices": { "count": self.devices.count, "model": self.devices.model },
+            "devices": { "count": self.devices.count(), "model": self.devices.model },
             "kinds": Kind::ALL.into_iter().map(kind).collect::<serde_json::Map<_, _>>(),
             "device_seconds": self.forecast.total.as_ref().map(interval),
             "finish_seconds": self.forecast.finish.map(|[low, seconds, high]| {
@@ -443,7 +468,7 @@ mod tests {
 
     #[test]
     fn devices_are_read_as_people_write_them() {
-        let read = |text: &str| Devices::read(text).ok().map(|d| (d.count, d.model));
+        let read = |text: &str| Devices::read(text).ok().map(|d| (d.count(), d.model));
         assert_eq!(read("8xH200"), Some((8, "H200".to_owned())));
         assert_eq!(read("4xcpu"), Some((4, "cpu".to_owned())));
         for wrong in ["", "H200", "0xcpu", "x", "8x", "-1xcpu"] {

@@ -7,6 +7,7 @@ use super::naming::Naming;
 use super::settled::Settled;
 use super::{Done, Place, print, read_spec, say};
 use crate::coordinator::Coordinator;
+use crate::demand::Demands;
 use crate::draw::Undecided;
 use crate::graph::{Asked, Graph, Selection};
 use crate::plan::{self, Plan};
@@ -198,15 +199,17 @@ impl Rounds<'_> {
             workers.to_foreground();
             limit = 1;
         }
+        let rooms = workers.rooms();
+        let demands = Demands::on(&rooms, || record.device_memory().unwrap_or_default());
+        let devices = forecast::Devices { rooms: &rooms, demands: &demands, limit };
         let mut left_out = 0;
         if !command.limiting.is_none() {
-            let (fits, lines) = fitting(graph, &plan, &wanted, limit, limits);
+            let (fits, lines) = fitting(graph, &plan, &wanted, &devices, limits);
             lines.iter().for_each(|line| tell(line));
             left_out = wanted.len() - fits.len();
             wanted = fits;
         }
-        let at_once = limit.min(workers.rooms().len());
-        let expected = forecast::make(graph, &plan, &wanted, at_once).finish;
+        let expected = forecast::make(graph, &plan, &wanted, &devices).finish;
         if let Some(seconds) = expected {
             let [low, middle, high] = seconds.map(|s| words::duration(words::span(s)));
             let history = "by this results folder's history";
@@ -219,6 +222,7 @@ impl Rounds<'_> {
             record: &mut record,
             coordinator,
             pool: workers,
+            demands,
             limit,
             limits: *limits,
             patience: command.alike,

@@ -4,6 +4,7 @@ use super::Run;
 use crate::coordinator::Order;
 use crate::pool;
 use crate::problem::Result;
+use crate::rooms::Room;
 use crate::screen::Change;
 use crate::words::plural;
 use petgraph::graph::NodeIndex;
@@ -71,15 +72,13 @@ impl Run<'_> {
         for device in found {
             let (name, memory) = (device.slot.clone(), device.memory);
             let (room, slots) = self.pool.add(device);
-            self.rooms.add(room, crate::rooms::Room { memory });
+            self.rooms.add(room, Room { memory });
+            self.demands.add(Room { memory });
             if !slots.is_empty() {
                 self.limit += 1;
                 self.slots.extend(slots.iter().map(|_| None));
                 self.slots_of.push(slots);
             }
-            let sizes = self.gpu_memory.into_iter().flat_map(|(a, b)| [a, b]).chain(memory);
-            let sizes: Vec<u64> = sizes.collect();
-            self.gpu_memory = sizes.iter().min().copied().zip(sizes.iter().max().copied());
             self.say(&format!("{name} is used from now on"));
         }
     }

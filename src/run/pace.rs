@@ -2,6 +2,7 @@
 
 use super::Run;
 use crate::pool;
+use crate::rooms::WHOLE;
 use crate::schedule::State;
 use crate::screen::Change;
 use std::collections::BTreeMap;
@@ -85,14 +86,15 @@ impl Run<'_> {
             let spent = if state == State::Running { running(index) } else { 0.0 };
             let expected = self.expected[index.index()];
             let span = self.pace.of(&self.graph.nodes[index].declared, expected)?;
+            let share = f64::from(self.demand(index).share) / f64::from(WHOLE);
             for i in 0..3 {
                 let left = (span[i] - spent).max(0.0);
-                sum[i] += left;
+                sum[i] += share * left;
                 longest[i] = f64::max(longest[i], left);
             }
         }
-        let at_once = self.limit.min(self.slots_of.len()).max(1) as f64;
-        let ends = [0, 1, 2].map(|i| f64::max(sum[i] / at_once, longest[i]));
+        let devices = self.limit.min(self.slots_of.len()).max(1) as f64;
+        let ends = [0, 1, 2].map(|i| f64::max(sum[i] / devices, longest[i]));
         (ends[2] > 0.0).then_some(ends)
     }
 

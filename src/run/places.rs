@@ -3,21 +3,14 @@
 
 use super::others::LOOK;
 use super::{Run, Running};
-use crate::cost;
 use crate::dispatch::{self, Next};
-use crate::failure::{Company, FailureClass};
+use crate::failure::FailureClass;
 use crate::pool::{self, Lease};
 use crate::problem::Result;
-use crate::rooms::{Demand, WHOLE};
+use crate::rooms::Demand;
 use crate::screen::Change;
 use petgraph::graph::NodeIndex;
 use std::time::{Duration, Instant};
-
-/// A node that asks for nothing gets at least this share of a GPU, however little memory it takes: it computes too.
-const LEAST: u32 = WHOLE / 4;
-
-/// What is added to the memory that equal nodes took, in hundredths.
-const MARGIN: u64 = 10;
 
 /// Time between two looks at the memory that a worker has taken of a GPU.
 pub(super) const MEMORY_BEAT: Duration = Duration::from_secs(1);
@@ -66,35 +59,15 @@ impl Run<'_> {
         }
     }
 
-    /// What a node takes: by its settings, else by what equal nodes took.
+    /// What a node takes.
     pub(super) fn demand(&self, index: NodeIndex) -> Demand {
-        let company = self.company.get(&index).copied();
-        let Some((smallest, largest)) = self.gpu_memory else {
-            return Demand { share: WHOLE, memory: 0, company: company.unwrap_or_default() };
-        };
-        let run = &self.graph.nodes[index].run;
-        let work = cost::work(self.graph, index);
-        let known = self.memory.of(self.graph.nodes[index].kind(), &work);
-        let seen = known.and_then(|known| known.bytes);
-        let remembered = seen.map(|bytes| (bytes + bytes / 100 * MARGIN).min(largest));
-        let memory = run.memory.map(|bytes| bytes.0).or(remembered);
-        let share = match (run.gpus, memory) {
-            (Some(share), _) => (share * f64::from(WHOLE)).round() as u32,
-            (None, Some(memory)) => {
-                let part = u128::from(memory) * u128::from(WHOLE) / u128::from(smallest.max(1));
-                u32::try_from(part).unwrap_or(WHOLE).clamp(LEAST, WHOLE)
-            }
-            (None, None) => WHOLE,
-        };
-        let was_short = run.memory.is_none() && known.is_some_and(|known| known.was_short);
-        let shy = if was_short { Company::AloneOnDevice } else { Company::Any };
-        Demand { share, memory: memory.unwrap_or(0), company: company.unwrap_or(shy) }
+        self.demands.of(self.graph, index, self.company.get(&index).copied())
     }
 
     /// A node that asks for more memory than any device has.
     fn too_large(&mut self, index: NodeIndex) -> Result<()> {
         let demand = self.demand(index);
-        let largest = self.gpu_memory.map_or(0, |(_, largest)| largest);
+        let largest = self.demands.largest().unwrap_or(0);
         let [wanted, there] = [demand.memory, largest].map(crate::words::bytes);
         self.monitor.show(&Change::Failed {
             slot: None,
@@ -151,7 +124,7 @@ impl Run<'_> {
 
     /// Notes how much of their GPUs' memory the workers have taken.
     pub(super) fn watch_memory(&mut self) {
-        if self.gpu_memory.is_none() || self.watched.elapsed() < MEMORY_BEAT {
+        if self.demands.largest().is_none() || self.watched.elapsed() < MEMORY_BEAT {
             return;
         }
         self.watched = Instant::now();

@@ -26,6 +26,14 @@ pub(super) fn lines(board: &Board, width: usize, height: usize, colours: bool) -
     lines.iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
 }
 
+/// The same, the name of the experiment above them.
+pub(super) fn titled(board: &Board, width: usize, height: usize, colours: bool) -> Vec<String> {
+    let title = Paint { colours }.bold(&board.experiment);
+    let mut all = vec![truncate_str(&title, width, "…").into_owned()];
+    all.extend(lines(board, width, height.saturating_sub(1), colours));
+    all
+}
+
 #[derive(Clone, Copy)]
 struct Paint {
     colours: bool,
@@ -244,6 +252,13 @@ mod tests {
                 assert!(lines.len() <= height.max(5), "{height}: {lines:#?}");
             }
         }
+    }
+
+    #[test]
+    fn a_board_among_others_names_its_experiment() {
+        let titled = titled(&board(), 80, 12, false);
+        assert_eq!(titled[0], board().experiment);
+        assert_eq!(titled[1..], lines(&board(), 80, 11, false));
     }
 
     #[test]
