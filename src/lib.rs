@@ -81,9 +81,9 @@ pub mod adopt;
 
 pub mod run;
 
-pub mod table;
-
 pub mod figure;
+
+pub mod table;
 
 pub mod draw;
 

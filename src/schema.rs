@@ -43,6 +43,13 @@ pub fn spec() -> Value {
             named("The tables, by name.", value(&TableSpec::shape(), None, Within::Outputs)),
         ),
         (
+            "labels",
+            named(
+                "What axes, their values and metrics are called in figures and tables, by name; `$…$` is mathematics.",
+                json!({ "type": "string" }),
+            ),
+        ),
+        (
             "profiles",
             named("What `--profile NAME` puts above the spec.", json!({ "type": "object" })),
         ),

@@ -25,16 +25,11 @@ pub(super) struct Figure {
 impl Figure {
     pub(super) fn run(&self, place: &Place) -> Done {
         let (opened, record) = Opened::to_draw(&self.spec, &self.asking, place)?;
-        let drawn = crate::draw::figures(
-            &opened.spec,
-            &opened.graph,
-            &opened.results,
-            &record,
-            self.name.as_deref(),
-        )?;
-        for picture in drawn {
-            print(&picture.told(&picture.path));
-            picture.warnings.iter().for_each(|warning| print(&format!("  {warning}")));
+        let studio = opened.studio(&record);
+        for output in studio.figures(self.name.as_deref())? {
+            output.write(&opened.spec, &opened.graph)?;
+            print(&output.told(&output.path));
+            output.warnings.iter().for_each(|warning| print(&format!("  {warning}")));
         }
         Ok(0)
     }

@@ -43,7 +43,8 @@ impl GraphCommand {
         };
         let dag = if self.all { unfolded(&opened, &failed)? } else { folded(&opened, &failed) };
         let title = format!("{}: {}", opened.spec.name, opened.spec.question);
-        let meta = Metadata { title, sources: opened.spec.file.display().to_string() };
+        let meta =
+            Metadata { title, sources: opened.spec.file.display().to_string(), footnote: None };
         let path = match &self.output {
             Some(path) if path == Path::new("-") => {
                 print(dag.svg(&meta).trim_end());

@@ -23,6 +23,7 @@ mod limits;
 mod log;
 mod merge;
 mod naming;
+mod paper;
 mod plan;
 mod query;
 mod rebuild;
@@ -109,6 +110,8 @@ enum Command {
     Figure(figure::Figure),
     /// Write the tables of a spec from what is finished.
     Table(table::Table),
+    /// Check that figures, tables and numbers are fit to print.
+    Paper(paper::Paper),
     /// Ask the database: one SELECT.
     Query(query::Query),
     /// Compare every file with its digest, and the database with the files.
@@ -158,6 +161,7 @@ pub fn main() -> ExitCode {
         Command::Show(command) => command.run(&place),
         Command::Compare(command) => command.run(&place),
         Command::Figure(command) => command.run(&place),
+        Command::Paper(command) => command.run(&place),
         Command::Table(command) => command.run(&place),
         Command::Query(command) => command.run(&place),
         Command::Verify(command) => command.run(&place),
@@ -257,6 +261,12 @@ impl Opened {
                 Err(Problem::new("nothing is finished yet").help("`ablate run` it first").into())
             }
         }
+    }
+
+    /// What its outputs are made of.
+    fn studio<'s>(&'s self, record: &'s Record) -> crate::draw::Studio<'s> {
+        let Self { spec, graph, results, .. } = self;
+        crate::draw::Studio { spec, graph, results, record }
     }
 
     /// The nodes that a name stands for.

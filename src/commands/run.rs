@@ -8,7 +8,7 @@ use super::settled::Settled;
 use super::{Done, Place, print, read_spec, say};
 use crate::coordinator::Coordinator;
 use crate::demand::Demands;
-use crate::draw::Undecided;
+use crate::draw::{self, Studio, Undecided};
 use crate::graph::{Asked, Graph, Selection};
 use crate::plan::{self, Plan};
 use crate::pool::{self, Message, Pool, find_worker};
@@ -98,8 +98,8 @@ impl RunCommand {
                 return Ok(outcome.exit_code());
             }
         }
-        let drawn = crate::draw::all(&spec, &graph, &results, &record)?;
-        let answer = drawn.answer(&spec);
+        let studio = Studio { spec: &spec, graph: &graph, results: &results, record: &record };
+        let answer = draw::answer(&spec, &studio.all()?);
         self.answer(&answer);
         let decided = graph.selections.iter().all(|selection| selection.file.is_some());
         if whole && decided && outcome.exit_code() == 0 {

@@ -2,12 +2,13 @@
 
 use super::asking::Asking;
 use super::{Done, Opened, Place, print};
+use crate::table::Sheet;
 use std::path::PathBuf;
 
 /// Arguments of `ablate table`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each is written as LaTeX, Markdown and CSV into tables/ of the experiment's folder.
+    after_help = "Each is written as LaTeX, Markdown, HTML and CSV into tables/ of the experiment's folder.
 
 Example:
   ablate table experiments/first.yaml main --form latex"
@@ -32,27 +33,38 @@ enum Form {
     Latex,
     #[value(alias = "md")]
     Markdown,
+    Html,
     Csv,
+}
+
+impl Form {
+    /// The ending of its file; the terminal's has none.
+    fn ending(self) -> Option<&'static str> {
+        match self {
+            Self::Terminal => None,
+            Self::Latex => Some("tex"),
+            Self::Markdown => Some("md"),
+            Self::Html => Some("html"),
+            Self::Csv => Some("csv"),
+        }
+    }
 }
 
 impl Table {
     pub(super) fn run(&self, place: &Place) -> Done {
         let (opened, record) = Opened::to_draw(&self.spec, &self.asking, place)?;
-        let drawn = crate::draw::tables(
-            &opened.spec,
-            &opened.graph,
-            &opened.results,
-            &record,
-            self.name.as_deref(),
-        )?;
-        for (name, table, _) in drawn {
-            let text = match self.form {
-                Form::Terminal => format!("{name}\n{}", table.terminal()),
-                Form::Latex => table.latex(),
-                Form::Markdown => table.markdown(),
-                Form::Csv => table.csv(),
+        for output in opened.studio(&record).tables(self.name.as_deref())? {
+            output.write(&opened.spec, &opened.graph)?;
+            let Some(ending) = self.form.ending() else {
+                let sheet = output.sheet.as_ref().map(Sheet::terminal).unwrap_or_default();
+                print(format!("{}\n{sheet}", output.name).trim_end());
+                continue;
             };
-            print(text.trim_end());
+            let file = output.files.iter().find(|(known, _)| *known == ending);
+            match file {
+                Some((_, bytes)) => print(String::from_utf8_lossy(bytes).trim_end()),
+                None => print(&output.told(&output.path)),
+            }
         }
         Ok(0)
     }

@@ -1,21 +1,17 @@
 //! Points and rows → the numbers of a table or figure: which points fall into which row, line or
 //! panel, and the values there by seed.
 
-use super::alike::{single, telling};
+use super::alike::single;
 use super::forward;
-use crate::decide;
 use crate::expand::{Point, SEED, show};
 use crate::graph::{Graph, Node};
-use crate::job::Better;
 use crate::problem::{Problem, Problems, Result};
-use crate::record::Record;
 use crate::settings::{Found, Kind, Reader, Step, keys};
 use crate::spec::{At, Axes, FigureSpec, Shown, Spec, TableSpec, Versus};
-use crate::table::{Cell, Column, Row, Table};
 use crate::words;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Checks that every figure and table names sweeps, axes, nodes and metrics that exist.
 ///
@@ -30,7 +26,8 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
             let path = kind.iter().cloned().chain(keys(&["versus"])).collect();
             note(&mut reader, path, has_baseline(spec, graph, table));
         }
-        for (i, column) in table.columns.iter().enumerate() {
+        check_content(spec, table, &kind, &mut reader);
+        for (i, column) in table.metrics().iter().enumerate() {
             let path =
                 kind.iter().cloned().chain(keys(&["columns"])).chain([Step::Item(i)]).collect();
             let checked = metric(spec, graph, column);
@@ -52,6 +49,38 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
         check_figure(spec, graph, name, figure, &mut reader);
     }
     spec.located(reader).or(())
+}
+
+/// Checks that a table has either columns or the settings of a node.
+fn check_content(spec: &Spec, table: &TableSpec, kind: &[Step], reader: &mut Reader) {
+    let path = |setting| kind.iter().cloned().chain(keys(&[setting])).collect();
+    match (&table.columns, &table.settings) {
+        (None, None) => {
+            let problem = Problem::new("the table has neither `columns` nor `settings`");
+            let help =
+                "name metrics, as in `columns: [score.error]`, or a node, as in `settings: net`";
+            note(reader, kind.to_vec(), Err(problem.help(help)));
+        }
+        (Some(_), Some(_)) => {
+            let problem = Problem::new("a table tells either metrics or settings");
+            note(
+                reader,
+                path("settings"),
+                Err(problem.help("make a second table of the settings")),
+            );
+        }
+        (None, Some(node)) => {
+            let known: Vec<&str> = spec.nodes.iter().map(|node| node.name.as_str()).collect();
+            if !known.contains(&node.as_str()) {
+                note(reader, path("settings"), Err(unknown("node", node, &known)));
+            }
+            if table.versus.is_some() {
+                let problem = Problem::new("settings are not compared with a baseline");
+                note(reader, path("versus"), Err(problem.help("leave it out")));
+            }
+        }
+        (Some(_), None) => {}
+    }
 }
 
 fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, reader: &mut Reader) {
@@ -142,7 +171,7 @@ fn check_at(graph: &Graph, shown: Shown<'_>, at: &At) -> Result<()> {
 /// Checks that a table which compares with the baseline has it among its points.
 fn has_baseline(spec: &Spec, graph: &Graph, table: &TableSpec) -> Result<()> {
     let declared = |column: &String| spec.split_path(column).map(|(node, _)| node.name.clone());
-    let nodes: Vec<String> = table.columns.iter().filter_map(declared).collect();
+    let nodes: Vec<String> = table.metrics().iter().filter_map(declared).collect();
     let is_baseline =
         |(point, _): &Placed<'_>| nodes.iter().all(|node| graph.is_baseline(*point, node));
     if points(graph, table.shown()).iter().any(is_baseline) {
@@ -251,105 +280,4 @@ pub(super) fn nodes_at<'g>(
     let found: BTreeSet<NodeIndex> =
         points.iter().filter_map(|(i, _)| node_at(graph, *i, declared)).collect();
     found.into_iter().map(|index| &graph.nodes[index]).collect()
-}
-
-/// The numbers of a table.
-pub(super) fn table(
-    spec: &Spec,
-    graph: &Graph,
-    record: &Record,
-    asked: &TableSpec,
-) -> Result<Table> {
-    let points = points(graph, asked.shown());
-    let axes = match &asked.rows {
-        Some(Axes(axes)) => axes.clone(),
-        None => telling(spec, graph, &points, axes(&points), &asked.columns),
-    };
-    let mut columns = vec![];
-    let mut sources = BTreeSet::new();
-    let groups = group(&points, &axes);
-    let mut rows: Vec<Row> = groups
-        .iter()
-        .map(|(labels, _)| Row { labels: labels.clone(), baseline: true, cells: vec![] })
-        .collect();
-    for name in &asked.columns {
-        let Some((node, metric)) = spec.split_path(name) else { continue };
-        let mut column =
-            Column { name: name.clone(), unit: String::new(), better: Better::Neither };
-        for (row, (_, members)) in rows.iter_mut().zip(&groups) {
-            let cell = cell(graph, record, members, &node.name, metric, &mut column, &mut sources)?;
-            row.cells.push(cell);
-            row.baseline &= members.iter().all(|(i, _)| graph.is_baseline(*i, &node.name));
-        }
-        columns.push(column);
-    }
-    // Where nothing was chosen there is nothing to show.
-    rows.retain(|row| row.cells.iter().any(|cell| cell.n() + cell.missing > 0));
-    Ok(Table {
-        remarks: remarks(spec, graph, record, asked)?,
-        question: spec.question.clone(),
-        axes,
-        columns,
-        rows,
-        versus_baseline: asked.versus == Some(Versus::Baseline),
-        sources: sources.into_iter().collect(),
-    })
-}
-
-/// What was chosen, for a table whose columns depend on it.
-fn remarks(spec: &Spec, graph: &Graph, record: &Record, asked: &TableSpec) -> Result<Vec<String>> {
-    if graph.selections.is_empty() {
-        return Ok(vec![]);
-    }
-    let declared = asked.columns.iter().filter_map(|column| Some(spec.split_path(column)?.0));
-    let declared: Vec<&str> = declared.map(|node| node.name.as_str()).collect();
-    let points = points(graph, asked.shown());
-    let nodes = points.iter().flat_map(|(i, _)| declared.iter().map(|name| graph.at(*i, name)));
-    let behind: BTreeSet<&str> =
-        graph.upstream(nodes.flatten()).into_iter().map(|i| &*graph.nodes[i].declared).collect();
-    let chosen = decide::contests(graph, record)?;
-    let chosen = chosen.iter().filter(|contest| {
-        let reader = contest.selection.reader.as_str();
-        behind.contains(reader) || declared.contains(&reader)
-    });
-    Ok(chosen.map(decide::Contest::told).collect())
-}
-
-fn cell(
-    graph: &Graph,
-    record: &Record,
-    members: &[(usize, &Point)],
-    declared: &str,
-    metric: &str,
-    column: &mut Column,
-    sources: &mut BTreeSet<String>,
-) -> Result<Cell> {
-    let mut cell = Cell::default();
-    for (i, point) in members {
-        let Some(index) = node_at(graph, *i, declared) else { continue };
-        let key = graph.nodes[index].key;
-        match record.metrics(&key)?.get(metric) {
-            Some(found) => {
-                cell.values.insert(point.seed.unwrap_or(0), found.value);
-                column.unit.clone_from(&found.unit);
-                column.better = found.better;
-                sources.insert(key.short());
-            }
-            None => cell.missing += 1,
-        }
-    }
-    Ok(cell)
-}
-
-/// The values of a metric by seed at points that agree on everything else.
-pub(super) fn values(
-    spec: &Spec,
-    graph: &Graph,
-    record: &Record,
-    members: &[(usize, &Point)],
-    name: &str,
-) -> Result<BTreeMap<u64, f64>> {
-    let Some((node, metric)) = spec.split_path(name) else { return Ok(BTreeMap::new()) };
-    let mut column = Column { name: name.to_owned(), unit: String::new(), better: Better::Neither };
-    Ok(cell(graph, record, members, &node.name, metric, &mut column, &mut BTreeSet::new())?.values)
 }

@@ -4,77 +4,63 @@
 mod alike;
 mod collect;
 mod forward;
+mod output;
 mod pictures;
+mod tables;
 mod undecided;
 
 pub use collect::check;
+pub use output::{Basis, Output, OutputKind};
 pub use undecided::{Undecided, undecided};
 
 use crate::files::write_aside;
 use crate::graph::{Graph, Node};
+use crate::key::Key;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
-use crate::spec::Spec;
+use crate::spec::{FigureSpec, LatexSpec, Spec, TableSpec};
 use crate::store::Results;
-use crate::table::Table;
-use std::collections::BTreeMap;
+use crate::table::{LatexForm, Spread, numbers_file};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Everything that was drawn.
-pub struct Drawn {
-    tables: Vec<(String, Table, PathBuf)>,
-    figures: Vec<Picture>,
+/// What outputs are made of.
+#[derive(Clone, Copy)]
+pub struct Studio<'s> {
+    /// The spec that asks for them.
+    pub spec: &'s Spec,
+    /// Its graph.
+    pub graph: &'s Graph,
+    /// Where finished nodes are.
+    pub results: &'s Results,
+    /// The numbers.
+    pub record: &'s Record,
 }
 
-/// A figure on disk.
-pub struct Picture {
-    /// Its PDF; SVG, PNG and CSV stand beside it.
-    pub path: PathBuf,
-    /// Whether it was drawn: not while there is nothing to show.
-    pub is_drawn: bool,
-    /// What a reader of the figure should know of its drawing.
-    pub warnings: Vec<String>,
-}
-
-impl Drawn {
-    /// The question, the tables, and where everything is.
-    pub fn answer(&self, spec: &Spec) -> String {
-        let mut out = format!("\n{}\n", spec.question);
-        for (name, table, _) in &self.tables {
-            out += &format!("\n{name}\n{}", table.terminal());
-        }
-        let shown = |path: &Path| format!("  {}\n", relative(path).display());
-        if !self.figures.is_empty() {
-            out += "\nfigures\n";
-            for picture in &self.figures {
-                out += &format!("  {}\n", picture.told(&relative(&picture.path)));
-                out.extend(picture.warnings.iter().map(|warning| format!("    {warning}\n")));
-            }
-        }
-        if !self.tables.is_empty() {
-            out += "\ntables\n";
-            let line = |(_, table, path): &(String, Table, PathBuf)| match table.is_empty() {
-                true => format!(
-                    "  {} is not written: it has no numbers yet\n",
-                    relative(path).display()
-                ),
-                false => shown(path),
-            };
-            out.extend(self.tables.iter().map(line));
-        }
-        out
-    }
-}
-
-impl Picture {
-    /// Where it is, or that it is not.
-    pub fn told(&self, path: &Path) -> String {
-        match self.is_drawn {
-            true => path.display().to_string(),
-            false => format!("{} is not drawn: there is nothing to show yet", path.display()),
+/// The question, the tables, and where everything is.
+pub fn answer(spec: &Spec, outputs: &[Output]) -> String {
+    let mut out = format!("\n{}\n", spec.question);
+    for output in outputs {
+        if let Some(sheet) = output.sheet.as_ref().filter(|sheet| !sheet.notes.is_empty()) {
+            out += &format!("\n{}\n{}", output.name, sheet.terminal());
         }
     }
+    for (kind, title) in [
+        (OutputKind::Figure, "figures"),
+        (OutputKind::Table, "tables"),
+        (OutputKind::Numbers, "numbers"),
+    ] {
+        let mut those = outputs.iter().filter(|output| output.kind == kind).peekable();
+        if those.peek().is_some() {
+            out += &format!("\n{title}\n");
+        }
+        for output in those {
+            out += &format!("  {}\n", output.told(&relative(&output.path)));
+            out.extend(output.warnings.iter().map(|warning| format!("    {warning}\n")));
+        }
+    }
+    out
 }
 
 /// A path as seen from the working directory, where that is shorter.
@@ -83,81 +69,139 @@ fn relative(path: &Path) -> PathBuf {
     path.strip_prefix(&here).unwrap_or(path).to_owned()
 }
 
-/// Draws all tables and figures, and renews the links of readable names.
-///
-/// # Errors
-/// If something cannot be read, drawn or written.
-pub fn all(
-    spec: &Spec,
-    graph: &Graph,
-    results: &Results,
-    record: &Record,
-) -> Result<Drawn, Problems> {
-    let tables = tables(spec, graph, results, record, None)?;
-    let figures = figures(spec, graph, results, record, None)?;
-    link(spec, graph, results)?;
-    Ok(Drawn { tables, figures })
-}
-
-/// Writes the tables, or only one: name, table, path of the LaTeX file.
-///
-/// # Errors
-/// If there is no such table, or something cannot be read or written.
-pub fn tables(
-    spec: &Spec,
-    graph: &Graph,
-    results: &Results,
-    record: &Record,
-    only: Option<&str>,
-) -> Result<Vec<(String, Table, PathBuf)>> {
-    let folder = results.experiment(&spec.name).join("tables");
-    let mut out = vec![];
-    for (name, asked) in chosen(&spec.tables, only, "table")? {
-        let table = collect::table(spec, graph, record, asked)?;
-        let path = folder.join(format!("{name}.tex"));
-        // Without a single number, what an earlier run wrote is worth more.
-        if table.is_empty() {
-            out.push((name.clone(), table, path));
-            continue;
+impl Studio<'_> {
+    /// Makes and writes all figures, tables and numbers, and renews the links of readable names.
+    ///
+    /// # Errors
+    /// If something cannot be read, drawn or written.
+    pub fn all(&self) -> Result<Vec<Output>, Problems> {
+        let outputs = self.outputs()?;
+        for output in &outputs {
+            output.write(self.spec, self.graph)?;
         }
-        make(&folder)?;
-        for (ending, text) in
-            [("tex", table.latex()), ("md", table.markdown()), ("csv", table.csv())]
-        {
-            write_aside(&path.with_extension(ending), text.as_bytes())?;
-        }
-        out.push((name.clone(), table, path));
+        link(self.spec, self.graph, self.results)?;
+        Ok(outputs)
     }
-    Ok(out)
-}
 
-/// Draws the figures, or only one: with their PDF files.
-///
-/// # Errors
-/// If there is no such figure, or something cannot be read, drawn or written.
-pub fn figures(
-    spec: &Spec,
-    graph: &Graph,
-    results: &Results,
-    record: &Record,
-    only: Option<&str>,
-) -> Result<Vec<Picture>> {
-    let folder = results.experiment(&spec.name).join("figures");
-    let mut out = vec![];
-    for (name, asked) in chosen(&spec.figures, only, "figure")? {
-        let path = folder.join(format!("{name}.pdf"));
-        let Some(drawing) = pictures::draw(spec, graph, results, record, name, asked)? else {
-            out.push(Picture { path, is_drawn: false, warnings: vec![] });
-            continue;
+    /// Makes all figures, tables and numbers, and writes nothing.
+    ///
+    /// # Errors
+    /// If something cannot be read or drawn.
+    pub fn outputs(&self) -> Result<Vec<Output>> {
+        let mut outputs = self.figures(None)?;
+        outputs.extend(self.tables(None)?);
+        outputs.push(self.numbers()?);
+        Ok(outputs)
+    }
+
+    /// Makes the figures, or only one.
+    ///
+    /// # Errors
+    /// If there is no such figure, or something cannot be read or drawn.
+    pub fn figures(&self, only: Option<&str>) -> Result<Vec<Output>> {
+        let figures = chosen(&self.spec.figures, only, "figure")?;
+        figures.into_iter().map(|(name, asked)| self.figure(name, asked)).collect()
+    }
+
+    /// Makes the tables, or only one.
+    ///
+    /// # Errors
+    /// If there is no such table, or something cannot be read.
+    pub fn tables(&self, only: Option<&str>) -> Result<Vec<Output>> {
+        let tables = chosen(&self.spec.tables, only, "table")?;
+        tables.into_iter().map(|(name, asked)| self.table(name, asked)).collect()
+    }
+
+    fn path(&self, folder: &str, file: &str) -> PathBuf {
+        self.results.experiment(&self.spec.name).join(folder).join(file)
+    }
+
+    fn figure(&self, name: &str, asked: &FigureSpec) -> Result<Output> {
+        let points = collect::points(self.graph, asked.shown());
+        let declared = self.spec.split_path(asked.target()).map_or("", |(node, _)| &*node.name);
+        let basis =
+            tables::Values::of(self.graph, self.record)?.basis(&points, declared, self.results)?;
+        let drawing = pictures::draw(*self, (name, asked), &points, &basis)?;
+        let (files, warnings) = match drawing {
+            Some(drawing) => {
+                let files = vec![
+                    ("svg", drawing.svg.into_bytes()),
+                    ("png", drawing.png),
+                    ("csv", drawing.csv.into_bytes()),
+                    ("pdf", drawing.pdf),
+                ];
+                (files, drawing.warnings)
+            }
+            None => (vec![], vec![]),
         };
-        make(&folder)?;
-        write_aside(&path.with_extension("svg"), drawing.svg.as_bytes())?;
-        write_aside(&path.with_extension("png"), &drawing.png)?;
-        write_aside(&path.with_extension("csv"), drawing.csv.as_bytes())?;
-        write_aside(&path, &drawing.pdf)?;
-        out.push(Picture { path, is_drawn: true, warnings: drawing.warnings });
+        Ok(Output {
+            kind: OutputKind::Figure,
+            name: name.to_owned(),
+            path: self.path("figures", &format!("{name}.pdf")),
+            files,
+            basis,
+            warnings,
+            sheet: None,
+        })
     }
-    Ok(out)
+
+    fn table(&self, name: &str, asked: &TableSpec) -> Result<Output> {
+        let (sheet, csv, basis) = match &asked.settings {
+            Some(node) => tables::settings(*self, asked, node)?,
+            None => tables::written(*self, asked)?,
+        };
+        let form = match asked.latex {
+            LatexSpec::Booktabs => LatexForm::Booktabs,
+            LatexSpec::Siunitx => LatexForm::Siunitx,
+        };
+        let sources = self.sources(&basis.nodes);
+        let is_empty = basis.nodes.is_empty() && asked.settings.is_none();
+        let files = match is_empty {
+            true => vec![],
+            false => vec![
+                ("tex", sheet.latex(form, &sources).into_bytes()),
+                ("md", sheet.markdown().into_bytes()),
+                ("html", sheet.html().into_bytes()),
+                ("csv", csv.into_bytes()),
+            ],
+        };
+        Ok(Output {
+            kind: OutputKind::Table,
+            name: name.to_owned(),
+            path: self.path("tables", &format!("{name}.tex")),
+            files,
+            basis,
+            warnings: vec![],
+            sheet: Some(sheet),
+        })
+    }
+
+    fn numbers(&self) -> Result<Output> {
+        let (numbers, basis, notes) = tables::numbers(*self)?;
+        let mut heads = vec![self.sources(&BTreeSet::new())];
+        heads.extend(notes.iter().cloned());
+        let text = numbers_file(&numbers, Spread::Deviation, &heads);
+        let files = match numbers.is_empty() {
+            true => vec![],
+            false => vec![("tex", text.into_bytes())],
+        };
+        Ok(Output {
+            kind: OutputKind::Numbers,
+            name: "numbers".to_owned(),
+            path: self.path("tables", "numbers.tex"),
+            files,
+            basis,
+            warnings: notes,
+            sheet: None,
+        })
+    }
+
+    /// What a file says of its making: program, spec and nodes.
+    fn sources(&self, nodes: &BTreeSet<Key>) -> String {
+        let keys: Vec<String> = nodes.iter().map(Key::short).collect();
+        let made = format!("{}; spec {}", output::program(), output::spec_digest(self.spec));
+        if keys.is_empty() { made } else { format!("{made}; nodes {}", keys.join(" ")) }
+    }
 }
 
 fn make(folder: &Path) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Points, rows and artefacts → figures: which curve of which node becomes which line of which panel.
 
-use super::collect;
+use super::{Basis, Studio, collect, tables};
 use crate::expand::{Point, short_words};
 use crate::figure::{
     Band, ColourMap, Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Drawing, Field, Figure,
@@ -29,45 +29,33 @@ pub(super) type Points<'p> = [(usize, &'p Point)];
 
 /// Draws a figure; `None` if nothing that it shows is finished.
 pub(super) fn draw(
-    spec: &Spec,
-    graph: &Graph,
-    results: &Results,
-    record: &Record,
-    name: &str,
-    asked: &FigureSpec,
+    studio: Studio<'_>,
+    (name, asked): (&str, &FigureSpec),
+    points: &Points<'_>,
+    basis: &Basis,
 ) -> Result<Option<Drawing>> {
+    let Studio { spec, graph, results, record } = studio;
     let source = Source { spec, graph, results, record, words: short_words(spec) };
-    let points = collect::points(graph, asked.shown());
     let figure = match asked {
-        FigureSpec::Spectrum(asked) => source.spectrum(&points, asked)?,
-        FigureSpec::Curve(asked) => source.curve(&points, asked)?,
-        FigureSpec::Training(asked) => source.training(&points, asked)?,
-        FigureSpec::Grid(asked) => source.grid(&points, asked)?,
-        FigureSpec::Forward(asked) => source.forward(&points, asked)?,
+        FigureSpec::Spectrum(asked) => source.spectrum(points, asked)?,
+        FigureSpec::Curve(asked) => source.curve(points, asked)?,
+        FigureSpec::Training(asked) => source.training(points, asked)?,
+        FigureSpec::Grid(asked) => source.grid(points, asked)?,
+        FigureSpec::Forward(asked) => source.forward(points, asked)?,
     };
     let Some(figure) = figure else { return Ok(None) };
-    let declared = spec.split_path(asked.target()).map_or("", |(node, _)| node.name.as_str());
-    let keys: Vec<String> =
-        collect::nodes_at(graph, &points, declared).iter().map(|node| node.key.short()).collect();
     let title = format!("{}: {name}", spec.name);
-    figure.draw(&Metadata { title, sources: keys.join(" ") }).map(Some)
+    let sources = studio.sources(&basis.nodes);
+    // A figure of the forward process needs nothing that is trained.
+    let footnote = basis.partial().filter(|_| !matches!(asked, FigureSpec::Forward(_)));
+    figure.draw(&Metadata { title, sources, footnote }).map(Some)
 }
 
 /// The word of an axis in labels, as in the names of nodes.
 type ShortWords = HashMap<String, String>;
 
-fn short<'w>(words: &'w ShortWords, axis: &'w String) -> &'w str {
-    words.get(axis).unwrap_or(axis)
-}
-
 pub(super) fn axes(asked: Option<&Axes>) -> &[String] {
     asked.map_or(&[], |axes| &axes.0)
-}
-
-/// A word of the spec as plain text for a label.
-fn plain(words: &[impl AsRef<str>]) -> String {
-    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-    words.join(", ").replace('$', "")
 }
 
 /// The width asked for; by default that of a column, or of the text for panels side by side.
@@ -90,22 +78,39 @@ fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
 }
 
 impl Source<'_> {
+    /// What something is called: by the labels of the spec, else by its own name as plain text.
+    pub(super) fn called(&self, name: &str) -> String {
+        let label = self.spec.labels.get(name);
+        label.cloned().unwrap_or_else(|| name.replace('$', ""))
+    }
+
+    /// What an axis is called.
+    fn axis(&self, axis: &str) -> String {
+        match self.spec.labels.get(axis) {
+            Some(label) => label.clone(),
+            None => self.called(self.words.get(axis).map_or(axis, String::as_str)),
+        }
+    }
+
     /// The name of a line or row: its words, each behind its axis where a number would say nothing alone.
     pub(super) fn named(&self, asked: Option<&Axes>, words: &[String], otherwise: &str) -> String {
         let told = |(axis, word): (&String, &String)| match crate::words::number(word) {
-            Some(_) => format!("{} = {word}", short(&self.words, axis)),
-            None => word.clone(),
+            Some(_) if !self.spec.labels.contains_key(word) => {
+                format!("{} = {word}", self.axis(axis))
+            }
+            _ => self.called(word),
         };
         let told: Vec<String> = axes(asked).iter().zip(words).map(told).collect();
-        if told.is_empty() { otherwise.to_owned() } else { plain(&told) }
+        if told.is_empty() { self.called(otherwise) } else { told.join(", ") }
     }
 
     /// What stands above a panel: each axis with its word.
     fn title(&self, asked: Option<&Axes>, words: &[String]) -> Option<String> {
-        let told =
-            |(axis, word): (&String, &String)| format!("{} = {word}", short(&self.words, axis));
+        let told = |(axis, word): (&String, &String)| {
+            format!("{} = {}", self.axis(axis), self.called(word))
+        };
         let told: Vec<String> = axes(asked).iter().zip(words).map(told).collect();
-        (!told.is_empty()).then(|| plain(&told))
+        (!told.is_empty()).then(|| told.join(", "))
     }
 
     /// The series of a declaration at some points, a node once.
@@ -223,14 +228,14 @@ impl Source<'_> {
         let axis = match (numeric, asked.x_scale) {
             (true, Scale::Log) => CurveAxis::Log,
             (true, Scale::Linear) => CurveAxis::Linear,
-            (false, _) => CurveAxis::Names(places.iter().map(|word| plain(&[word])).collect()),
+            (false, _) => CurveAxis::Names(places.iter().map(|word| self.called(word)).collect()),
         };
         Ok(Some(Figure::Curve(Curve {
             width: width_of(asked.width.as_ref(), panels.len())?,
             panels,
             axis,
-            x_label: short(&self.words, &asked.x).to_owned(),
-            y_label: asked.y.clone(),
+            x_label: self.axis(&asked.x),
+            y_label: self.called(&asked.y),
             y_log: asked.y_scale == Scale::Log,
             reference: None,
         })))
@@ -246,7 +251,7 @@ impl Source<'_> {
         let mut drawn = vec![];
         for (x, members) in collect::group(points, std::slice::from_ref(&asked.x)) {
             let seeds: Vec<f64> =
-                collect::values(self.spec, self.graph, self.record, &members, &asked.y)?
+                tables::values(self.spec, self.graph, self.record, &members, &asked.y)?
                     .into_values()
                     .collect();
             if seeds.is_empty() {

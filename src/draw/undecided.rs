@@ -1,7 +1,7 @@
 //! Which rows of the tables have a difference from the baseline whose sign is not known yet, so that
 //! more seeds are worth their time.
 
-use super::collect;
+use super::{collect, tables};
 use crate::expand::Extra;
 use crate::graph::Graph;
 use crate::problem::{Problem, Result};
@@ -33,7 +33,7 @@ pub fn undecided(spec: &Spec, graph: &Graph, record: &Record) -> Result<Vec<Unde
     }
     let mut found = vec![];
     for (_, asked) in spec.tables.iter().filter(|(_, table)| comparing(table.versus)) {
-        let table = collect::table(spec, graph, record, asked)?;
+        let (table, _) = tables::table(spec, graph, record, asked)?;
         let Some(baseline) = table.rows.iter().find(|row| row.baseline) else { continue };
         let sweep = asked.sweep.clone().unwrap_or_default();
         for row in table.rows.iter().filter(|row| !row.baseline) {

@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn meta() -> Metadata {
-        Metadata { title: "A <title>".into(), sources: "nodes 4be1, 9be1".into() }
+        Metadata { title: "A <title>".into(), sources: "nodes 4be1, 9be1".into(), footnote: None }
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub(super) fn wrap(label: &str, size_pt: f64, most_pt: f64) -> Vec<String> {
 }
 
 /// The label without its mathematics' markup, for messages and data files.
-pub(super) fn plain(label: &str) -> String {
+pub fn plain(label: &str) -> String {
     layout(label, 10.0).runs.into_iter().map(|run| run.text).collect()
 }
 

@@ -29,6 +29,7 @@ pub use curve::{Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Reference};
 pub use dag::{Dag, DagArrow, DagBox, DagState};
 pub use export::Drawing;
 pub use grid::{Field, Grid, GridRow};
+pub use math::plain;
 pub use pixels::ColourMap;
 pub use spectrum::{Band, RatioBand, Spectrum, SpectrumLine, SpectrumPanel};
 pub use style::Width;
@@ -44,6 +45,8 @@ pub struct Metadata {
     pub title: String,
     /// What it was made from, such as the keys of the nodes.
     pub sources: String,
+    /// What stands in small type below the figure, such as that it shows only a part.
+    pub footnote: Option<String>,
 }
 
 /// A figure that can be drawn.
@@ -66,6 +69,9 @@ impl Figure {
     /// Fails if a label has a character that the bundled typeface lacks.
     pub fn draw(&self, meta: &Metadata) -> Result<Drawing> {
         let paper = self.sheet()?;
+        if let Some(footnote) = &meta.footnote {
+            paper.add_footnote(footnote);
+        }
         export::export(&paper, self.csv(), meta)
     }
 
@@ -199,7 +205,8 @@ mod tests {
 
     #[test]
     fn the_same_data_give_the_same_bytes() {
-        let meta = Metadata { title: "t".into(), sources: "s".into() };
+        let meta =
+            Metadata { title: "t".into(), sources: "s".into(), footnote: Some("part".into()) };
         for figure in every_kind() {
             assert!(figure.draw(&meta).unwrap() == figure.draw(&meta).unwrap());
         }

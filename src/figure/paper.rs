@@ -11,7 +11,7 @@ use plotters_backend::{
 };
 
 use super::math;
-use super::style::{Rgb, Stroke};
+use super::style::{GREY, RIM_PT, Rgb, Stroke};
 use super::svg::{
     FAMILY, base64, fill_attributes, number, path_data, rect_attributes, stroke_attributes,
     text_element,
@@ -143,6 +143,17 @@ impl Paper {
     /// Lets the record be read or added to.
     pub(super) fn with_record<T>(&self, act: impl FnOnce(&mut Record) -> T) -> T {
         act(&mut self.0.borrow_mut().record)
+    }
+
+    /// Makes the page a line longer, for small grey words below everything.
+    pub(super) fn add_footnote(&self, text: &str) {
+        const SIZE_PT: f64 = 6.5;
+        let (width_pt, baseline_pt) = self.with_record(|record| {
+            record.height_pt += 1.5 * SIZE_PT;
+            (record.width_pt, record.height_pt - 0.4 * SIZE_PT)
+        });
+        let set = Type { colour: GREY, ..Type::new(SIZE_PT, Anchor::End) };
+        self.text((width_pt - RIM_PT, baseline_pt), text, set);
     }
 
     /// Draws a straight or bent line in points, outside any panel.

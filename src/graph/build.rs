@@ -180,7 +180,7 @@ impl Builder<'_> {
             .spec
             .tables
             .iter()
-            .map(|(_, table)| (table.sweep.as_ref(), table.columns.iter().collect()));
+            .map(|(_, table)| (table.sweep.as_ref(), table.targets().collect()));
         let targets = figures.chain(tables).filter(|(of, _)| of.is_some_and(|of| of == sweep));
         let targets: Vec<&String> =
             targets.flat_map(|(_, targets): (_, Vec<&String>)| targets).collect();

@@ -12,8 +12,8 @@ mod text;
 pub use axis::{Axis, Placed, Values};
 pub use merge::{Merged, resolved, shape_below};
 pub use outputs::{
-    At, Axes, CurveSpec, FigureSpec, ForwardSpec, GridSpec, Scale, Shown, SpectrumSpec, TableSpec,
-    TrainingSpec, Versus,
+    At, Axes, CurveSpec, FigureSpec, ForwardSpec, GridSpec, LatexSpec, Scale, Shown, SpectrumSpec,
+    SpreadSpec, TableSpec, TrainingSpec, Versus,
 };
 pub use sweep::{Expression, Filter, Operator, Part, Seeds, Sweep, Variation};
 
@@ -22,6 +22,7 @@ use crate::settings::table::table;
 use crate::settings::{Cadence, Found, Kind, Reader, Setting, Shape, Step, keys};
 use crate::words;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub struct Spec {
     pub figures: Vec<(String, FigureSpec)>,
     /// The tables, by name.
     pub tables: Vec<(String, TableSpec)>,
+    /// What axes, their values and metrics are called in figures and tables.
+    pub labels: BTreeMap<String, String>,
     /// Everything as merged, for places.
     pub merged: Merged,
 }
@@ -139,7 +142,7 @@ pub const SEED: &str = "seed";
 /// Names of folders in results/ that are not experiments.
 const TAKEN: [&str; 3] = ["nodes", "work", "workers"];
 
-const PARTS: [&str; 6] = ["question", "vars", "nodes", "sweeps", "figures", "tables"];
+const PARTS: [&str; 7] = ["question", "vars", "nodes", "sweeps", "figures", "tables", "labels"];
 
 /// Reads a YAML file that is no spec as a plain value, with the limits of specs; what is wrong lands in `problems`.
 pub fn plain(file: &Path, problems: &mut Problems) -> Option<Value> {
@@ -219,6 +222,7 @@ impl Spec {
             sweeps: root.key("sweeps").map(|found| sweep::read(&found, reader)).unwrap_or_default(),
             figures: read_named(&root, "figures", reader),
             tables: read_named(&root, "tables", reader),
+            labels: read_named(&root, "labels", reader).into_iter().collect(),
             merged: merged.clone(),
         }
     }

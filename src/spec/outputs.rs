@@ -80,6 +80,16 @@ impl TableSpec {
     pub fn shown(&self) -> Shown<'_> {
         Shown { sweep: self.sweep.as_ref(), at: self.at.as_ref() }
     }
+
+    /// The metrics, or the node, that it tells.
+    pub fn targets(&self) -> impl Iterator<Item = &String> {
+        self.metrics().iter().chain(&self.settings)
+    }
+
+    /// The metrics that it tells.
+    pub fn metrics(&self) -> &[String] {
+        self.columns.as_deref().unwrap_or_default()
+    }
 }
 
 impl ForwardSpec {
@@ -282,9 +292,37 @@ table! {
         #[doc = "The axis that makes rows, or a list of them; by default all of the sweep's."]
         rows: Option<Axes>;
         #[doc = "Metrics: `node.metric` or `node.measure.metric`."]
-        columns: Vec<Word>;
+        columns: Option<Vec<Word>>;
+        #[doc = "Instead of columns: a node whose settings are told, one in a row, with all values that they have at the points."]
+        settings: Option<Word>;
+        #[doc = "What stands behind ±."]
+        spread: SpreadSpec = SpreadSpec::Deviation;
         #[doc = "`baseline`: each row's difference to the row of the spec as written, paired by seed."]
         versus: Option<Versus>;
+        #[doc = "How LaTeX sets the numbers."]
+        latex: LatexSpec = LatexSpec::Booktabs;
+    }
+}
+
+choice! {
+    /// What stands behind ±.
+    pub enum SpreadSpec {
+        #[doc = "The sample standard deviation over seeds."]
+        Deviation = "sd",
+        #[doc = "The standard error of the mean."]
+        Error = "sem",
+        #[doc = "Half the 95 % interval of the mean, by Student's t."]
+        Interval = "ci95",
+    }
+}
+
+choice! {
+    /// How LaTeX sets numbers.
+    pub enum LatexSpec {
+        #[doc = "Right-aligned; needs the package booktabs."]
+        Booktabs = "booktabs",
+        #[doc = "Aligned at their decimal points; needs siunitx, version 3, too."]
+        Siunitx = "siunitx",
     }
 }
 

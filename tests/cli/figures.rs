@@ -4,8 +4,8 @@ use crate::bench::{Bench, SPEC};
 use std::process::Command;
 
 /// Whether a program is there; without it a test is skipped by name, unless nothing may be.
-fn have(program: &str) -> bool {
-    let found = Command::new(program).arg("-v").output().is_ok();
+pub(crate) fn have(program: &str) -> bool {
+    let found = Command::new(program).arg("-version").output().is_ok();
     assert!(
         found || std::env::var_os("ABLATE_REQUIRE_ALL").is_none(),
         "{program} is missing, and nothing may be skipped"
@@ -207,9 +207,9 @@ fn what_cannot_be_drawn_yet_is_told_and_lines_keep_the_order_of_the_sweep() {
         "  maps: { grid: { sweep: main, at: { nfe: 10 }, of: draw, rows: schedule } }\ntables:\n",
     ));
     let said = bench.ablate(&["run", "spec.yaml"]).expect(0).out;
-    assert!(said.contains("figures/maps.pdf is not drawn: there is nothing to show yet"), "{said}");
+    assert!(said.contains("figures/maps.pdf is not made: there is nothing to show yet"), "{said}");
     let said = bench.ablate(&["figure", "spec.yaml", "maps"]).expect(0).out;
-    assert!(said.contains("maps.pdf is not drawn"), "{said}");
+    assert!(said.contains("maps.pdf is not made"), "{said}");
     // The first panel lacks a line that stands between the others.
     let axes =
         "schedule: [linear, cosine, sigmoid_beta], net.objective.ddpm.prediction: [epsilon, v]";

@@ -35,3 +35,4 @@ mod selecting;
 mod specs;
 mod sweep_mistakes;
 mod sweeps;
+mod tables;
