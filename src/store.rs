@@ -269,6 +269,8 @@ impl Results {
             if to.exists() {
                 fs::remove_dir_all(&to).map_err(|e| Problem::os("replace", &to, &e))?;
             }
+            // Whoever sealed it may have been killed before it could do this.
+            let _ = fs::remove_file(from.join(PROGRESS));
             moment::pass("before", "publish");
             fs::rename(&from, &to).map_err(|e| Problem::os("publish", &to, &e))?;
             moment::pass("after", "publish");
@@ -350,7 +352,6 @@ pub fn seal(work: &Path, mut file: NodeFile) -> Result<NodeFile> {
     let text = serde_json::to_string_pretty(&file).expect("a node file is plain data") + "\n";
     let path = work.join("node.json");
     write_artefact(&path, text.as_bytes())?;
-    let _ = fs::remove_file(work.join(PROGRESS));
     Ok(file)
 }
 
@@ -436,6 +437,7 @@ mod tests {
         fs::write(work.join("samples.npy"), b"0123456789").unwrap();
         fs::write(work.join("log.txt"), b"hello").unwrap();
         fs::write(work.join("metrics.aside"), b"{").unwrap();
+        fs::write(work.join(PROGRESS), b"{}").unwrap();
         seal(&work, file()).unwrap();
         results.publish(&[folder_name()]).unwrap();
         let node = results.node(&folder_name());
@@ -452,7 +454,7 @@ mod tests {
         );
         assert!(check(&folder).is_empty());
         assert!(results.unfinished().unwrap().is_empty());
-        assert!(!folder.join("metrics.aside").exists());
+        assert!(!folder.join("metrics.aside").exists() && !folder.join(PROGRESS).exists());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn check(spec: &Spec, graph: &Graph) -> Result<(), Problems> {
         let known = check_shown(spec, graph, table.shown(), &kind, &mut reader);
         if known && table.versus == Some(Versus::Baseline) {
             let path = kind.iter().cloned().chain(keys(&["versus"])).collect();
-            note(&mut reader, path, has_baseline(spec, graph, table));
+            note(&mut reader, path, has_baseline(spec, graph, table.shown(), table.metrics()));
         }
         check_content(spec, table, &kind, &mut reader);
         for (i, column) in table.metrics().iter().enumerate() {
@@ -99,7 +99,27 @@ fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, rea
         FigureSpec::Training(asked) => ("of", of_kind(spec, &asked.of, Kind::Train)),
         FigureSpec::Grid(asked) => ("of", of_kind(spec, &asked.of, Kind::Sample)),
         FigureSpec::Forward(asked) => ("of", of_kind(spec, &asked.of, Kind::Train)),
+        FigureSpec::Points(asked) => ("y", metric(spec, graph, &asked.y)),
+        FigureSpec::Histogram(asked) => ("of", of_kind(spec, &asked.of, Kind::Evaluate)),
+        FigureSpec::Heatmap(asked) => ("value", metric(spec, graph, &asked.value)),
+        FigureSpec::Scatter(asked) => {
+            let path = kind.iter().cloned().chain(keys(&["x"])).collect();
+            note(reader, path, metric(spec, graph, &asked.x));
+            ("y", metric(spec, graph, &asked.y))
+        }
+        FigureSpec::Trajectory(asked) => ("of", of_kind(spec, &asked.of, Kind::Sample)),
     };
+    if let FigureSpec::Points(asked) = figure
+        && checked.is_ok()
+        && known
+    {
+        let path = kind.iter().cloned().chain(keys(&["sweep"])).collect();
+        note(
+            reader,
+            path,
+            has_baseline(spec, graph, figure.shown(), std::slice::from_ref(&asked.y)),
+        );
+    }
     if let FigureSpec::Forward(asked) = figure
         && checked.is_ok()
     {
@@ -109,7 +129,9 @@ fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, rea
         }
     }
     // A figure of trainings draws a line for each of them, whatever it tells apart.
-    let folds = !matches!(figure, FigureSpec::Training(_));
+    // Without `rows`, points are told apart by all axes.
+    let by_all = matches!(figure, FigureSpec::Points(asked) if asked.rows.is_none());
+    let folds = !matches!(figure, FigureSpec::Training(_)) && !by_all;
     let single = || match named && folds {
         true => {
             let axes: Vec<String> =
@@ -168,16 +190,16 @@ fn check_at(graph: &Graph, shown: Shown<'_>, at: &At) -> Result<()> {
     Err(problem.help(format!("its axes are {}", words::alternatives(&axes))))
 }
 
-/// Checks that a table which compares with the baseline has it among its points.
-fn has_baseline(spec: &Spec, graph: &Graph, table: &TableSpec) -> Result<()> {
+/// Checks that what compares with the baseline has it among its points.
+fn has_baseline(spec: &Spec, graph: &Graph, shown: Shown<'_>, metrics: &[String]) -> Result<()> {
     let declared = |column: &String| spec.split_path(column).map(|(node, _)| node.name.clone());
-    let nodes: Vec<String> = table.metrics().iter().filter_map(declared).collect();
+    let nodes: Vec<String> = metrics.iter().filter_map(declared).collect();
     let is_baseline =
         |(point, _): &Placed<'_>| nodes.iter().all(|node| graph.is_baseline(*point, node));
-    if points(graph, table.shown()).iter().any(is_baseline) {
+    if points(graph, shown).iter().any(is_baseline) {
         return Ok(());
     }
-    let sweep = table.sweep.as_deref().unwrap_or_default();
+    let sweep = shown.sweep.map_or("", String::as_str);
     let problem = Problem::new(format!("the baseline is no point of the sweep `{sweep}`"));
     Err(problem
         .help("give it the baseline's values too, or write `baseline: { axis: value }` in it"))
@@ -208,6 +230,9 @@ fn of_kind(spec: &Spec, name: &str, kind: Kind) -> Result<()> {
     }
 }
 
+/// What a node cost, with its failed attempts: a metric of every node that no worker reports.
+pub(super) const DEVICE_HOURS: &str = "device_hours";
+
 /// Checks `node.metric`.
 fn metric(spec: &Spec, graph: &Graph, name: &str) -> Result<()> {
     let Some((node, metric)) = spec.split_path(name).filter(|(_, metric)| !metric.is_empty())
@@ -220,7 +245,7 @@ fn metric(spec: &Spec, graph: &Graph, name: &str) -> Result<()> {
     let settings =
         graph.nodes.node_weights().find(|n| *n.declared == *node.name).map(|n| &n.settings);
     let known = settings.map(|settings| settings.metrics()).unwrap_or_default();
-    if known.is_empty() || known.contains(&metric) {
+    if known.is_empty() || known.contains(&metric) || metric == DEVICE_HOURS {
         Ok(())
     } else {
         Err(unknown("metric", metric, &known))

@@ -3,6 +3,8 @@
 
 mod alike;
 mod collect;
+mod comparisons;
+mod distributions;
 mod forward;
 mod output;
 mod pictures;

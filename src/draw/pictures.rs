@@ -20,7 +20,7 @@ pub(super) struct Source<'s> {
     pub(super) spec: &'s Spec,
     pub(super) graph: &'s Graph,
     pub(super) results: &'s Results,
-    record: &'s Record,
+    pub(super) record: &'s Record,
     words: ShortWords,
 }
 
@@ -42,6 +42,11 @@ pub(super) fn draw(
         FigureSpec::Training(asked) => source.training(points, asked)?,
         FigureSpec::Grid(asked) => source.grid(points, asked)?,
         FigureSpec::Forward(asked) => source.forward(points, asked)?,
+        FigureSpec::Points(asked) => source.points(points, asked)?,
+        FigureSpec::Histogram(asked) => source.histogram(points, asked)?,
+        FigureSpec::Heatmap(asked) => source.heatmap(points, asked)?,
+        FigureSpec::Scatter(asked) => source.scatter(points, asked)?,
+        FigureSpec::Trajectory(asked) => source.trajectory(points, asked)?,
     };
     let Some(figure) = figure else { return Ok(None) };
     let title = format!("{}: {name}", spec.name);
@@ -67,12 +72,12 @@ pub(super) fn width_of(asked: Option<&String>, panels: usize) -> Result<Width> {
     }
 }
 
-fn column(series: &Series, name: &str) -> Vec<f64> {
+pub(super) fn column(series: &Series, name: &str) -> Vec<f64> {
     series.columns.get(name).cloned().unwrap_or_default()
 }
 
 /// The mean of columns of equal length.
-fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
+pub(super) fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
     let length = columns.iter().map(Vec::len).min().unwrap_or(0);
     (0..length).map(|i| columns.iter().map(|c| c[i]).sum::<f64>() / columns.len() as f64).collect()
 }
@@ -85,7 +90,7 @@ impl Source<'_> {
     }
 
     /// What an axis is called.
-    fn axis(&self, axis: &str) -> String {
+    pub(super) fn axis(&self, axis: &str) -> String {
         match self.spec.labels.get(axis) {
             Some(label) => label.clone(),
             None => self.called(self.words.get(axis).map_or(axis, String::as_str)),
@@ -105,7 +110,7 @@ impl Source<'_> {
     }
 
     /// What stands above a panel: each axis with its word.
-    fn title(&self, asked: Option<&Axes>, words: &[String]) -> Option<String> {
+    pub(super) fn title(&self, asked: Option<&Axes>, words: &[String]) -> Option<String> {
         let told = |(axis, word): (&String, &String)| {
             format!("{} = {}", self.axis(axis), self.called(word))
         };
@@ -114,7 +119,12 @@ impl Source<'_> {
     }
 
     /// The series of a declaration at some points, a node once.
-    fn series(&self, points: &Points<'_>, declared: &str, name: &str) -> Result<Vec<Series>> {
+    pub(super) fn series(
+        &self,
+        points: &Points<'_>,
+        declared: &str,
+        name: &str,
+    ) -> Result<Vec<Series>> {
         let nodes = collect::nodes_at(self.graph, points, declared);
         let found: Result<Vec<Option<Series>>> =
             nodes.iter().map(|node| self.record.series(&node.key, name)).collect();
@@ -238,6 +248,7 @@ impl Source<'_> {
             y_label: self.called(&asked.y),
             y_log: asked.y_scale == Scale::Log,
             reference: None,
+            dots: false,
         })))
     }
 
@@ -324,6 +335,11 @@ impl Look {
             ("bytes", _) => ColourMap::Grey,
             _ => ColourMap::Magma,
         }
+    }
+
+    /// Whether samples are pictures, black to white.
+    pub(super) fn is_image(&self) -> bool {
+        self.units == "bytes"
     }
 
     fn limits(&self) -> Option<(f64, f64)> {

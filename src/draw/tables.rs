@@ -1,12 +1,12 @@
 //! Points and rows → the numbers of tables, the settings of nodes, and every number for prose.
 
 use super::alike::telling;
-use super::collect::{Placed, axes, group, node_at, nodes_at, points};
+use super::collect::{DEVICE_HOURS, Placed, axes, group, node_at, nodes_at, points};
 use super::{Basis, Studio};
 use crate::decide;
 use crate::expand::{Point, SEED};
 use crate::graph::Graph;
-use crate::job::Better;
+use crate::job::{Better, Metric};
 use crate::key::{Key, explain};
 use crate::problem::Result;
 use crate::record::Record;
@@ -215,6 +215,8 @@ pub(super) struct Values<'v> {
     record: &'v Record,
     /// Nodes whose last attempt failed, by the whole key.
     failed: BTreeSet<String>,
+    /// Seconds of devices, by the whole key.
+    seconds: BTreeMap<String, f64>,
     /// Nodes that were read.
     pub(super) read: BTreeSet<Key>,
 }
@@ -222,7 +224,8 @@ pub(super) struct Values<'v> {
 impl<'v> Values<'v> {
     pub(super) fn of(graph: &'v Graph, record: &'v Record) -> Result<Self> {
         let failed = record.failures()?.into_keys().collect();
-        Ok(Self { graph, record, failed, read: BTreeSet::new() })
+        let seconds = record.seconds_by_node()?;
+        Ok(Self { graph, record, failed, seconds, read: BTreeSet::new() })
     }
 
     /// The values of a node's metric by seed at points that agree on everything else.
@@ -236,7 +239,11 @@ impl<'v> Values<'v> {
         for (i, point) in members {
             let Some(index) = node_at(self.graph, *i, declared) else { continue };
             let key = self.graph.nodes[index].key;
-            match self.record.metrics(&key)?.get(metric) {
+            let found = match metric {
+                DEVICE_HOURS => self.device_hours(index)?,
+                _ => self.record.metrics(&key)?.remove(metric),
+            };
+            match found {
                 Some(found) => {
                     cell.values.insert(point.seed.unwrap_or(0), found.value);
                     column.unit.clone_from(&found.unit);
@@ -250,6 +257,16 @@ impl<'v> Values<'v> {
             }
         }
         Ok(cell)
+    }
+
+    /// What a finished node cost.
+    fn device_hours(&self, index: NodeIndex) -> Result<Option<Metric>> {
+        let key = self.graph.nodes[index].key;
+        let is_finished = self.record.is_finished(&key)?;
+        let seconds = self.seconds.get(&key.hex()).filter(|_| is_finished);
+        let metric =
+            |s: &f64| Metric { value: s / 3600.0, unit: "h".into(), better: Better::Lower };
+        Ok(seconds.map(metric))
     }
 
     /// What a picture of a declaration at some points rests on: the nodes that are finished, and the seeds of each

@@ -18,6 +18,8 @@ pub(super) struct Axis {
     pub(super) label: String,
     /// Whether tick labels are written.
     pub(super) labelled: bool,
+    /// Whether ticks are drawn.
+    pub(super) marked: bool,
 }
 
 /// Free distance between two tick labels side by side, in points.
@@ -35,7 +37,13 @@ impl Axis {
                 .map(|tick| math::layout(&tick.label, width.small_pt).width_pt + 6.0)
                 .sum();
             if wanted < length_pt || most <= 2 {
-                return Self { scale, ticks, label: label.to_owned(), labelled: true };
+                return Self {
+                    scale,
+                    ticks,
+                    label: label.to_owned(),
+                    labelled: true,
+                    marked: true,
+                };
             }
             most -= 1;
         }
@@ -44,7 +52,13 @@ impl Axis {
     /// The same for an axis that goes up.
     pub(super) fn up(scale: Scale, label: &str, length_pt: f64, width: &Width) -> Self {
         let most = (length_pt / (1.5 * width.small_pt)).floor().clamp(3.0, 7.0) as usize;
-        Self { scale, ticks: scale.ticks(most), label: label.to_owned(), labelled: true }
+        Self {
+            scale,
+            ticks: scale.ticks(most),
+            label: label.to_owned(),
+            labelled: true,
+            marked: true,
+        }
     }
 
     /// An axis of names at 0, 1, 2 ..., without minor ticks.
@@ -53,7 +67,7 @@ impl Axis {
         let scale = Scale::linear(-0.5, names.len().max(1) as f64 - 0.5);
         let ticks =
             Ticks { major: names.iter().enumerate().map(tick).collect(), minor: Vec::new() };
-        Self { scale, ticks, label: label.to_owned(), labelled: true }
+        Self { scale, ticks, label: label.to_owned(), labelled: true, marked: true }
     }
 
     /// The same axis marked at `values` instead, if their labels have room; `length_pt` long.
@@ -78,6 +92,11 @@ impl Axis {
             })
             .collect();
         spans.windows(2).all(|pair| pair[0].1 + BETWEEN_LABELS_PT <= pair[1].0)
+    }
+
+    /// The same axis without marks at its numbers, which stay.
+    pub(super) fn without_ticks(&self) -> Self {
+        Self { marked: false, ..self.clone() }
     }
 
     /// The same axis without any text.
@@ -183,6 +202,9 @@ pub(super) fn label_x_pt(labels: &[&Axis], width: &Width) -> f64 {
 }
 
 fn draw_ticks(paper: &Paper, at: Rect, axis: &Axis, horizontal: bool) {
+    if !axis.marked {
+        return;
+    }
     let major = axis.ticks.major.iter().map(|tick| (tick.value, MAJOR_TICK_PT, AXIS_PT));
     let minor = axis.ticks.minor.iter().map(|value| (*value, MINOR_TICK_PT, MINOR_PT));
     for (value, long_pt, wide_pt) in minor.chain(major) {

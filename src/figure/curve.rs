@@ -22,6 +22,8 @@ pub struct Curve {
     pub y_log: bool,
     /// A thin dashed line, such as the floor of the metric; not in the legend if its name is empty.
     pub reference: Option<Reference>,
+    /// Whether names go down and the metric across, however short the names are.
+    pub dots: bool,
     /// The size on paper.
     pub width: Width,
 }
@@ -141,6 +143,7 @@ mod tests {
             y_label: "error".into(),
             y_log: false,
             reference: None,
+            dots: false,
             width: Width::default(),
         };
         let expect =

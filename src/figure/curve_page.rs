@@ -22,6 +22,8 @@ const SEED_SHIFT_PT: f64 = 3.6;
 const DODGE_PT: f64 = 2.4;
 /// Height of a row in a dot plot, for each line in it, and around them, in points.
 const ROW_PT: (f64, f64) = (6.5, 6.0);
+/// How far beyond all dots the intervals of a dot plot set its range, as a share of theirs.
+const WHISKERS: f64 = 0.5;
 /// Panels side by side, at most; more make further rows.
 const ABREAST: usize = 4;
 /// Between rows of panels, in points.
@@ -96,11 +98,21 @@ impl Page<'_> {
     }
 
     fn value_scale(&self) -> Scale {
-        let values = self.curve.points().flat_map(|point| {
-            point.seeds.iter().copied().chain([point.mean, point.low, point.high])
-        });
-        let reference = self.curve.reference.iter().map(|reference| reference.value);
-        Scale::over(values.chain(reference), self.curve.y_log, 0.07)
+        let values = || {
+            let of = |point: &CurvePoint| point.seeds.clone().into_iter().chain([point.mean]);
+            let reference = self.curve.reference.iter().map(|reference| reference.value);
+            self.curve.points().flat_map(of).chain(reference)
+        };
+        let ends = self.curve.points().flat_map(|point| [point.low, point.high]);
+        if !self.curve.dots {
+            return Scale::over(values().chain(ends), self.curve.y_log, 0.07);
+        }
+        // The interval of two seeds is so wide that it would leave nothing to see of the rest; it is cut at the frame.
+        let known = Scale::over(values(), self.curve.y_log, 0.0);
+        let cut = ends
+            .filter(|end| known.shows(*end))
+            .map(|end| known.value(known.fraction(end).clamp(-WHISKERS, 1.0 + WHISKERS)));
+        Scale::over(values().chain(cut), self.curve.y_log, 0.04)
     }
 
     /// As few rows as leave every panel room for its title.
@@ -128,7 +140,7 @@ impl Page<'_> {
         let count = self.curve.panels.len();
         let rough_pt = tiles::panel_pt(width.width_pt - 42.0, abreast);
         let x = self.x_axis(rough_pt);
-        let dots = !self.curve.ordered() && !x.has_room(rough_pt, width);
+        let dots = !self.curve.ordered() && (self.curve.dots || !x.has_room(rough_pt, width));
         let (across, up, high_pt) = if dots {
             let each_pt = self.names.len() as f64 * ROW_PT.0 + ROW_PT.1;
             let high_pt = x.ticks.major.len() as f64 * each_pt + 4.0;
@@ -275,7 +287,7 @@ fn bar_ends(point: &CurvePoint, scale: &Scale) -> [f64; 2] {
 }
 
 /// An axis of names, the first at the top.
-fn downwards(mut axis: Axis) -> Axis {
+pub(super) fn downwards(mut axis: Axis) -> Axis {
     let last = axis.ticks.major.len().saturating_sub(1) as f64;
     for tick in &mut axis.ticks.major {
         tick.value = last - tick.value;
@@ -326,6 +338,7 @@ mod tests {
             y_label: "error".into(),
             y_log: false,
             reference: None,
+            dots: false,
             width: Width::default(),
         }
     }

@@ -2,15 +2,14 @@
 //! Takes plain arrays; knows nothing of models or measures.
 
 use super::axes::Axis;
+use super::colour_bar::{self, BAR_GAP_PT, BAR_PT};
 use super::csv::Csv;
 use super::math;
 use super::paper::{Anchor, Pane, Paper, Rect, Type};
 use super::pixels::{self, ColourMap};
 use super::scale::Scale;
 use super::spectrum::quantile;
-use super::style::{
-    AXIS_PT, BLACK, LABEL_GAP_PT, MAJOR_TICK_PT, RIM_PT, Stroke, TICK_GAP_PT, Width,
-};
+use super::style::{BLACK, LABEL_GAP_PT, RIM_PT, Stroke, Width};
 use crate::problem::{Problem, Result};
 
 /// The figure.
@@ -52,8 +51,6 @@ pub struct Field {
 }
 
 const CELL_GAP_PT: f64 = 2.2;
-const BAR_PT: f64 = 6.5;
-const BAR_GAP_PT: f64 = 5.0;
 /// A row label wider than this part of the figure is broken into lines.
 const LABEL_PART: f64 = 0.2;
 const LEADING_EM: f64 = 1.2;
@@ -102,7 +99,9 @@ impl Grid {
             }
         }
         self.draw_titles(&paper, &layout);
-        self.draw_bar(&paper, &layout)?;
+        if layout.rows > 0 && self.has_bar() {
+            colour_bar::draw(&paper, layout.bar, &layout.axis, self.colours, &self.width)?;
+        }
         self.note(&paper, limits);
         Ok(paper)
     }
@@ -160,7 +159,7 @@ impl Grid {
         let mut axis = Axis::up(Scale::linear(limits.0, limits.1), &self.bar_label, 60.0, width);
         let (mut cell_pt, mut grid_pt) = ((0.0, 0.0), 0.0);
         for _ in 0..2 {
-            let bar_pt = BAR_GAP_PT + BAR_PT + axis.left_pt(width);
+            let bar_pt = colour_bar::room_pt(&axis, width);
             let right_pt = if self.has_bar() { bar_pt } else { RIM_PT };
             let room = width.width_pt - left_pt - right_pt - CELL_GAP_PT * (columns - 1.0);
             cell_pt.0 = (room / columns).clamp(4.0, 0.34 * width.width_pt);
@@ -197,31 +196,6 @@ impl Grid {
             let set = Type::new(self.width.small_pt, Anchor::Middle);
             paper.text((at.x + at.w / 2.0, at.y - LABEL_GAP_PT), title, set);
         }
-    }
-
-    fn draw_bar(&self, paper: &Paper, layout: &Layout) -> Result<()> {
-        if layout.rows == 0 || !self.has_bar() {
-            return Ok(());
-        }
-        let (bar, axis, width) = (layout.bar, &layout.axis, &self.width);
-        paper.image(bar, &pixels::bar_png(self.colours)?);
-        paper.outline(bar, &Stroke::solid(BLACK, AXIS_PT));
-        let mut widest: f64 = 0.0;
-        for tick in &axis.ticks.major {
-            let y = bar.bottom() - axis.scale.fraction(tick.value) * bar.h;
-            let ends = [(bar.right(), y), (bar.right() + 0.6 * MAJOR_TICK_PT, y)];
-            paper.stroke(&ends, &Stroke::solid(BLACK, AXIS_PT));
-            let baseline = y + math::CAPITAL_EM / 2.0 * width.small_pt;
-            let x = ends[1].0 + 0.6 * TICK_GAP_PT;
-            let at =
-                paper.text((x, baseline), &tick.label, Type::new(width.small_pt, Anchor::Start));
-            widest = widest.max(at.right());
-        }
-        let line = math::layout(&self.bar_label, width.small_pt);
-        let at = (widest + LABEL_GAP_PT + line.ascent_pt, bar.y + bar.h / 2.0);
-        let set = Type::new(width.small_pt, Anchor::Middle).upwards();
-        paper.text(at, &self.bar_label, set);
-        Ok(())
     }
 
     fn note(&self, paper: &Paper, limits: (f64, f64)) {

@@ -4,6 +4,7 @@
 
 mod axes;
 mod clip;
+mod colour_bar;
 mod csv;
 mod curve;
 mod curve_page;
@@ -11,6 +12,8 @@ mod dag;
 mod export;
 mod font;
 mod grid;
+mod heatmap;
+mod histogram;
 mod legend;
 mod lint;
 mod math;
@@ -18,6 +21,7 @@ mod panel;
 mod paper;
 mod pixels;
 mod scale;
+mod scatter;
 mod spectrum;
 mod spectrum_page;
 mod style;
@@ -29,8 +33,11 @@ pub use curve::{Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Reference};
 pub use dag::{Dag, DagArrow, DagBox, DagState};
 pub use export::Drawing;
 pub use grid::{Field, Grid, GridRow};
+pub use heatmap::Heatmap;
+pub use histogram::{Histogram, HistogramPanel};
 pub use math::plain;
 pub use pixels::ColourMap;
+pub use scatter::{Better, Scatter, ScatterGroup, ScatterPoint};
 pub use spectrum::{Band, RatioBand, Spectrum, SpectrumLine, SpectrumPanel};
 pub use style::Width;
 pub use training::{Training, TrainingRun};
@@ -60,6 +67,12 @@ pub enum Figure {
     Grid(Grid),
     /// A metric along an axis.
     Curve(Curve),
+    /// Distributions beside a truth.
+    Histogram(Histogram),
+    /// A metric over two axes.
+    Heatmap(Heatmap),
+    /// A metric against another.
+    Scatter(Scatter),
 }
 
 impl Figure {
@@ -83,6 +96,9 @@ impl Figure {
             Self::Training(figure) => figure.csv(),
             Self::Grid(figure) => figure.csv(),
             Self::Curve(figure) => figure.csv(),
+            Self::Histogram(figure) => figure.csv(),
+            Self::Heatmap(figure) => figure.csv(),
+            Self::Scatter(figure) => figure.csv(),
         }
     }
 
@@ -92,6 +108,9 @@ impl Figure {
             Self::Training(figure) => figure.draw(),
             Self::Grid(figure) => figure.draw(),
             Self::Curve(figure) => figure.draw(),
+            Self::Histogram(figure) => figure.draw(),
+            Self::Heatmap(figure) => figure.draw(),
+            Self::Scatter(figure) => figure.draw(),
         }
     }
 }
@@ -164,6 +183,7 @@ mod tests {
             y_label: "error".into(),
             y_log: false,
             reference: Some(Reference { name: "floor".into(), value: 0.1 }),
+            dots: false,
             width: if panels > 1 { Width::parse("icml.text").unwrap() } else { Width::default() },
         })
     }
@@ -179,6 +199,61 @@ mod tests {
             limits: None,
             colours: ColourMap::Magma,
             width: Width::parse(width).unwrap(),
+        })
+    }
+
+    fn heatmap(columns: usize, rows: usize) -> Figure {
+        let names = |n: usize| (0..n).map(|i| format!("name {i}")).collect();
+        let cell = |r: usize, c: usize| if r + c == 3 { f64::NAN } else { 0.1 + (r * c) as f64 };
+        Figure::Heatmap(Heatmap {
+            columns: names(columns),
+            rows: names(rows),
+            cells: (0..rows).map(|r| (0..columns).map(|c| cell(r, c)).collect()).collect(),
+            x_label: "network evaluations".into(),
+            y_label: "schedule".into(),
+            bar_label: "error".into(),
+            log: false,
+            width: Width::default(),
+        })
+    }
+
+    fn scatter(groups: usize) -> Figure {
+        let point = |i: usize| {
+            let x = (i + 1) as f64;
+            let y = 1.0 / x;
+            ScatterPoint {
+                name: format!("{i}"),
+                x: [x, x - 0.2, x + 0.2],
+                y: [y, 0.8 * y, 1.2 * y],
+            }
+        };
+        let group = |i: usize| ScatterGroup {
+            name: format!("group {i}"),
+            points: (0..4).map(|j| point(groups * j + i)).collect(),
+        };
+        Figure::Scatter(Scatter {
+            groups: (0..groups).map(group).collect(),
+            x_label: "hours".into(),
+            y_label: "error".into(),
+            x_log: true,
+            y_log: true,
+            better: Some((Better::Lower, Better::Lower)),
+            width: Width::default(),
+        })
+    }
+
+    fn histogram(panels: usize, y_log: bool) -> Figure {
+        let panel = |i: usize| HistogramPanel {
+            title: (panels > 1).then(|| format!("{i} steps")),
+            truth: line("truth", 1.0),
+            lines: vec![line("a", 1.1), line("b", 0.0)],
+        };
+        Figure::Histogram(Histogram {
+            panels: (0..panels).map(panel).collect(),
+            x_label: r"$\log_{10}$ of the value".into(),
+            y_label: "density".into(),
+            y_log,
+            width: if panels > 1 { Width::parse("icml.text").unwrap() } else { Width::default() },
         })
     }
 
@@ -200,6 +275,12 @@ mod tests {
             curve(names("a very long name with the number"), 2, 2),
             grid("icml.text", 16),
             grid("icml.column", 16),
+            heatmap(4, 3),
+            heatmap(9, 12),
+            scatter(1),
+            scatter(5),
+            histogram(1, true),
+            histogram(3, false),
         ]
     }
 
@@ -261,6 +342,7 @@ mod tests {
                 y_label: label(),
                 y_log: true,
                 reference: None,
+                dots: false,
                 width,
             }),
             Figure::Grid(Grid {

@@ -171,11 +171,8 @@ impl Builder<'_> {
 
     /// The declarations that the figures and tables of a sweep read.
     fn named_by_outputs(&self, sweep: &str) -> BTreeSet<usize> {
-        let figures = self
-            .spec
-            .figures
-            .iter()
-            .map(|(_, figure)| (figure.shown().sweep, vec![figure.target()]));
+        let figures =
+            self.spec.figures.iter().map(|(_, figure)| (figure.shown().sweep, figure.targets()));
         let tables = self
             .spec
             .tables

@@ -21,6 +21,16 @@ kinds! {
         Grid(GridSpec) = "grid",
         /// An item on its way into noise.
         Forward(ForwardSpec) = "forward",
+        /// Differences from the baseline, sorted.
+        Points(PointsSpec) = "points",
+        /// Distributions of pixel values beside that of the truth.
+        Histogram(HistogramSpec) = "histogram",
+        /// A metric over two axes.
+        Heatmap(HeatmapSpec) = "heatmap",
+        /// A metric against another, or against what it cost.
+        Scatter(ScatterSpec) = "scatter",
+        /// Samples on their way out of noise.
+        Trajectory(TrajectorySpec) = "trajectory",
     }
 }
 
@@ -33,6 +43,11 @@ impl FigureSpec {
             Self::Training(s) => (&s.sweep, &s.at),
             Self::Grid(s) => (&s.sweep, &s.at),
             Self::Forward(s) => (&s.sweep, &s.at),
+            Self::Points(s) => (&s.sweep, &s.at),
+            Self::Histogram(s) => (&s.sweep, &s.at),
+            Self::Heatmap(s) => (&s.sweep, &s.at),
+            Self::Scatter(s) => (&s.sweep, &s.at),
+            Self::Trajectory(s) => (&s.sweep, &s.at),
         };
         Shown { sweep: sweep.as_ref(), at: at.as_ref() }
     }
@@ -45,6 +60,19 @@ impl FigureSpec {
             Self::Training(s) => &s.of,
             Self::Grid(s) => &s.of,
             Self::Forward(s) => &s.of,
+            Self::Points(s) => &s.y,
+            Self::Histogram(s) => &s.of,
+            Self::Heatmap(s) => &s.value,
+            Self::Scatter(s) => &s.y,
+            Self::Trajectory(s) => &s.of,
+        }
+    }
+
+    /// All that is drawn.
+    pub fn targets(&self) -> Vec<&String> {
+        match self {
+            Self::Scatter(s) => vec![&s.x, &s.y],
+            _ => vec![self.target()],
         }
     }
 
@@ -62,15 +90,24 @@ impl FigureSpec {
             Self::Training(s) => some("lines", &s.lines),
             Self::Grid(s) => some("rows", &s.rows),
             Self::Forward(s) => some("rows", &s.rows),
+            Self::Points(s) => some("rows", &s.rows),
+            Self::Histogram(s) => [some("lines", &s.lines), some("panels", &s.panels)].concat(),
+            Self::Heatmap(s) => {
+                vec![(vec![Step::Key("x".into())], &s.x), (vec![Step::Key("y".into())], &s.y)]
+            }
+            Self::Scatter(s) => [some("lines", &s.lines), some("names", &s.names)].concat(),
+            Self::Trajectory(s) => some("rows", &s.rows),
         }
     }
 
     /// The settings that tell its lines, panels or rows apart.
     pub fn telling(&self) -> &'static [&'static str] {
         match self {
-            Self::Spectrum(_) | Self::Curve(_) => &["lines", "panels"],
+            Self::Spectrum(_) | Self::Curve(_) | Self::Histogram(_) => &["lines", "panels"],
             Self::Training(_) => &["lines"],
-            Self::Grid(_) | Self::Forward(_) => &["rows"],
+            Self::Grid(_) | Self::Forward(_) | Self::Points(_) | Self::Trajectory(_) => &["rows"],
+            Self::Heatmap(_) => &["x", "y"],
+            Self::Scatter(_) => &["lines", "names"],
         }
     }
 }
@@ -277,6 +314,108 @@ table! {
         side: u64 [8.0..=1024.0] = 128;
         #[doc = "The times, from 0; by default five in even steps from the first to the last."]
         times: Option<Vec<u64>>;
+        #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
+        width: Option<Word>;
+    }
+}
+
+table! {
+    /// The difference of each combination of axis values from the baseline, paired by seed: every seed as a dot, their
+    /// mean with its 95 % interval, sorted.
+    pub struct PointsSpec {
+        #[doc = "The sweep; without it, the baseline point."]
+        sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
+        #[doc = "`node.metric` or `node.measure.metric`."]
+        y: Word;
+        #[doc = "The axis that makes rows, or a list of them; by default all of the sweep's."]
+        rows: Option<Axes>;
+        #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
+        width: Option<Word>;
+    }
+}
+
+table! {
+    /// Distributions of pixel values with their 16-84 % band over maps, beside the truth.
+    pub struct HistogramSpec {
+        #[doc = "The sweep; without it, the baseline point."]
+        sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
+        #[doc = "`node.one_point` of an evaluate node."]
+        of: Word;
+        #[doc = "The axis whose values are lines, or a list of them."]
+        lines: Option<Axes>;
+        #[doc = "The axis whose values are panels side by side, or a list of them."]
+        panels: Option<Axes>;
+        #[doc = "Scale of the densities."]
+        y_scale: Scale = Scale::Log;
+        #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
+        width: Option<Word>;
+    }
+}
+
+table! {
+    /// A metric over two axes as coloured cells, the mean over seeds in each.
+    pub struct HeatmapSpec {
+        #[doc = "The sweep; without it, the baseline point."]
+        sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
+        #[doc = "The axis across."]
+        x: Word;
+        #[doc = "The axis down."]
+        y: Word;
+        #[doc = "`node.metric` or `node.measure.metric`."]
+        value: Word;
+        #[doc = "Scale of the colours."]
+        scale: Scale = Scale::Linear;
+        #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
+        width: Option<Word>;
+    }
+}
+
+table! {
+    /// A metric against another: means with their standard deviations over seeds, and the front of those that no other
+    /// beats in both.
+    pub struct ScatterSpec {
+        #[doc = "The sweep; without it, the baseline point."]
+        sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
+        #[doc = "The metric across; `node.device_hours` is what a node cost, with its failed attempts."]
+        x: Word;
+        #[doc = "The metric up."]
+        y: Word;
+        #[doc = "The axis whose values have colours of their own, or a list of them."]
+        lines: Option<Axes>;
+        #[doc = "The axis whose value stands beside each dot, or a list of them."]
+        names: Option<Axes>;
+        #[doc = "Scale of the x axis."]
+        x_scale: Scale = Scale::Linear;
+        #[doc = "Scale of the y axis."]
+        y_scale: Scale = Scale::Linear;
+        #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
+        width: Option<Word>;
+    }
+}
+
+table! {
+    /// A sample on its way out of noise, a row for each value of an axis. The node must keep `frames`.
+    pub struct TrajectorySpec {
+        #[doc = "The sweep; without it, the baseline point."]
+        sweep: Option<Word>;
+        #[doc = "Only the points where this holds, such as `{ nfe: 50 }` or `nfe >= 10`; by default all."]
+        at: Option<At>;
+        #[doc = "A sample node with `frames`."]
+        of: Word;
+        #[doc = "The axis whose values are rows, or a list of them."]
+        rows: Option<Axes>;
+        #[doc = "Moments in a row, the first and the last among them."]
+        count: u64 [2.0..=32.0] = 7;
+        #[doc = "Which sample, from 0."]
+        sample: u64 [0.0..=1e6] = 0;
         #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
         width: Option<Word>;
     }

@@ -230,3 +230,75 @@ fn what_cannot_be_drawn_yet_is_told_and_lines_keep_the_order_of_the_sweep() {
     let places = ["linear", "cosine", "sigmoid"].map(|word| svg.find(&format!(">{word}")).unwrap());
     assert!(places.is_sorted(), "{places:?}");
 }
+
+/// Every kind of figure of metrics, on the fake worker's numbers.
+#[test]
+fn metrics_are_drawn_as_points_over_two_axes_and_against_each_other() {
+    let bench = Bench::new(&SPEC.replace(
+        "tables:\n",
+        "  worth: { points: { sweep: main, y: score.power_spectrum.error } }
+  both: { heatmap: { sweep: main, x: nfe, y: schedule, value: score.power_spectrum.error } }
+  cost: { scatter: { sweep: main, x: draw.device_hours, y: score.power_spectrum.error, lines: schedule, names: nfe } }
+tables:\n",
+    ));
+    let said = bench.ablate(&["run", "spec.yaml"]).expect(0).out;
+    assert!(!said.contains("is not made"), "{said}");
+    let csv = |name: &str| {
+        let path = bench.path("results/spec/figures").join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    // Three differences from the baseline, the smallest first; each with two seeds.
+    let worth = csv("worth.csv");
+    let means: Vec<f64> = worth
+        .lines()
+        .filter(|line| line.contains(",mean,"))
+        .map(|line| line.rsplit(',').nth(2).unwrap().parse().unwrap())
+        .collect();
+    assert!(means.len() == 3 && means.is_sorted(), "{worth}");
+    assert_eq!(worth.lines().filter(|line| line.contains(",seed,")).count(), 6, "{worth}");
+    let table = std::fs::read_to_string(bench.path("results/spec/tables/main.csv")).unwrap();
+    let value = |row: &str| -> f64 {
+        let line = table.lines().find(|line| line.starts_with(row)).unwrap();
+        line.rsplit(',').next().unwrap().parse().unwrap()
+    };
+    let mean = |row: &str| (value(&format!("{row},0,")) + value(&format!("{row},1,"))) / 2.0;
+    let both = csv("both.csv");
+    let cell = both.lines().find(|line| line.starts_with("cosine,50,")).unwrap();
+    let drawn: f64 = cell.rsplit(',').next().unwrap().parse().unwrap();
+    assert!((drawn - mean("cosine,50")).abs() < 1e-12, "{both}\n{table}");
+    let best = means[0];
+    let all = ["linear,50", "cosine,10", "cosine,50"].map(|row| mean(row) - mean("linear,10"));
+    let least = all.into_iter().fold(f64::INFINITY, f64::min);
+    assert!((best - least).abs() < 1e-12, "{best} {all:?}");
+    let cost = csv("cost.csv");
+    assert_eq!(cost.lines().count(), 5, "{cost}");
+}
+
+#[test]
+fn figures_of_metrics_name_what_exists() {
+    for (figure, said) in [
+        (
+            "points: { sweep: main, at: { schedule: cosine }, y: score.power_spectrum.error }",
+            "the baseline is no point",
+        ),
+        (
+            "heatmap: { sweep: main, x: nfe, y: scheduel, value: score.power_spectrum.error }",
+            "there is no axis `scheduel`",
+        ),
+        ("heatmap: { sweep: main, x: nfe, y: nfe, value: score.power_spectrum.error }", "schedule"),
+        (
+            "scatter: { sweep: main, x: score.power_spectrum.eror, y: score.power_spectrum.error, lines: [schedule, nfe] }",
+            "there is no metric `eror`",
+        ),
+        (
+            "scatter: { sweep: main, x: draw.nfe, y: score.power_spectrum.error, lines: schedule }",
+            "nfe",
+        ),
+        ("trajectory: { sweep: main, of: net }", "is a train node"),
+    ] {
+        let bench =
+            Bench::new(&SPEC.replace("tables:\n", &format!("  bad: {{ {figure} }}\ntables:\n")));
+        let found = bench.ablate(&["check", "spec.yaml"]);
+        assert!(found.code == Some(2) && found.err.contains(said), "{figure}: {}", found.err);
+    }
+}

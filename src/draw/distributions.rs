@@ -1,0 +1,122 @@
+//! Distributions of pixel values, and samples on their way out of noise.
+
+use super::collect;
+use super::pictures::{Look, Points, Source, axes, column, mean, width_of};
+use crate::figure::{Band, Field, Figure, Grid, GridRow, Histogram, HistogramPanel, SpectrumLine};
+use crate::npy;
+use crate::problem::{Problem, Result};
+use crate::spec::{HistogramSpec, Scale, TrajectorySpec};
+use std::path::Path;
+
+impl Source<'_> {
+    pub(super) fn histogram(
+        &self,
+        points: &Points<'_>,
+        asked: &HistogramSpec,
+    ) -> Result<Option<Figure>> {
+        let mut panels = vec![];
+        let mut unit = String::new();
+        for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
+            let (mut lines, mut truth) = (vec![], None);
+            for (line, members) in collect::group(&members, axes(asked.lines.as_ref())) {
+                let series = self.series(&members, &asked.of, "one_point")?;
+                let Some(first) = series.first() else { continue };
+                unit.clone_from(&first.x_unit);
+                let over_seeds =
+                    |name: &str| mean(&series.iter().map(|s| column(s, name)).collect::<Vec<_>>());
+                truth.get_or_insert_with(|| SpectrumLine {
+                    name: "truth (16–84 % of maps)".to_owned(),
+                    k: column(first, "x"),
+                    p: column(first, "reference_mean"),
+                    band: Some(Band {
+                        low: column(first, "reference_low"),
+                        high: column(first, "reference_high"),
+                    }),
+                });
+                lines.push(SpectrumLine {
+                    name: self.named(asked.lines.as_ref(), &line, "samples"),
+                    k: column(first, "x"),
+                    p: over_seeds("mean"),
+                    band: Some(Band { low: over_seeds("low"), high: over_seeds("high") }),
+                });
+            }
+            let Some(truth) = truth else { continue };
+            panels.push(HistogramPanel {
+                title: self.title(asked.panels.as_ref(), &panel),
+                truth,
+                lines,
+            });
+        }
+        if panels.is_empty() {
+            return Ok(None);
+        }
+        let x_label = match unit.strip_prefix("log10 of ") {
+            Some(what) => format!(r"$\log_{{10}}$ of {}", what.replace('$', "")),
+            None if unit.is_empty() => "value".to_owned(),
+            None => unit.replace('$', ""),
+        };
+        Ok(Some(Figure::Histogram(Histogram {
+            width: width_of(asked.width.as_ref(), panels.len())?,
+            panels,
+            x_label,
+            y_label: "density".to_owned(),
+            y_log: asked.y_scale == Scale::Log,
+        })))
+    }
+
+    /// A row of moments for each group, of the first node that has kept any.
+    pub(super) fn trajectory(
+        &self,
+        points: &Points<'_>,
+        asked: &TrajectorySpec,
+    ) -> Result<Option<Figure>> {
+        let mut rows = vec![];
+        let (mut look, mut columns) = (Look::default(), vec![]);
+        for (label, members) in collect::group(points, axes(asked.rows.as_ref())) {
+            let nodes = collect::nodes_at(self.graph, &members, &asked.of);
+            let mut folders = nodes.iter().map(|node| self.results.node(&node.folder()));
+            let Some(folder) = folders.find(|folder| folder.join("frames.npy").exists()) else {
+                continue;
+            };
+            look = Look::of(&folder.join("samples.npy"))?;
+            let fields = moments(&folder.join("frames.npy"), asked, &look)?;
+            // Rows of other lengths have other moments; they share only their ends.
+            let share = |i: usize| format!("{:.0} %", 100.0 * i as f64 / (fields.len() - 1) as f64);
+            if fields.len() > columns.len() {
+                columns = (0..fields.len()).map(share).collect();
+            }
+            rows.push(GridRow { label: self.named(asked.rows.as_ref(), &label, ""), fields });
+        }
+        Ok((!rows.is_empty()).then_some(Figure::Grid(Grid {
+            rows,
+            columns,
+            bar_label: "as the network sees it".to_owned(),
+            limits: look.is_image().then_some((-1.0, 1.0)),
+            colours: look.colours(),
+            width: width_of(asked.width.as_ref(), 2)?,
+        })))
+    }
+}
+
+/// Evenly chosen moments of one sample.
+fn moments(path: &Path, asked: &TrajectorySpec, look: &Look) -> Result<Vec<Field>> {
+    let header = npy::Header::read(path)?;
+    let [all, samples, channels, high, wide] = header.shape[..] else {
+        return Err(Problem::system(format!("{} holds no moments", path.display())));
+    };
+    if asked.sample as usize >= samples {
+        let problem = Problem::new(format!("there are moments of {samples} samples only"));
+        return Err(problem.help("take a smaller `sample`, or keep `frames` of more"));
+    }
+    let item = channels * high * wide;
+    let count = (asked.count as usize).min(all).max(1);
+    let shown = look.colours().values().min(channels) * high * wide;
+    (0..count)
+        .map(|i| {
+            let moment = i * (all - 1) / (count - 1).max(1);
+            let first = (moment * samples + asked.sample as usize) * item;
+            let values = npy::read_numbers(path, &header, first, shown)?;
+            Ok(Field { wide, high, values })
+        })
+        .collect()
+}
