@@ -87,4 +87,6 @@ pub mod table;
 
 pub mod draw;
 
+pub mod report;
+
 pub mod commands;

@@ -27,6 +27,7 @@ mod paper;
 mod plan;
 mod query;
 mod rebuild;
+mod report;
 mod run;
 mod schema;
 mod select;
@@ -110,6 +111,8 @@ enum Command {
     Figure(figure::Figure),
     /// Write the tables of a spec from what is finished.
     Table(table::Table),
+    /// Write everything about an experiment on one page of HTML.
+    Report(report::ReportCommand),
     /// Check that figures, tables and numbers are fit to print.
     Paper(paper::Paper),
     /// Ask the database: one SELECT.
@@ -161,6 +164,7 @@ pub fn main() -> ExitCode {
         Command::Show(command) => command.run(&place),
         Command::Compare(command) => command.run(&place),
         Command::Figure(command) => command.run(&place),
+        Command::Report(command) => command.run(&place),
         Command::Paper(command) => command.run(&place),
         Command::Table(command) => command.run(&place),
         Command::Query(command) => command.run(&place),

@@ -4,6 +4,7 @@
 mod alike;
 mod collect;
 mod comparisons;
+mod dag;
 mod distributions;
 mod forward;
 mod output;
@@ -12,6 +13,7 @@ mod tables;
 mod undecided;
 
 pub use collect::check;
+pub use dag::{States, folded, unfolded};
 pub use output::{Basis, Output, OutputKind};
 pub use undecided::{Undecided, undecided};
 
@@ -196,6 +198,11 @@ impl Studio<'_> {
             warnings: notes,
             sheet: None,
         })
+    }
+
+    /// What the outputs were made by, and of which spec.
+    pub fn made_by(&self) -> String {
+        self.sources(&BTreeSet::new())
     }
 
     /// What a file says of its making: program, spec and nodes.

@@ -262,7 +262,7 @@ impl<'v> Values<'v> {
     /// What a finished node cost.
     fn device_hours(&self, index: NodeIndex) -> Result<Option<Metric>> {
         let key = self.graph.nodes[index].key;
-        let is_finished = self.record.is_finished(&key)?;
+        let is_finished = self.record.is_recorded(&key)?;
         let seconds = self.seconds.get(&key.hex()).filter(|_| is_finished);
         let metric =
             |s: &f64| Metric { value: s / 3600.0, unit: "h".into(), better: Better::Lower };

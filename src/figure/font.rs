@@ -46,6 +46,11 @@ impl Face {
     }
 }
 
+/// The upright and the slanted face, for pages that show figures.
+pub fn text_faces() -> [&'static [u8]; 2] {
+    [Face::Regular.bytes(), Face::Italic.bytes()]
+}
+
 /// Every bundled face's file.
 pub(super) fn files() -> impl Iterator<Item = &'static [u8]> {
     FACES.into_iter().map(Face::bytes)

@@ -32,6 +32,7 @@ mod training;
 pub use curve::{Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Reference};
 pub use dag::{Dag, DagArrow, DagBox, DagState};
 pub use export::Drawing;
+pub use font::text_faces;
 pub use grid::{Field, Grid, GridRow};
 pub use heatmap::Heatmap;
 pub use histogram::{Histogram, HistogramPanel};
@@ -40,6 +41,7 @@ pub use pixels::ColourMap;
 pub use scatter::{Better, Scatter, ScatterGroup, ScatterPoint};
 pub use spectrum::{Band, RatioBand, Spectrum, SpectrumLine, SpectrumPanel};
 pub use style::Width;
+pub use svg::base64;
 pub use training::{Training, TrainingRun};
 
 use crate::problem::Result;

@@ -112,7 +112,8 @@ pub(super) fn path_data(points: impl Iterator<Item = (f64, f64)>) -> String {
     path
 }
 
-pub(super) fn base64(bytes: &[u8]) -> String {
+/// Bytes as base64 (RFC 4648), for data URIs.
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {

@@ -239,15 +239,6 @@ impl Record {
         Ok(rows.into_iter().collect())
     }
 
-    /// Whether a node is finished.
-    ///
-    /// # Errors
-    /// If the database refuses.
-    pub fn is_finished(&self, key: &Key) -> Result<bool> {
-        let rows = self.select("SELECT 1 FROM nodes WHERE key = ?1", [key.hex()], |_| Ok(()))?;
-        Ok(!rows.is_empty())
-    }
-
     /// The metrics of a node.
     ///
     /// # Errors

@@ -44,18 +44,26 @@ impl Sheet {
         if !self.notes.is_empty() {
             out += &format!("<caption>{}</caption>\n", escape(&self.notes.join(" ")));
         }
-        let heading =
-            |heading: &String| format!("<th scope=\"col\">{}</th>", escape(&plain(heading)));
-        let headings: String = self.headings.iter().map(heading).collect();
+        // The names of metrics may break behind their dots.
+        let heading = |(i, heading): (usize, &String)| {
+            let heading = escape(&plain(heading)).replace('.', ".<wbr>");
+            let class = if i < self.words { "" } else { " class=\"number\"" };
+            format!("<th scope=\"col\"{class}>{heading}</th>")
+        };
+        let headings: String = self.headings.iter().enumerate().map(heading).collect();
         out += &format!("<thead><tr>{headings}</tr></thead>\n<tbody>\n");
         for row in &self.rows {
             let cells: String = row
                 .iter()
-                .map(|entry| match entry {
-                    Entry::Word(word) => format!("<td>{}</td>", escape(&plain(word))),
-                    _ => {
-                        let text = marked(entry, ("<strong>", "</strong>"), ("<u>", "</u>"));
-                        format!("<td class=\"number\">{text}</td>")
+                .enumerate()
+                .map(|(i, entry)| {
+                    let text = match entry {
+                        Entry::Word(word) => escape(&plain(word)),
+                        _ => marked(entry, ("<strong>", "</strong>"), ("<u>", "</u>")),
+                    };
+                    match i < self.words {
+                        true => format!("<td>{text}</td>"),
+                        false => format!("<td class=\"number\">{text}</td>"),
                     }
                 })
                 .collect();

@@ -28,6 +28,7 @@ mod merge;
 mod planning;
 #[path = "../support/python.rs"]
 mod python;
+mod report;
 mod run;
 mod schema;
 mod screens;

@@ -1,0 +1,231 @@
+//! What the page tells of each node.
+
+use crate::draw::Studio;
+use crate::figure::base64;
+use crate::job::{Arithmetic, Series};
+use crate::key::explain;
+use crate::problem::Result;
+use crate::record::Attempt;
+use crate::store::{self, Results};
+use crate::words::{duration, span};
+use petgraph::graph::NodeIndex;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+
+/// A node on the page.
+#[derive(Debug, Serialize)]
+pub(super) struct NodeView {
+    name: String,
+    kind: &'static str,
+    key: String,
+    state: &'static str,
+    took: String,
+    /// Left out where the page would grow too large.
+    details: Option<Details>,
+}
+
+#[derive(Debug, Serialize)]
+struct Details {
+    settings: Vec<(String, String)>,
+    inputs: Vec<String>,
+    metrics: Vec<(String, String)>,
+    attempts: Vec<String>,
+    made_on: String,
+    adopted: Option<String>,
+    curve: Option<Curve>,
+    picture: Option<String>,
+    log: String,
+}
+
+/// A loss as the points of a line in a box of 100 by 30.
+#[derive(Debug, Serialize)]
+struct Curve {
+    points: String,
+    first: String,
+    last: String,
+}
+
+/// The nodes of a page, as long as there is room.
+pub(super) struct Shelf<'s> {
+    studio: Studio<'s>,
+    attempts: &'s BTreeMap<NodeIndex, Vec<Attempt>>,
+    is_finished: &'s dyn Fn(NodeIndex) -> bool,
+    /// Bytes that may still be added.
+    room: usize,
+    /// Nodes without details.
+    pub(super) left_out: usize,
+}
+
+/// Lines and bytes of a log that are shown.
+const LOG: (usize, u64) = (20, 8 << 10);
+
+/// Points of a curve.
+const POINTS: usize = 120;
+
+impl<'s> Shelf<'s> {
+    pub(super) fn new(
+        studio: Studio<'s>,
+        attempts: &'s BTreeMap<NodeIndex, Vec<Attempt>>,
+        is_finished: &'s dyn Fn(NodeIndex) -> bool,
+        room: usize,
+    ) -> Self {
+        Self { studio, attempts, is_finished, room, left_out: 0 }
+    }
+
+    pub(super) fn node(&mut self, index: NodeIndex) -> Result<NodeView> {
+        let node = &self.studio.graph.nodes[index];
+        let attempts = &self.attempts[&index];
+        let state = match ((self.is_finished)(index), attempts.last()) {
+            (true, _) => "finished",
+            (false, Some(last)) if last.outcome == "failed" => "failed",
+            (false, Some(_)) => "stopped",
+            (false, None) => "not run",
+        };
+        let seconds: f64 = attempts.iter().map(|attempt| attempt.seconds).sum();
+        let details = match self.room {
+            0 => None,
+            _ => Some(self.details(index, state)?),
+        };
+        let size = details.as_ref().map_or(0, |details| {
+            serde_json::to_string(details).map_or(usize::MAX, |text| text.len())
+        });
+        let details = details.filter(|_| size <= self.room);
+        match &details {
+            Some(_) => self.room -= size,
+            None => {
+                self.room = 0;
+                self.left_out += 1;
+            }
+        }
+        Ok(NodeView {
+            name: node.name.clone(),
+            kind: node.kind().word(),
+            key: node.key.short(),
+            state,
+            took: if attempts.is_empty() { String::new() } else { duration(span(seconds)) },
+            details,
+        })
+    }
+
+    fn details(&self, index: NodeIndex, state: &str) -> Result<Details> {
+        let Studio { graph, results, record, .. } = self.studio;
+        let node = &graph.nodes[index];
+        let folder = results.node(&node.folder());
+        let file = store::read_node(&folder).ok();
+        let metrics = record.metrics(&node.key)?.into_iter().map(|(name, metric)| {
+            (name, format!("{} {}", number(metric.value), metric.unit).trim_end().to_owned())
+        });
+        let curve = record.series(&node.key, "loss")?.as_ref().and_then(curve);
+        let attempt = |attempt: &Attempt| {
+            let why = match (&attempt.class, &attempt.message) {
+                (Some(class), Some(message)) => format!(" [{class}] {message}"),
+                _ => String::new(),
+            };
+            let Attempt { attempt, started, host, device, outcome, seconds, .. } = attempt;
+            let took = duration(span(*seconds));
+            format!("{attempt}: {started} on {device} of {host}, {outcome} after {took}{why}")
+        };
+        Ok(Details {
+            settings: explain(&node.settings.full()).into_iter().collect(),
+            inputs: graph
+                .named_inputs(index)
+                .into_iter()
+                .map(|(role, input, from)| format!("{role} = {}.{}", from.name, input.port))
+                .collect(),
+            metrics: metrics.collect(),
+            attempts: self.attempts[&index].iter().map(attempt).collect(),
+            made_on: file
+                .as_ref()
+                .map_or(String::new(), |file| Arithmetic::words(&file.arithmetic)),
+            adopted: file.and_then(|file| file.adopted).map(|adopted| adopted.reason),
+            curve,
+            picture: picture(&folder),
+            // What went well needs no log.
+            log: if state == "finished" {
+                String::new()
+            } else {
+                log_tail(results, &node.folder())
+            },
+        })
+    }
+}
+
+/// A number in five figures, a whole one as it is.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if value == value.trunc() && size < 1e15 => format!("{value}"),
+        size if (1e-3..1e5).contains(&size) => format!("{value:.5}"),
+        _ => format!("{value:.4e}"),
+    }
+}
+
+/// The first look that a node leaves, as a data URI.
+fn picture(folder: &std::path::Path) -> Option<String> {
+    let path = folder.join("samples.png");
+    let small = fs::metadata(&path).is_ok_and(|file| file.len() < 400_000);
+    let bytes = small.then(|| fs::read(&path).ok()).flatten()?;
+    Some(format!("data:image/png;base64,{}", base64(&bytes)))
+}
+
+/// A loss over its steps, logarithmic where it can be.
+fn curve(series: &Series) -> Option<Curve> {
+    let losses = series.columns.get("mean")?;
+    let shown: Vec<f64> = losses.iter().copied().filter(|loss| loss.is_finite()).collect();
+    let (first, last) = (*shown.first()?, *shown.last()?);
+    if shown.len() < 3 {
+        return None;
+    }
+    let log = shown.iter().all(|loss| *loss > 0.0);
+    let each = shown.len().div_ceil(POINTS);
+    let values: Vec<f64> = shown
+        .chunks(each)
+        .map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64)
+        .map(|mean| if log { mean.ln() } else { mean })
+        .collect();
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let place = |(i, value): (usize, &f64)| {
+        let x = 100.0 * i as f64 / (values.len() - 1).max(1) as f64;
+        let y = 29.0 - 28.0 * (value - low) / (high - low).max(1e-12);
+        format!("{x:.1},{y:.1}")
+    };
+    let points: Vec<String> = values.iter().enumerate().map(place).collect();
+    let word = |loss: f64| format!("{loss:.4}");
+    Some(Curve { points: points.join(" "), first: word(first), last: word(last) })
+}
+
+/// The last lines that a node's worker said.
+pub(super) fn log_tail(results: &Results, folder: &str) -> String {
+    let read = |path: std::path::PathBuf| -> std::io::Result<Vec<u8>> {
+        let mut file = fs::File::open(path)?;
+        let end = file.metadata()?.len();
+        file.seek(SeekFrom::Start(end.saturating_sub(LOG.1)))?;
+        let mut bytes = vec![];
+        file.take(LOG.1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let places = [results.node(folder), results.work(folder)].map(|at| at.join("log.txt"));
+    let bytes = places.into_iter().find_map(|path| read(path).ok()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG.0)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_is_thinned_and_fills_its_box() {
+        let x: Vec<f64> = (0..5000).map(f64::from).collect();
+        let mean = x.iter().map(|x| 1.0 / (1.0 + x)).collect();
+        let columns = BTreeMap::from([("x".to_owned(), x), ("mean".to_owned(), mean)]);
+        let curve = curve(&Series { columns, ..Series::default() }).unwrap();
+        let points: Vec<&str> = curve.points.split(' ').collect();
+        assert!(points.len() <= POINTS, "{}", points.len());
+        assert_eq!((points[0], points[points.len() - 1]), ("0.0,1.0", "100.0,29.0"));
+        assert_eq!((curve.first.as_str(), curve.last.as_str()), ("1.0000", "0.0002"));
+    }
+}
