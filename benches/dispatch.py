@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a node costs beside its own work: dispatch of trivial nodes beside `xargs -P2` and `ninja -j2` running as many
-trivial commands, warm beside cold workers, the time to the first node, and the coordinator's memory.
+"""What a node costs beside its own work: dispatch of trivial nodes beside `xargs -P2`, `ninja -j2` and `snakemake -j2`
+running as many trivial commands, warm beside cold workers, the time to the first node, and the coordinator's memory.
 
     cargo build --release --bins --examples && python3 benches/dispatch.py [--long]
 
@@ -68,6 +68,14 @@ def dispatch(n):
             rules = "rule r\n  command = cp /dev/null $out\n" + "".join(f"build {i}: r\n" for i in range(n))
             pathlib.Path(folder, "build.ninja").write_text(rules)
             rows.append(("ninja -j2 cp", timed(["ninja", "-j2", "--quiet"], cwd=folder)))
+    # It takes minutes for more.
+    if shutil.which("snakemake") and n <= 300:
+        with tempfile.TemporaryDirectory() as folder:
+            rules = f'rule all:\n    input: [f"out/{{i}}" for i in range({n})]\n' \
+                    'rule r:\n    output: "out/{i}"\n    shell: "cp /dev/null {output}"\n'
+            pathlib.Path(folder, "Snakefile").write_text(rules)
+            quiet = dict(cwd=folder, stderr=subprocess.DEVNULL)
+            rows.append(("snakemake -j2 cp", timed(["snakemake", "-j2", "--quiet", "all"], **quiet)))
     print(f"\n{n:,} trivial nodes, 2 slots{'':6}{'s':>8}{'ms a node':>12}{'× xargs':>10}")
     for name, span in rows:
         print(f"{name:28}{span:8.2f}{1e3 * span / n:12.2f}{span / bare:10.2f}", flush=True)
@@ -79,20 +87,23 @@ def warm():
         cold.write_text(f'#!/bin/sh\nwhile read -r job; do [ "$job" = stop ] || {WORKER} "$job"; done\n')
         cold.chmod(0o755)
         os.environ.setdefault("LD_LIBRARY_PATH", str(ROOT / "libtorch/lib"))
-        spans = {}
-        for name, worker in [("warm", WORKER), ("cold", cold)]:
-            there = pathlib.Path(folder, name)
+
+        def beside(name, worker, seeds):
+            """Seconds of the run, and of its slots those that no worker counts as its own work."""
+            there = pathlib.Path(folder, f"{name}-{seeds}")
             there.mkdir()
-            run(SHORT, there, worker, ["--until", "net"])
-            spans[name], lines = run(SHORT, there, worker)
-            work = []
-            for file in (there / "results/nodes").glob("[se]*-*/costs.json"):
-                work.append(json.loads(file.read_text())["seconds"])
-            spans[name, "work"] = sum(work) / 2
+            spec = SHORT.replace("seeds: 100", f"seeds: {seeds}")
+            run(spec, there, worker, ["--until", "net"])
+            span, _ = run(spec, there, worker)
+            files = (there / "results/nodes").glob("[se]*-*/costs.json")
+            return span, 2 * span - sum(json.loads(file.read_text())["seconds"] for file in files)
+
         print("\n200 short nodes, 2 slots            s   beside the work, ms a node")
-        for name in ("warm", "cold"):
-            beside = 2e3 * (spans[name] - spans[name, "work"]) / 200
-            print(f"{name:28}{spans[name]:8.2f}{beside:12.2f}")
+        few = beside("warm", WORKER, 100)
+        many = beside("warm", WORKER, 500)
+        for name, (span, rest) in [("warm", few), ("cold", beside("cold", cold, 100))]:
+            print(f"{name:28}{span:8.2f}{1e3 * rest / 200:12.2f}")
+        print(f"800 more of them, warm      {many[0] - few[0]:8.2f}{1e3 * (many[1] - few[1]) / 800:12.2f}")
 
 
 def first():
@@ -125,6 +136,7 @@ if __name__ == "__main__":
     parser.add_argument("--long", action="store_true")
     asked = parser.parse_args()
     first()
+    dispatch(300)
     dispatch(3000)
     warm()
     if asked.long:

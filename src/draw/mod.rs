@@ -128,12 +128,13 @@ impl Studio<'_> {
         let drawing = pictures::draw(*self, (name, asked), &points, &basis)?;
         let (files, warnings) = match drawing {
             Some(drawing) => {
-                let files = vec![
+                let mut files = vec![
                     ("svg", drawing.svg.into_bytes()),
                     ("png", drawing.png),
                     ("csv", drawing.csv.into_bytes()),
                     ("pdf", drawing.pdf),
                 ];
+                files.extend(drawing.script.map(|script| ("py", script.into_bytes())));
                 (files, drawing.warnings)
             }
             None => (vec![], vec![]),

@@ -29,6 +29,8 @@ pub struct Drawing {
     pub pdf: Vec<u8>,
     /// The data shown.
     pub csv: String,
+    /// A matplotlib script that redraws it from them, where they say enough.
+    pub script: Option<String>,
     /// Sentences about what a careful reader would object to; empty if nothing.
     pub warnings: Vec<String>,
 }
@@ -55,7 +57,7 @@ pub(super) fn export(paper: &Paper, csv: String, meta: &Metadata) -> Result<Draw
     every_glyph_found(&tree, &record)?;
     let png = png(&tree, meta)?;
     let pdf = pdf(&tree, meta)?;
-    Ok(Drawing { svg, png, pdf, csv, warnings: lint::sentences(&record) })
+    Ok(Drawing { svg, png, pdf, csv, script: None, warnings: lint::sentences(&record) })
 }
 
 fn parse(svg: &str) -> Result<Tree> {

@@ -22,6 +22,7 @@ mod paper;
 mod pixels;
 mod scale;
 mod scatter;
+mod script;
 mod spectrum;
 mod spectrum_page;
 mod style;
@@ -87,7 +88,8 @@ impl Figure {
         if let Some(footnote) = &meta.footnote {
             paper.add_footnote(footnote);
         }
-        export::export(&paper, self.csv(), meta)
+        let drawing = export::export(&paper, self.csv(), meta)?;
+        Ok(Drawing { script: self.script(&meta.title), ..drawing })
     }
 
     /// The data behind the figure, full precision.

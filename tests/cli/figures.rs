@@ -272,6 +272,18 @@ tables:\n",
     assert!((best - least).abs() < 1e-12, "{best} {all:?}");
     let cost = csv("cost.csv");
     assert_eq!(cost.lines().count(), 5, "{cost}");
+    let Some(python) = crate::python::python() else { return };
+    for name in ["spectra", "worth", "both", "cost"] {
+        let script = bench.path("results/spec/figures").join(format!("{name}.py"));
+        let mut draw = Command::new(&python);
+        let output = draw.arg(&script).env("MPLBACKEND", "agg").output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(fs_is_pdf(&script.with_extension("matplotlib.pdf")), "{name}");
+    }
+}
+
+fn fs_is_pdf(path: &std::path::Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"%PDF"))
 }
 
 #[test]

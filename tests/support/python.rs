@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A Python with torch, numpy, pandas and safetensors: `ABLATE_PYTHON`, or the one in `.venv` at the top.
+/// A Python with torch, numpy, pandas, safetensors and matplotlib: `ABLATE_PYTHON`, or the one in `.venv` at the top.
 /// Without it a test is skipped, unless nothing may be.
 pub(crate) fn python() -> Option<PathBuf> {
     let top =
