@@ -37,7 +37,7 @@ pub(super) struct Export {
 
 /// The forms of exported files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Comma-separated values, one header line.
     Csv,
     /// One JSON object a line.
@@ -62,19 +62,31 @@ impl Export {
         let experiment = self.spec.as_deref().map(|spec| recorded(&record, spec)).transpose()?;
         let beside = experiment.as_ref().map_or_else(|| root.clone(), |name| root.join(name));
         let folder = self.output.clone().unwrap_or_else(|| beside.join("export"));
-        std::fs::create_dir_all(&folder)
-            .map_err(|e| Problem::os("make the folder", &folder, &e))?;
-        let _one_state = record.snapshot()?;
-        for (sheet, name) in SHEETS {
-            let ending = if self.format == Format::Csv { "csv" } else { "jsonl" };
-            let path = folder.join(format!("{name}.{ending}"));
-            let mut file = Sink::begin(&path, self.format)?;
-            record.export(sheet, experiment.as_deref(), &mut file)?;
-            let rows = file.finish()?;
+        for (path, rows) in export_into(&record, experiment.as_deref(), &folder, self.format)? {
             print(&format!("{}: {}", path.display(), plural(rows, "row")));
         }
         Ok(0)
     }
+}
+
+/// Writes all sheets of one experiment or of all into a folder; each file with its number of rows.
+pub(super) fn export_into(
+    record: &Record,
+    experiment: Option<&str>,
+    folder: &Path,
+    format: Format,
+) -> Result<Vec<(PathBuf, usize)>> {
+    std::fs::create_dir_all(folder).map_err(|e| Problem::os("make the folder", folder, &e))?;
+    let _one_state = record.snapshot()?;
+    let mut written = vec![];
+    for (sheet, name) in SHEETS {
+        let ending = if format == Format::Csv { "csv" } else { "jsonl" };
+        let path = folder.join(format!("{name}.{ending}"));
+        let mut file = Sink::begin(&path, format)?;
+        record.export(sheet, experiment, &mut file)?;
+        written.push((path, file.finish()?));
+    }
+    Ok(written)
 }
 
 /// The name under which a spec was recorded.

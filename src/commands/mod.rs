@@ -3,6 +3,7 @@
 mod adopt;
 mod again;
 mod asking;
+mod bundle;
 mod check;
 mod clean;
 mod compare;
@@ -113,6 +114,8 @@ enum Command {
     Table(table::Table),
     /// Write everything about an experiment on one page of HTML.
     Report(report::ReportCommand),
+    /// Pack spec, numbers, figures and provenance into one archive for a paper's supplement.
+    Bundle(bundle::Bundle),
     /// Check that figures, tables and numbers are fit to print.
     Paper(paper::Paper),
     /// Ask the database: one SELECT.
@@ -165,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Compare(command) => command.run(&place),
         Command::Figure(command) => command.run(&place),
         Command::Report(command) => command.run(&place),
+        Command::Bundle(command) => command.run(&place),
         Command::Paper(command) => command.run(&place),
         Command::Table(command) => command.run(&place),
         Command::Query(command) => command.run(&place),

@@ -7,6 +7,7 @@ use super::style::Width;
 const HEAD: &str = r#"import csv, pathlib
 import matplotlib.pyplot as plt
 
+plt.rcParams["font.size"] = 8
 here = pathlib.Path(__file__)
 rows = list(csv.DictReader(open(here.with_suffix(".csv"), encoding="utf-8")))
 def number(text): return float(text) if text else float("nan")
@@ -62,10 +63,10 @@ for panel, axis in zip(panels, axes[0]):
         bars = [[m - number(row["low"]) for m, row in zip(mean, means)], [number(row["high"]) - m for m, row in zip(mean, means)]]
         axis.errorbar(x, mean, yerr=bars, fmt="o-" if ORDERED else "o", color=f"C{i}", label=name or None)
         axis.plot(column(seeds, "x"), column(seeds, "value"), ".", color=f"C{i}", alpha=0.4)
+    axis.set(title=panel, xlabel=X, xscale=X_SCALE, yscale=Y_SCALE)
     names = {number(row["x"]): row["name"] for row in rows if row["name"]}
     if names:
         axis.set_xticks(list(names), list(names.values()), rotation=30, ha="right")
-    axis.set(title=panel, xlabel=X, xscale=X_SCALE, yscale=Y_SCALE)
 axes[0][0].set_ylabel(Y)
 if len(lines) > 1:
     axes[0][0].legend(frameon=False)

@@ -70,3 +70,47 @@ fn failures_come_first_with_their_log_and_equal_ones_together() {
     assert!(text.contains("The table main shows a part."));
     assert_eq!(text.matches("class=\"node failed\"").count(), 2);
 }
+
+#[test]
+fn a_bundle_holds_all_that_a_supplement_needs_and_describes_it() {
+    let bench = Bench::new(SPEC);
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let pack = || {
+        bench.ablate(&["bundle", "spec.yaml", "-o", "s.zip", "--license", "CC-BY-4.0"]).expect(0);
+        fs::read(bench.path("s.zip")).unwrap()
+    };
+    assert!(pack() == pack(), "the same bytes");
+    let mut archive = zip::ZipArchive::new(fs::File::open(bench.path("s.zip")).unwrap()).unwrap();
+    let names: Vec<String> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
+    for wanted in [
+        "spec/spec.yaml",
+        "spec/merged.json",
+        "figures/spectra.pdf",
+        "tables/main.tex",
+        "tables/numbers.tex",
+        "data/results.csv",
+        "report.html",
+    ] {
+        assert!(names.iter().any(|name| name == wanted), "{wanted} in {names:?}");
+    }
+    assert_eq!(names.iter().filter(|name| name.ends_with("/node.json")).count(), 21);
+    let about = archive.by_name("ro-crate-metadata.json").unwrap();
+    let about: serde_json::Value = serde_json::from_reader(about).unwrap();
+    let all = about["@graph"].as_array().unwrap();
+    let entity =
+        |id: &str| all.iter().find(|one| one["@id"] == id).unwrap_or_else(|| panic!("{id}"));
+    assert_eq!(entity("./")["license"]["@id"], "https://spdx.org/licenses/CC-BY-4.0");
+    assert_eq!(entity("#table-main")["object"].as_array().unwrap().len(), 8);
+    // Whatever is named is described, and is there.
+    for part in entity("./")["hasPart"].as_array().unwrap() {
+        let id = part["@id"].as_str().unwrap();
+        entity(id);
+        assert!(names.iter().any(|name| name == id || name.starts_with(id)), "{id}");
+    }
+    // The merged spec is a spec.
+    let mut merged = String::new();
+    std::io::Read::read_to_string(&mut archive.by_name("spec/merged.json").unwrap(), &mut merged)
+        .unwrap();
+    fs::write(bench.path("merged.yaml"), merged).unwrap();
+    bench.ablate(&["check", "merged.yaml"]).expect(0);
+}
