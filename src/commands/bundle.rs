@@ -106,7 +106,7 @@ impl Bundle {
 
     /// The metadata file: every file, what made the outputs, and of which nodes.
     fn describe(&self, studio: Studio<'_>, outputs: &[Output], files: &Files) -> Result<Value> {
-        let Studio { spec, graph, record, .. } = studio;
+        let Studio { spec, graph, .. } = studio;
         let id = |id: &str| json!({ "@id": id });
         let mut about = vec![json!({
             "@id": "ro-crate-metadata.json",
@@ -114,11 +114,7 @@ impl Bundle {
             "conformsTo": id("https://w3id.org/ro/crate/1.1"),
             "about": id("./"),
         })];
-        let mut newest = String::new();
-        for node in graph.nodes.node_weights() {
-            let started = record.attempts(&node.key)?.into_iter().map(|attempt| attempt.started);
-            newest = started.fold(newest, |newest, started| newest.max(started));
-        }
+        let newest = newest(studio)?;
         let folders: BTreeSet<&str> = files
             .keys()
             .filter_map(|path| path.strip_prefix("nodes/")?.split('/').next())
@@ -179,6 +175,16 @@ impl Bundle {
         }
         Ok(json!({ "@context": "https://w3id.org/ro/crate/1.1/context", "@graph": about }))
     }
+}
+
+/// When the newest result was begun; empty if there is none.
+fn newest(Studio { graph, record, .. }: Studio<'_>) -> Result<String> {
+    let mut newest = String::new();
+    for node in graph.nodes.node_weights() {
+        let started = record.attempts(&node.key)?.into_iter().map(|attempt| attempt.started);
+        newest = started.fold(newest, |newest, started| newest.max(started));
+    }
+    Ok(newest)
 }
 
 /// That an output was made by this program from its nodes.

@@ -1,7 +1,7 @@
 //! Distributions of pixel values, and samples on their way out of noise.
 
-use super::collect;
 use super::pictures::{Look, Points, Source, axes, column, mean, width_of};
+use super::{Studio, collect};
 use crate::figure::{Band, Field, Figure, Grid, GridRow, Histogram, HistogramPanel, SpectrumLine};
 use crate::npy;
 use crate::problem::{Problem, Result};
@@ -96,6 +96,17 @@ impl Source<'_> {
             width: width_of(asked.width.as_ref(), 2)?,
         })))
     }
+}
+
+/// The film of all moments that the first node of a figure has kept.
+pub(super) fn film(
+    studio: Studio<'_>,
+    points: &Points<'_>,
+    asked: &TrajectorySpec,
+) -> Option<Vec<u8>> {
+    let nodes = collect::nodes_at(studio.graph, points, &asked.of);
+    let mut films = nodes.iter().map(|node| studio.results.node(&node.folder()).join("frames.gif"));
+    std::fs::read(films.find(|film| film.exists())?).ok()
 }
 
 /// Evenly chosen moments of one sample.

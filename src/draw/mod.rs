@@ -135,6 +135,10 @@ impl Studio<'_> {
                     ("pdf", drawing.pdf),
                 ];
                 files.extend(drawing.script.map(|script| ("py", script.into_bytes())));
+                if let FigureSpec::Trajectory(asked) = asked {
+                    files
+                        .extend(distributions::film(*self, &points, asked).map(|gif| ("gif", gif)));
+                }
                 (files, drawing.warnings)
             }
             None => (vec![], vec![]),

@@ -193,8 +193,12 @@ impl Source<'_> {
                 };
                 let train = pairs(self.record.series(&node.key, "loss")?);
                 let validation = pairs(self.record.series(&node.key, "validation_loss")?);
+                let rates = match asked.learning_rate {
+                    true => pairs(self.record.series(&node.key, "learning_rate")?),
+                    false => vec![],
+                };
                 if !train.is_empty() {
-                    runs.push(TrainingRun { name: name.clone(), train, validation });
+                    runs.push(TrainingRun { name: name.clone(), train, validation, rates });
                 }
             }
         }

@@ -156,6 +156,7 @@ mod tests {
             name: name.into(),
             train: points(scale),
             validation: vec![(100.0, scale / 90.0), (300.0, scale / 280.0)],
+            rates: if width == "neurips.text" { points(1e-3) } else { vec![] },
         };
         Figure::Training(Training {
             runs: vec![run("a", 1.0), run("b", 3.0)],

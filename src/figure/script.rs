@@ -45,6 +45,13 @@ for run in values("run"):
         axis.plot(column(line, "step"), column(line, "loss"), color=colour, **style)
 for i, name in enumerate(names):
     axis.plot([], [], color=f"C{i}", label=name)
+rates = [row for row in rows if row["what"] == "learning rate"]
+if rates:
+    twin = axis.twinx()
+    twin.set_ylabel("learning rate")
+    for run in values("run", rates):
+        line = [row for row in rates if row["run"] == run]
+        twin.plot(column(line, "step"), column(line, "loss"), ":", color=f"C{names.index(line[0]['name'])}")
 axis.set(xlabel=X, ylabel=Y, yscale=Y_SCALE)
 axis.legend(frameon=False)
 "#;

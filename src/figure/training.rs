@@ -35,6 +35,8 @@ pub struct TrainingRun {
     pub train: Vec<(f64, f64)>,
     /// Validation loss as `(step, loss)`, ascending.
     pub validation: Vec<(f64, f64)>,
+    /// Learning rate as `(step, rate)`, ascending; empty where it is not shown.
+    pub rates: Vec<(f64, f64)>,
 }
 
 /// The smoothing reaches this part of all points to either side.
@@ -48,9 +50,14 @@ const MOST_DOTS: usize = 40;
 /// Width in points and opacity of the raw loss.
 const RAW: (f64, f64) = (0.4, 0.28);
 
+/// Height of the panel of learning rates, and its distance from the one above, in points.
+const RATES_PT: (f64, f64) = (44.0, 4.0);
+
 struct Layout {
     height_pt: f64,
     frame: Rect,
+    /// The panel of learning rates below, with its axis.
+    lower: Option<(Rect, Axis)>,
     x: Axis,
     y: Axis,
 }
@@ -62,8 +69,12 @@ impl Training {
         let mut csv = Csv::new(&["run", "name", "what", "step", "loss"]);
         for (i, run) in self.runs.iter().enumerate() {
             let smoothed = smooth(&run.train);
-            let kinds =
-                [("train", &run.train), ("smoothed", &smoothed), ("validation", &run.validation)];
+            let kinds = [
+                ("train", &run.train),
+                ("smoothed", &smoothed),
+                ("validation", &run.validation),
+                ("learning rate", &run.rates),
+            ];
             for (what, points) in kinds {
                 for (step, loss) in points {
                     csv.row(&[&i.to_string(), &run.name, what], &[*step, *loss]);
@@ -142,10 +153,23 @@ impl Training {
         let x = Axis::across(x_scale, &self.x_label, rough_pt, width);
         let y = Axis::up(self.loss_scale(), &self.y_label, high_pt, width)
             .clear_ends(0.3 * width.small_pt, high_pt);
-        let left = y.left_pt(width);
+        let rates = || self.runs.iter().flat_map(|run| run.rates.iter().map(|(_, rate)| *rate));
+        let lower = rates().next().map(|_| {
+            Axis::up(
+                Scale::over(rates().chain([0.0]), false, 0.08),
+                "learning rate",
+                RATES_PT.0,
+                width,
+            )
+            .clear_ends(0.3 * width.small_pt, RATES_PT.0)
+        });
+        let left = lower.iter().map(|axis| axis.left_pt(width)).fold(y.left_pt(width), f64::max);
         let right = RIM_PT + x.overhang_pt(rough_pt, width).max(0.5);
         let frame = Rect::new(left, top, width.width_pt - left - right, high_pt);
-        Layout { height_pt: top + high_pt + x.below_pt(width), frame, x, y }
+        let lower = lower
+            .map(|axis| (Rect { y: frame.bottom() + RATES_PT.1, h: RATES_PT.0, ..frame }, axis));
+        let bottom = lower.as_ref().map_or(frame.bottom(), |(at, _)| at.bottom());
+        Layout { height_pt: bottom + x.below_pt(width), frame, lower, x, y }
     }
 
     fn draw_on(&self, layout: &Layout, names: &[&str]) -> Result<Paper> {
@@ -173,8 +197,19 @@ impl Training {
             note_gaps(&paper, run, &layout.y.scale);
         }
         paper.with_record(|record| record.panes.push(Pane { name: "training".into(), marks }));
-        let label_x_pt = axes::label_x_pt(&[&layout.y], &self.width);
-        axes::draw(&paper, layout.frame, (&layout.x, &layout.y), label_x_pt, &self.width);
+        let all: Vec<&Axis> =
+            [&layout.y].into_iter().chain(layout.lower.iter().map(|(_, axis)| axis)).collect();
+        let label_x_pt = axes::label_x_pt(&all, &self.width);
+        let Some((at, axis)) = &layout.lower else {
+            axes::draw(&paper, layout.frame, (&layout.x, &layout.y), label_x_pt, &self.width);
+            return Ok(paper);
+        };
+        axes::draw(&paper, layout.frame, (&layout.x.bare(), &layout.y), label_x_pt, &self.width);
+        let mut panel = Panel::open(&paper, *at, layout.x.scale, axis.scale)?;
+        for run in &self.runs {
+            panel.line(&thinned(&run.rates, &layout.x.scale, columns), &look(index(run)))?;
+        }
+        axes::draw(&paper, *at, (&layout.x, axis), label_x_pt, &self.width);
         Ok(paper)
     }
 }

@@ -273,6 +273,8 @@ table! {
         of: Word;
         #[doc = "The axis whose values have colours of their own, or a list of them."]
         lines: Option<Axes>;
+        #[doc = "Whether the learning rate stands below."]
+        learning_rate: bool = false;
         #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
         width: Option<Word>;
     }
