@@ -61,7 +61,7 @@ def timed(commands, folder, runs=5):
     for _ in range(runs):
         begin = time.perf_counter()
         for command in commands:
-            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         spans.append(time.perf_counter() - begin)
     return statistics.median(spans)
 
