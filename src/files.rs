@@ -4,7 +4,7 @@
 use crate::moment;
 use crate::problem::{Problem, Result};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Writes a file aside, syncs it, and renames it into place.
@@ -13,6 +13,19 @@ use std::path::Path;
 /// If the file cannot be written.
 pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
     write(path, content, true)
+}
+
+/// The last bytes of a file that may grow for days, as text; nothing if it cannot be read.
+pub fn tail(path: &Path, bytes: u64) -> String {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let end = file.metadata()?.len();
+        file.seek(SeekFrom::Start(end.saturating_sub(bytes)))?;
+        let mut found = vec![];
+        file.take(bytes).read_to_end(&mut found)?;
+        Ok(found)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
 
 /// Writes a file aside and renames it into place, without waiting for the disk: for what is soon written again, or is

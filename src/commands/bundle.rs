@@ -72,11 +72,8 @@ impl Bundle {
         let merged = serde_json::to_string_pretty(&spec.merged.value).expect("plain data") + "\n";
         files.insert("spec/merged.json".to_owned(), merged.into_bytes());
         for output in outputs {
-            let folder = output.path.parent().and_then(Path::file_name).unwrap_or_default();
             for (ending, bytes) in &output.files {
-                let name = output.path.with_extension(ending);
-                let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                files.insert(format!("{}/{name}", folder.to_string_lossy()), bytes.clone());
+                files.insert(place_of(output, ending), bytes.clone());
             }
         }
         files.insert("report.html".to_owned(), report::page(studio, outputs)?.into_bytes());
@@ -190,12 +187,6 @@ fn newest(Studio { graph, record, .. }: Studio<'_>) -> Result<String> {
 /// That an output was made by this program from its nodes.
 fn action(studio: Studio<'_>, output: &Output, folders: &BTreeSet<&str>) -> Value {
     let id = |id: String| json!({ "@id": id });
-    let folder = output.path.parent().and_then(Path::file_name).unwrap_or_default();
-    let file = |ending: &str| {
-        let name = output.path.with_extension(ending);
-        let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        format!("{}/{name}", folder.to_string_lossy())
-    };
     let nodes = studio.graph.nodes.node_weights();
     let read = nodes.filter(|node| output.basis.nodes.contains(&node.key)).map(|n| n.folder());
     let read: BTreeSet<String> = read.filter(|folder| folders.contains(folder.as_str())).collect();
@@ -205,8 +196,14 @@ fn action(studio: Studio<'_>, output: &Output, folders: &BTreeSet<&str>) -> Valu
         "name": format!("the {} {}", output.kind.word(), output.name),
         "instrument": id("#ablate".to_owned()),
         "object": read.into_iter().map(|folder| id(format!("nodes/{folder}/"))).collect::<Vec<_>>(),
-        "result": output.files.iter().map(|(ending, _)| id(file(ending))).collect::<Vec<_>>(),
+        "result": output.files.iter().map(|(ending, _)| id(place_of(output, ending))).collect::<Vec<_>>(),
     })
+}
+
+/// Where a file of an output stands in the archive.
+fn place_of(output: &Output, ending: &str) -> String {
+    let folder = output.path.parent().and_then(Path::file_name).unwrap_or_default();
+    format!("{}/{}", folder.to_string_lossy(), output.file_name(ending))
 }
 
 fn media_type(path: &str) -> &'static str {

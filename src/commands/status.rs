@@ -9,8 +9,6 @@ use crate::record::Record;
 use crate::screen::{Board, printed, watcher};
 use crate::store::Results;
 use crate::words::{self, plural};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -125,7 +123,7 @@ fn show_running(root: &Path, record: &Record) -> Result<(), crate::problem::Prob
         if !coordinator::is_alive(&results, &holder.coordinator) {
             continue;
         }
-        let last = last_lines(&results.work(&folder).join("events.jsonl"));
+        let last = files::tail(&results.work(&folder).join("events.jsonl"), 1 << 16);
         let step = last.lines().rev().find_map(|line| match serde_json::from_str(line) {
             Ok(Event::Progress { step, total, loss }) => Some((step, total, loss)),
             Ok(Event::Started { step, total, .. }) => Some((step, total, None)),
@@ -142,18 +140,4 @@ fn show_running(root: &Path, record: &Record) -> Result<(), crate::problem::Prob
         print("nothing is running");
     }
     Ok(())
-}
-
-/// The end of a file that grows for days.
-fn last_lines(path: &Path) -> String {
-    const ENOUGH: u64 = 1 << 16;
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
-        let end = file.metadata()?.len();
-        file.seek(SeekFrom::Start(end.saturating_sub(ENOUGH)))?;
-        let mut bytes = vec![];
-        file.take(ENOUGH).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }

@@ -2,7 +2,6 @@
 
 use super::collect::{self, NO_AXIS};
 use super::pictures::{Points, Source, axes, width_of};
-use super::tables::Values;
 use crate::figure::{
     Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Figure, Heatmap, Reference, Scatter,
     ScatterGroup, ScatterPoint, plain,
@@ -15,18 +14,13 @@ use crate::table::{Cell, Column};
 
 impl Source<'_> {
     /// The values of a metric at some points, and what it is.
-    fn cell(
-        &self,
-        values: &mut Values<'_>,
-        points: &Points<'_>,
-        name: &str,
-    ) -> Result<(Cell, Column)> {
+    pub(super) fn cell(&self, points: &Points<'_>, name: &str) -> Result<(Cell, Column)> {
         let mut column =
             Column { name: name.to_owned(), unit: String::new(), better: Better::Neither };
         let Some((node, metric)) = self.spec.split_path(name) else {
             return Ok((Cell::default(), column));
         };
-        let cell = values.cell(points, (&node.name, metric), &mut column)?;
+        let cell = self.values.borrow_mut().cell(points, (&node.name, metric), &mut column)?;
         Ok((cell, column))
     }
 
@@ -44,12 +38,11 @@ impl Source<'_> {
             Some(Axes(axes)) => axes.clone(),
             None => self.telling(points, &asked.y),
         };
-        let mut values = Values::of(self.graph, self.record)?;
         let mut metric = None;
         let (mut baseline, mut rows) = (None, vec![]);
         let declared = self.spec.split_path(&asked.y).map_or("", |(node, _)| &*node.name);
         for (words, members) in collect::group(points, &by) {
-            let (cell, column) = self.cell(&mut values, &members, &asked.y)?;
+            let (cell, column) = self.cell(&members, &asked.y)?;
             if column.better != Better::Neither || metric.is_none() {
                 metric = Some(column);
             }
@@ -107,12 +100,11 @@ impl Source<'_> {
             groups.into_iter().map(|(mut words, _)| words.remove(0)).collect()
         };
         let (columns, rows) = (words(&asked.x), words(&asked.y));
-        let mut values = Values::of(self.graph, self.record)?;
         let mut cells = vec![vec![f64::NAN; columns.len()]; rows.len()];
         let mut metric = None;
         let by = [asked.y.clone(), asked.x.clone()];
         for (place, members) in collect::group(points, &by) {
-            let (cell, column) = self.cell(&mut values, &members, &asked.value)?;
+            let (cell, column) = self.cell(&members, &asked.value)?;
             let at = |words: &[String], word| words.iter().position(|other| other == word);
             if let (Some(r), Some(c), Some(mean)) =
                 (at(&rows, &place[0]), at(&columns, &place[1]), cell.mean())
@@ -140,14 +132,13 @@ impl Source<'_> {
         points: &Points<'_>,
         asked: &ScatterSpec,
     ) -> Result<Option<Figure>> {
-        let mut values = Values::of(self.graph, self.record)?;
         let mut groups = vec![];
         let mut kinds = None;
         for (line, members) in collect::group(points, axes(asked.lines.as_ref())) {
             let mut drawn = vec![];
             for (words, members) in collect::group(&members, axes(asked.names.as_ref())) {
-                let (x, of_x) = self.cell(&mut values, &members, &asked.x)?;
-                let (y, of_y) = self.cell(&mut values, &members, &asked.y)?;
+                let (x, of_x) = self.cell(&members, &asked.x)?;
+                let (y, of_y) = self.cell(&members, &asked.y)?;
                 if x.n() == 0 || y.n() == 0 {
                     continue;
                 }
@@ -168,11 +159,11 @@ impl Source<'_> {
         }
         let Some((of_x, of_y)) = kinds else { return Ok(None) };
         groups.retain(|group| !group.points.is_empty());
-        let better = match (end(of_x.better), end(of_y.better)) {
-            (Some(x), Some(y)) => Some((x, y)),
+        let better = match (of_x.better, of_y.better) {
+            (_, Better::Neither) => None,
             // What something costs is counted without saying which way is better.
-            (None, Some(y)) => Some((crate::figure::Better::Lower, y)),
-            _ => None,
+            (Better::Neither, y) => Some((Better::Lower, y)),
+            both => Some(both),
         };
         Ok(Some(Figure::Scatter(Scatter {
             groups,
@@ -183,14 +174,6 @@ impl Source<'_> {
             better,
             width: width_of(asked.width.as_ref(), 1)?,
         })))
-    }
-}
-
-fn end(better: Better) -> Option<crate::figure::Better> {
-    match better {
-        Better::Lower => Some(crate::figure::Better::Lower),
-        Better::Higher => Some(crate::figure::Better::Higher),
-        Better::Neither => None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Distributions of pixel values, and samples on their way out of noise.
 
-use super::pictures::{Look, Points, Source, axes, column, mean, width_of};
+use super::pictures::{Compared, Look, Points, Source, axes, width_of};
 use super::{Studio, collect};
-use crate::figure::{Band, Field, Figure, Grid, GridRow, Histogram, HistogramPanel, SpectrumLine};
+use crate::figure::{Field, Figure, Grid, GridRow, Histogram, HistogramPanel};
 use crate::npy;
 use crate::problem::{Problem, Result};
 use crate::spec::{HistogramSpec, Scale, TrajectorySpec};
@@ -17,35 +17,14 @@ impl Source<'_> {
         let mut panels = vec![];
         let mut unit = String::new();
         for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
-            let (mut lines, mut truth) = (vec![], None);
-            for (line, members) in collect::group(&members, axes(asked.lines.as_ref())) {
-                let series = self.series(&members, &asked.of, "one_point")?;
-                let Some(first) = series.first() else { continue };
-                unit.clone_from(&first.x_unit);
-                let over_seeds =
-                    |name: &str| mean(&series.iter().map(|s| column(s, name)).collect::<Vec<_>>());
-                truth.get_or_insert_with(|| SpectrumLine {
-                    name: "truth (16–84 % of maps)".to_owned(),
-                    k: column(first, "x"),
-                    p: column(first, "reference_mean"),
-                    band: Some(Band {
-                        low: column(first, "reference_low"),
-                        high: column(first, "reference_high"),
-                    }),
-                });
-                lines.push(SpectrumLine {
-                    name: self.named(asked.lines.as_ref(), &line, "samples"),
-                    k: column(first, "x"),
-                    p: over_seeds("mean"),
-                    band: Some(Band { low: over_seeds("low"), high: over_seeds("high") }),
-                });
-            }
-            let Some(truth) = truth else { continue };
-            panels.push(HistogramPanel {
-                title: self.title(asked.panels.as_ref(), &panel),
-                truth,
-                lines,
-            });
+            let what = (asked.of.as_str(), "one_point");
+            let Some(compared) = self.compared(&members, asked.lines.as_ref(), what)? else {
+                continue;
+            };
+            let Compared { truth, lines, x_unit, y_unit: _ } = compared;
+            unit = x_unit;
+            let title = self.title(asked.panels.as_ref(), &panel);
+            panels.push(HistogramPanel { title, truth, lines });
         }
         if panels.is_empty() {
             return Ok(None);

@@ -123,9 +123,9 @@ impl Studio<'_> {
     fn figure(&self, name: &str, asked: &FigureSpec) -> Result<Output> {
         let points = collect::points(self.graph, asked.shown());
         let declared = self.spec.split_path(asked.target()).map_or("", |(node, _)| &*node.name);
-        let basis =
-            tables::Values::of(self.graph, self.record)?.basis(&points, declared, self.results)?;
-        let drawing = pictures::draw(*self, (name, asked), &points, &basis)?;
+        let values = tables::Values::of(self.graph, self.record)?;
+        let basis = values.basis(&points, declared, self.results)?;
+        let drawing = pictures::draw(*self, (name, asked), &points, (&basis, values))?;
         let (files, warnings) = match drawing {
             Some(drawing) => {
                 let mut files = vec![

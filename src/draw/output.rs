@@ -60,8 +60,8 @@ pub struct Output {
 pub struct Basis {
     /// The finished nodes.
     pub nodes: BTreeSet<Key>,
-    /// The smallest and largest number of seeds behind one of its numbers.
-    pub seeds: (usize, usize),
+    /// The smallest and largest number of seeds behind one of its numbers; `None` where nothing depends on seeds.
+    pub seeds: Option<(usize, usize)>,
     /// Values that are not there yet.
     pub missing: usize,
     /// How many of them failed.
@@ -126,7 +126,7 @@ impl Output {
             self.kind.word(): self.name,
             "made_by": program(),
             "spec": spec_digest(spec),
-            "seeds": { "fewest": self.basis.seeds.0, "most": self.basis.seeds.1 },
+            "seeds": self.basis.seeds.map(|(fewest, most)| json!({ "fewest": fewest, "most": most })),
             "missing": self.basis.missing,
             "failed": self.basis.failed,
             "nodes": nodes,
@@ -134,7 +134,8 @@ impl Output {
         })
     }
 
-    fn file_name(&self, ending: &str) -> String {
+    /// The name of the file with this ending.
+    pub fn file_name(&self, ending: &str) -> String {
         let path = self.path.with_extension(ending);
         path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
@@ -155,12 +156,9 @@ impl Output {
         if let Some(partial) = self.basis.partial() {
             found.push(format!("p{}", &partial[1..]));
         }
-        let fewest = self.basis.seeds.0;
-        if fewest < wanted {
-            found.push(format!(
-                "it rests on {} where {wanted} are asked for",
-                plural(fewest, "seed")
-            ));
+        if let Some((fewest, _)) = self.basis.seeds.filter(|(fewest, _)| *fewest < wanted) {
+            let seeds = plural(fewest, "seed");
+            found.push(format!("it rests on {seeds} where {wanted} are asked for"));
         }
         found.extend(self.mixtures(graph, results));
         found

@@ -1,6 +1,7 @@
 //! Points, rows and artefacts → figures: which curve of which node becomes which line of which panel.
 
-use super::{Basis, Studio, collect, tables};
+use super::tables::Values;
+use super::{Basis, Studio, collect};
 use crate::expand::{Point, short_words};
 use crate::figure::{
     Band, ColourMap, Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Drawing, Field, Figure,
@@ -12,7 +13,9 @@ use crate::npy;
 use crate::problem::Result;
 use crate::record::Record;
 use crate::spec::{Axes, CurveSpec, FigureSpec, GridSpec, Scale, Spec, SpectrumSpec, TrainingSpec};
+use crate::statistics;
 use crate::store::Results;
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// What a figure is drawn from.
@@ -21,6 +24,8 @@ pub(super) struct Source<'s> {
     pub(super) graph: &'s Graph,
     pub(super) results: &'s Results,
     pub(super) record: &'s Record,
+    /// Numbers that were read, and where from.
+    pub(super) values: RefCell<Values<'s>>,
     words: ShortWords,
 }
 
@@ -32,10 +37,11 @@ pub(super) fn draw(
     studio: Studio<'_>,
     (name, asked): (&str, &FigureSpec),
     points: &Points<'_>,
-    basis: &Basis,
+    (basis, values): (&Basis, Values<'_>),
 ) -> Result<Option<Drawing>> {
     let Studio { spec, graph, results, record } = studio;
-    let source = Source { spec, graph, results, record, words: short_words(spec) };
+    let (values, words) = (RefCell::new(values), short_words(spec));
+    let source = Source { spec, graph, results, record, values, words };
     let figure = match asked {
         FigureSpec::Spectrum(asked) => source.spectrum(points, asked)?,
         FigureSpec::Curve(asked) => source.curve(points, asked)?,
@@ -72,12 +78,12 @@ pub(super) fn width_of(asked: Option<&String>, panels: usize) -> Result<Width> {
     }
 }
 
-pub(super) fn column(series: &Series, name: &str) -> Vec<f64> {
+fn column(series: &Series, name: &str) -> Vec<f64> {
     series.columns.get(name).cloned().unwrap_or_default()
 }
 
 /// The mean of columns of equal length.
-pub(super) fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
+fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
     let length = columns.iter().map(Vec::len).min().unwrap_or(0);
     (0..length).map(|i| columns.iter().map(|c| c[i]).sum::<f64>() / columns.len() as f64).collect()
 }
@@ -119,31 +125,29 @@ impl Source<'_> {
     }
 
     /// The series of a declaration at some points, a node once.
-    pub(super) fn series(
-        &self,
-        points: &Points<'_>,
-        declared: &str,
-        name: &str,
-    ) -> Result<Vec<Series>> {
+    fn series(&self, points: &Points<'_>, declared: &str, name: &str) -> Result<Vec<Series>> {
         let nodes = collect::nodes_at(self.graph, points, declared);
         let found: Result<Vec<Option<Series>>> =
             nodes.iter().map(|node| self.record.series(&node.key, name)).collect();
         Ok(found?.into_iter().flatten().collect())
     }
 
-    fn spectrum(&self, points: &Points<'_>, asked: &SpectrumSpec) -> Result<Option<Figure>> {
-        let mut panels = vec![];
-        let mut unit = String::new();
-        for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
-            let mut lines = vec![];
-            let mut truth = None;
-            for (line, members) in collect::group(&members, axes(asked.lines.as_ref())) {
-                let series = self.series(&members, &asked.of, "power_spectrum")?;
-                let Some(first) = series.first() else { continue };
-                unit.clone_from(&first.y_unit);
-                let over_seeds =
-                    |name: &str| mean(&series.iter().map(|s| column(s, name)).collect::<Vec<_>>());
-                truth.get_or_insert_with(|| SpectrumLine {
+    /// A series of samples at some points, a line for each value of an axis, beside that of the truth; `None` if none
+    /// is finished.
+    pub(super) fn compared(
+        &self,
+        points: &Points<'_>,
+        by: Option<&Axes>,
+        (of, name): (&str, &str),
+    ) -> Result<Option<Compared>> {
+        let mut found: Option<Compared> = None;
+        for (line, members) in collect::group(points, axes(by)) {
+            let series = self.series(&members, of, name)?;
+            let Some(first) = series.first() else { continue };
+            let over_seeds =
+                |name: &str| mean(&series.iter().map(|s| column(s, name)).collect::<Vec<_>>());
+            let compared = found.get_or_insert_with(|| Compared {
+                truth: SpectrumLine {
                     name: "truth (16–84 % of maps)".to_owned(),
                     k: column(first, "x"),
                     p: column(first, "reference_mean"),
@@ -151,15 +155,31 @@ impl Source<'_> {
                         low: column(first, "reference_low"),
                         high: column(first, "reference_high"),
                     }),
-                });
-                lines.push(SpectrumLine {
-                    name: self.named(asked.lines.as_ref(), &line, "samples"),
-                    k: column(first, "x"),
-                    p: over_seeds("mean"),
-                    band: Some(Band { low: over_seeds("low"), high: over_seeds("high") }),
-                });
-            }
-            let Some(truth) = truth else { continue };
+                },
+                lines: vec![],
+                x_unit: first.x_unit.clone(),
+                y_unit: first.y_unit.clone(),
+            });
+            compared.lines.push(SpectrumLine {
+                name: self.named(by, &line, "samples"),
+                k: column(first, "x"),
+                p: over_seeds("mean"),
+                band: Some(Band { low: over_seeds("low"), high: over_seeds("high") }),
+            });
+        }
+        Ok(found)
+    }
+
+    fn spectrum(&self, points: &Points<'_>, asked: &SpectrumSpec) -> Result<Option<Figure>> {
+        let mut panels = vec![];
+        let mut unit = String::new();
+        for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
+            let what = (asked.of.as_str(), "power_spectrum");
+            let Some(compared) = self.compared(&members, asked.lines.as_ref(), what)? else {
+                continue;
+            };
+            let Compared { truth, lines, x_unit: _, y_unit } = compared;
+            unit = y_unit;
             let title = self.title(asked.panels.as_ref(), &panel);
             panels.push(SpectrumPanel { title, truth, lines, floor: None });
         }
@@ -265,10 +285,8 @@ impl Source<'_> {
     ) -> Result<Vec<CurvePoint>> {
         let mut drawn = vec![];
         for (x, members) in collect::group(points, std::slice::from_ref(&asked.x)) {
-            let seeds: Vec<f64> =
-                tables::values(self.spec, self.graph, self.record, &members, &asked.y)?
-                    .into_values()
-                    .collect();
+            let (cell, _) = self.cell(&members, &asked.y)?;
+            let seeds = cell.numbers();
             if seeds.is_empty() {
                 continue;
             }
@@ -304,11 +322,18 @@ impl Source<'_> {
     }
 }
 
+/// Lines beside the truth.
+pub(super) struct Compared {
+    pub(super) truth: SpectrumLine,
+    pub(super) lines: Vec<SpectrumLine>,
+    pub(super) x_unit: String,
+    pub(super) y_unit: String,
+}
+
 /// Mean and sample standard deviation over seeds, as a point with its bar.
 fn point(x: f64, seeds: Vec<f64>) -> CurvePoint {
-    let n = seeds.len() as f64;
-    let mean = seeds.iter().sum::<f64>() / n;
-    let deviation = (seeds.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    let mean = statistics::mean(&seeds).unwrap_or(f64::NAN);
+    let deviation = statistics::standard_deviation(&seeds).unwrap_or(f64::NAN);
     CurvePoint { x, seeds, mean, low: mean - deviation, high: mean + deviation }
 }
 

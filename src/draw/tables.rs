@@ -6,7 +6,7 @@ use super::{Basis, Studio};
 use crate::decide;
 use crate::expand::{Point, SEED};
 use crate::graph::Graph;
-use crate::job::{Better, Metric};
+use crate::job::{Better, Metric, Metrics};
 use crate::key::{Key, explain};
 use crate::problem::Result;
 use crate::record::Record;
@@ -14,14 +14,15 @@ use crate::spec::{Axes, Shown, Spec, SpreadSpec, TableSpec, Versus};
 use crate::store::Results;
 use crate::table::{Cell, Column, Number, Row, Sheet, Spread, Table, csv_line, number_name};
 use petgraph::graph::NodeIndex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A table as a sheet and as data, with what it rests on.
 pub(super) fn written(studio: Studio<'_>, asked: &TableSpec) -> Result<(Sheet, String, Basis)> {
     let Studio { spec, graph, record, .. } = studio;
     let (table, nodes) = table(spec, graph, record, asked)?;
     let (missing, failed) = table.missing();
-    let basis = Basis { nodes, seeds: table.seeds(), missing, failed };
+    let basis = Basis { nodes, seeds: Some(table.seeds()), missing, failed };
     Ok((table.sheet(), table.csv(), basis))
 }
 
@@ -131,7 +132,7 @@ pub(super) fn settings(
     let sheet = Sheet::of_words(&["setting", "value"], told().map(row).collect());
     // Settings are true before anything has run.
     let mut basis = Values::of(graph, record)?.basis(&points, node, results)?;
-    (basis.missing, basis.failed, basis.seeds) = (0, 0, (usize::MAX, usize::MAX));
+    (basis.missing, basis.failed, basis.seeds) = (0, 0, None);
     Ok((sheet, csv, basis))
 }
 
@@ -193,7 +194,7 @@ pub(super) fn numbers(
     let notes = is_cut.then(|| {
         format!("of {} numbers only those of tables and figures are here", rows * all_metrics)
     });
-    let basis = Basis { nodes: values.read, seeds, missing, failed };
+    let basis = Basis { nodes: values.read, seeds: Some(seeds), missing, failed };
     Ok((numbers, basis, notes.into_iter().collect()))
 }
 
@@ -215,8 +216,10 @@ pub(super) struct Values<'v> {
     record: &'v Record,
     /// Nodes whose last attempt failed, by the whole key.
     failed: BTreeSet<String>,
-    /// Seconds of devices, by the whole key.
-    seconds: BTreeMap<String, f64>,
+    /// Seconds of devices by the whole key, once they were asked for.
+    seconds: Option<BTreeMap<String, f64>>,
+    /// Metrics of nodes that were read: many cells are of one node.
+    metrics: HashMap<Key, Metrics>,
     /// Nodes that were read.
     pub(super) read: BTreeSet<Key>,
 }
@@ -224,8 +227,8 @@ pub(super) struct Values<'v> {
 impl<'v> Values<'v> {
     pub(super) fn of(graph: &'v Graph, record: &'v Record) -> Result<Self> {
         let failed = record.failures()?.into_keys().collect();
-        let seconds = record.seconds_by_node()?;
-        Ok(Self { graph, record, failed, seconds, read: BTreeSet::new() })
+        let (metrics, read) = (HashMap::new(), BTreeSet::new());
+        Ok(Self { graph, record, failed, seconds: None, metrics, read })
     }
 
     /// The values of a node's metric by seed at points that agree on everything else.
@@ -241,7 +244,7 @@ impl<'v> Values<'v> {
             let key = self.graph.nodes[index].key;
             let found = match metric {
                 DEVICE_HOURS => self.device_hours(index)?,
-                _ => self.record.metrics(&key)?.remove(metric),
+                _ => self.metric(key, metric)?,
             };
             match found {
                 Some(found) => {
@@ -259,11 +262,23 @@ impl<'v> Values<'v> {
         Ok(cell)
     }
 
+    fn metric(&mut self, key: Key, name: &str) -> Result<Option<Metric>> {
+        let metrics = match self.metrics.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(self.record.metrics(&key)?),
+        };
+        Ok(metrics.get(name).cloned())
+    }
+
     /// What a finished node cost.
-    fn device_hours(&self, index: NodeIndex) -> Result<Option<Metric>> {
+    fn device_hours(&mut self, index: NodeIndex) -> Result<Option<Metric>> {
         let key = self.graph.nodes[index].key;
         let is_finished = self.record.is_recorded(&key)?;
-        let seconds = self.seconds.get(&key.hex()).filter(|_| is_finished);
+        if self.seconds.is_none() {
+            self.seconds = Some(self.record.seconds_by_node()?);
+        }
+        let all = self.seconds.as_ref().filter(|_| is_finished);
+        let seconds = all.and_then(|all| all.get(&key.hex()));
         let metric =
             |s: &f64| Metric { value: s / 3600.0, unit: "h".into(), better: Better::Lower };
         Ok(seconds.map(metric))
@@ -278,7 +293,8 @@ impl<'v> Values<'v> {
         results: &Results,
     ) -> Result<Basis> {
         let finished = results.list()?.finished;
-        let mut basis = Basis { seeds: (usize::MAX, 0), ..Basis::default() };
+        let mut basis = Basis::default();
+        let (mut fewest, mut most) = (usize::MAX, 0);
         for (_, members) in group(points, &axes(points)) {
             let mut seeds = BTreeSet::new();
             for (i, point) in members {
@@ -295,9 +311,9 @@ impl<'v> Values<'v> {
                     }
                 }
             }
-            basis.seeds = (basis.seeds.0.min(seeds.len()), basis.seeds.1.max(seeds.len()));
+            (fewest, most) = (fewest.min(seeds.len()), most.max(seeds.len()));
         }
-        basis.seeds.0 = basis.seeds.0.min(basis.seeds.1);
+        basis.seeds = Some((fewest.min(most), most));
         Ok(basis)
     }
 
@@ -306,18 +322,4 @@ impl<'v> Values<'v> {
         let has = |i: &NodeIndex| self.failed.contains(&self.graph.nodes[*i].key.hex());
         !self.failed.is_empty() && self.graph.upstream([index]).iter().any(has)
     }
-}
-
-/// The values of a metric by seed at points that agree on everything else.
-pub(super) fn values(
-    spec: &Spec,
-    graph: &Graph,
-    record: &Record,
-    members: &[(usize, &Point)],
-    name: &str,
-) -> Result<BTreeMap<u64, f64>> {
-    let Some((node, metric)) = spec.split_path(name) else { return Ok(BTreeMap::new()) };
-    let mut column = Column { name: name.to_owned(), unit: String::new(), better: Better::Neither };
-    let cell = Values::of(graph, record)?.cell(members, (&node.name, metric), &mut column)?;
-    Ok(cell.values)
 }

@@ -39,10 +39,10 @@ pub use heatmap::Heatmap;
 pub use histogram::{Histogram, HistogramPanel};
 pub use math::plain;
 pub use pixels::ColourMap;
-pub use scatter::{Better, Scatter, ScatterGroup, ScatterPoint};
+pub use scatter::{Scatter, ScatterGroup, ScatterPoint};
 pub use spectrum::{Band, RatioBand, Spectrum, SpectrumLine, SpectrumPanel};
 pub use style::Width;
-pub use svg::base64;
+pub use svg::{base64, escape};
 pub use training::{Training, TrainingRun};
 
 use crate::problem::Result;
@@ -122,6 +122,7 @@ impl Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Better;
 
     fn line(name: &str, factor: f64) -> SpectrumLine {
         let k: Vec<f64> = (0..24).map(|i| 0.2 * 1.2_f64.powi(i)).collect();

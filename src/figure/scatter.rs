@@ -9,6 +9,7 @@ use super::panel::Panel;
 use super::paper::{Anchor, Pane, Paper, Rect, Type};
 use super::scale::Scale;
 use super::style::{BLACK, GREY, RIM_PT, Stroke, Width, colour};
+use crate::job::Better;
 use crate::problem::Result;
 
 /// The figure.
@@ -28,15 +29,6 @@ pub struct Scatter {
     pub better: Option<(Better, Better)>,
     /// The size on paper.
     pub width: Width,
-}
-
-/// Which end of an axis is the better one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    /// Small numbers.
-    Lower,
-    /// Large numbers.
-    Higher,
 }
 
 /// Dots of one colour.

@@ -49,7 +49,7 @@ pub(super) fn text_element(
 }
 
 /// Text as it may stand inside an XML element or attribute; control characters become spaces.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -2,6 +2,7 @@
 
 use crate::draw::Studio;
 use crate::figure::base64;
+use crate::files;
 use crate::job::{Arithmetic, Series};
 use crate::key::explain;
 use crate::problem::Result;
@@ -12,7 +13,6 @@ use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
 
 /// A node on the page.
 #[derive(Debug, Serialize)]
@@ -198,17 +198,9 @@ fn curve(series: &Series) -> Option<Curve> {
 
 /// The last lines that a node's worker said.
 pub(super) fn log_tail(results: &Results, folder: &str) -> String {
-    let read = |path: std::path::PathBuf| -> std::io::Result<Vec<u8>> {
-        let mut file = fs::File::open(path)?;
-        let end = file.metadata()?.len();
-        file.seek(SeekFrom::Start(end.saturating_sub(LOG.1)))?;
-        let mut bytes = vec![];
-        file.take(LOG.1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
     let places = [results.node(folder), results.work(folder)].map(|at| at.join("log.txt"));
-    let bytes = places.into_iter().find_map(|path| read(path).ok()).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+    let log = places.into_iter().find(|path| path.exists());
+    let text = log.map_or(String::new(), |path| files::tail(&path, LOG.1));
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG.0)..].join("\n")
 }

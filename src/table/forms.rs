@@ -2,7 +2,7 @@
 
 use super::marks::Mark;
 use super::sheet::{Entry, Sheet};
-use crate::figure::plain;
+use crate::figure::{escape, plain};
 
 impl Sheet {
     /// For the terminal, with the notes below.
@@ -24,13 +24,13 @@ impl Sheet {
     /// GitHub Markdown, with the notes below.
     pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | ").replace('\n', " "));
-        let escape = |word: &String| word.replace('|', "\\|");
-        let mut out = line(&self.headings.iter().map(escape).collect::<Vec<_>>());
+        let piped = |word: &String| word.replace('|', "\\|");
+        let mut out = line(&self.headings.iter().map(piped).collect::<Vec<_>>());
         let rule = |i: usize| if i < self.words { "---" } else { "---:" }.to_owned();
         out += &line(&(0..self.headings.len()).map(rule).collect::<Vec<_>>());
         for row in &self.rows {
             let cells = row.iter().map(|entry| match entry {
-                Entry::Word(word) => escape(word),
+                Entry::Word(word) => piped(word),
                 _ => marked(entry, ("**", "**"), ("<u>", "</u>")),
             });
             out += &line(&cells.collect::<Vec<_>>());
@@ -98,10 +98,6 @@ fn marked(entry: &Entry, best: (&str, &str), next: (&str, &str)) -> String {
         Entry::Number { mean: mean.clone(), spread: spread.clone(), mark: *mark, note: None };
     let note = note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
     format!("{before}{}{behind}{note}", text(&number))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// A line of CSV (RFC 4180).

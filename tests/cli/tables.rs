@@ -52,6 +52,9 @@ fn labels_spreads_and_settings_are_written_as_asked() {
     let sources: serde_json::Value = serde_json::from_str(&sources).unwrap();
     assert_eq!(sources["seeds"]["fewest"], 2);
     assert_eq!(sources["nodes"].as_object().unwrap().len(), 8);
+    let setup: serde_json::Value =
+        serde_json::from_str(&table(&bench, "setup.sources.json")).unwrap();
+    assert!(setup["seeds"].is_null(), "settings depend on no seed: {setup}");
     let digest = blake3::hash(tex_of(&bench).as_bytes()).to_hex().to_string();
     assert_eq!(sources["files"]["main.tex"], digest.as_str());
 }
