@@ -11,7 +11,7 @@ use crate::spec::{At, Axes, FigureSpec, Shown, Spec, TableSpec, Versus};
 use crate::words;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Checks that every figure and table names sweeps, axes, nodes and metrics that exist.
 ///
@@ -280,13 +280,15 @@ type Group<'p> = (Vec<String>, Vec<Placed<'p>>);
 /// Points grouped by the words of some axes, in the order in which they first come.
 pub(super) fn group<'p>(points: &[Placed<'p>], by: &[String]) -> Vec<Group<'p>> {
     let mut groups: Vec<Group<'p>> = vec![];
+    let mut places: HashMap<Vec<String>, usize> = HashMap::new();
     for (i, point) in points {
         let label: Vec<String> =
             by.iter().map(|axis| point.coordinate(axis).map_or(NO_AXIS.to_owned(), show)).collect();
-        match groups.iter_mut().find(|(known, _)| *known == label) {
-            Some((_, members)) => members.push((*i, point)),
-            None => groups.push((label, vec![(*i, point)])),
-        }
+        let place = *places.entry(label.clone()).or_insert_with(|| {
+            groups.push((label, vec![]));
+            groups.len() - 1
+        });
+        groups[place].1.push((*i, point));
     }
     groups
 }

@@ -14,7 +14,7 @@ use crate::settings::{Ddpm, Kind, Objective, Settings};
 use crate::spec::{ForwardSpec, Shown, Spec};
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is wrong with such a figure, each with the setting that it is about.
 pub(super) fn check(
@@ -123,18 +123,27 @@ impl Source<'_> {
     }
 }
 
+/// The array that holds the test split of a finished dataset, and the places of its first items there.
+pub(super) fn test_items(
+    node: &Node,
+    folder: &Path,
+    count: usize,
+) -> Result<Option<(PathBuf, Vec<usize>)>> {
+    let Settings::Dataset(dataset) = &*node.settings else { return Ok(None) };
+    let index = folder.join("test.index.npy");
+    if !index.exists() {
+        return Ok(Some((folder.join("test.npy"), (0..count).collect())));
+    }
+    let places = npy::read_f64(&index)?.data.into_iter().take(count).map(|place| place as usize);
+    let array = dataset.array().map_or(folder.join("items.npy"), |file| file.path.clone());
+    Ok(Some((array, places.collect())))
+}
+
 /// The first item of the test split of a dataset, if it is finished.
 fn first_item(node: &Node, folder: &Path) -> Result<Option<Item>> {
     let Some(manifest) = read_json::<Value>(&folder.join("dataset.json"))? else { return Ok(None) };
-    let Settings::Dataset(dataset) = &*node.settings else { return Ok(None) };
-    let index = folder.join("test.index.npy");
-    let (path, first) = match (index.exists(), dataset.array()) {
-        (false, _) => (folder.join("test.npy"), 0),
-        (true, array) => {
-            let first = npy::read_f64(&index)?.data.first().copied().unwrap_or(0.0) as usize;
-            (array.map_or(folder.join("items.npy"), |file| file.path.clone()), first)
-        }
-    };
+    let Some((path, places)) = test_items(node, folder, 1)? else { return Ok(None) };
+    let Some(first) = places.first().copied() else { return Ok(None) };
     let number = |value: &Value| value.as_u64().unwrap_or(1) as usize;
     let (channels, high) = (number(&manifest["channels"]), number(&manifest["side"]));
     let wide = manifest["width"].as_u64().map_or(high, |wide| wide as usize);

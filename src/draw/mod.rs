@@ -2,6 +2,7 @@
 //! written into the experiment's folder for people. Also made from partial results, and marked so.
 
 mod alike;
+mod browse;
 mod collect;
 mod comparisons;
 mod dag;
@@ -12,6 +13,7 @@ mod pictures;
 mod tables;
 mod undecided;
 
+pub use browse::{Line, Lines, Offer, Pivot, Shelf, Told};
 pub use collect::check;
 pub use dag::{States, folded, unfolded};
 pub use output::{Basis, Output, OutputKind};

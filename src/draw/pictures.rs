@@ -308,7 +308,8 @@ impl Source<'_> {
                 nodes.iter().map(|node| self.results.node(&node.folder()).join("samples.npy"));
             let Some(path) = path.into_iter().find(|path| path.exists()) else { continue };
             look = Look::of(&path)?;
-            let fields = fields(&path, asked.count as usize, &look)?;
+            let places: Vec<usize> = (0..asked.count as usize).collect();
+            let fields = fields(&path, &places, &look)?;
             rows.push(GridRow { label: self.named(asked.rows.as_ref(), &label, ""), fields });
         }
         Ok((!rows.is_empty()).then_some(Figure::Grid(Grid {
@@ -371,7 +372,7 @@ impl Look {
         self.units == "bytes"
     }
 
-    fn limits(&self) -> Option<(f64, f64)> {
+    pub(super) fn limits(&self) -> Option<(f64, f64)> {
         (self.colours() == ColourMap::Rgb).then_some((0.0, 255.0))
     }
 
@@ -387,15 +388,20 @@ impl Look {
     }
 }
 
-/// The first samples of a file, of fields the first channel of each.
-fn fields(path: &std::path::Path, count: usize, look: &Look) -> Result<Vec<Field>> {
+/// Some items of a file, of fields the first channel of each; places beyond its end are left out.
+pub(super) fn fields(path: &std::path::Path, places: &[usize], look: &Look) -> Result<Vec<Field>> {
     let header = npy::Header::read(path)?;
-    let [n, _, high, wide] = header.shape[..] else { return Ok(vec![]) };
+    let [n, .., high, wide] = header.shape[..] else { return Ok(vec![]) };
     let each = header.numbers() / n.max(1);
-    let values = npy::read_numbers(path, &header, 0, count.min(n) * each)?;
-    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let mut maps = vec![];
+    for place in places.iter().filter(|place| **place < n) {
+        maps.push(npy::read_numbers(path, &header, place * each, each)?);
+    }
+    let count = maps.iter().map(Vec::len).sum::<usize>().max(1);
+    let mean = maps.iter().flatten().sum::<f64>() / count as f64;
     let seen = |x: &f64| if look.log10 { (x / mean).log10() } else { *x };
-    let shown = look.colours().values() * wide * high;
-    let field = |map: &[f64]| Field { wide, high, values: map[..shown].iter().map(seen).collect() };
-    Ok(values.chunks_exact(each.max(1)).map(field).collect())
+    let shown = (look.colours().values() * wide * high).min(each);
+    let field =
+        |map: &Vec<f64>| Field { wide, high, values: map[..shown].iter().map(seen).collect() };
+    Ok(maps.iter().map(field).collect())
 }

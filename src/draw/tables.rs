@@ -199,7 +199,7 @@ pub(super) fn numbers(
 }
 
 /// The points of each sweep, or the baseline point alone under no name.
-fn everything<'g>(spec: &Spec, graph: &'g Graph) -> Vec<(String, Vec<Placed<'g>>)> {
+pub(super) fn everything<'g>(spec: &Spec, graph: &'g Graph) -> Vec<(String, Vec<Placed<'g>>)> {
     let shown = |sweep| Shown { sweep, at: None };
     if spec.sweeps.is_empty() {
         return vec![(String::new(), points(graph, shown(None)))];

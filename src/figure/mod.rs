@@ -38,7 +38,7 @@ pub use grid::{Field, Grid, GridRow};
 pub use heatmap::Heatmap;
 pub use histogram::{Histogram, HistogramPanel};
 pub use math::plain;
-pub use pixels::ColourMap;
+pub use pixels::{ColourMap, strip};
 pub use scatter::{Scatter, ScatterGroup, ScatterPoint};
 pub use spectrum::{Band, RatioBand, Spectrum, SpectrumLine, SpectrumPanel};
 pub use style::Width;

@@ -56,10 +56,14 @@ impl ColourMap {
 
 /// The field as a PNG; each value becomes a square of pixels.
 pub(super) fn field_png(field: &Field, limits: (f64, f64), map: ColourMap) -> Result<Vec<u8>> {
+    picture(field, limits, map, SMALLEST_PIXELS.div_ceil(field.wide.max(field.high)))
+}
+
+/// The same with so many pixels for each value, across and down.
+fn picture(field: &Field, limits: (f64, f64), map: ColourMap, times: usize) -> Result<Vec<u8>> {
     if map == ColourMap::Rgb {
-        return colour_png(field, limits);
+        return colour_png(field, limits, times);
     }
-    let times = SMALLEST_PIXELS.div_ceil(field.wide.max(field.high));
     let mut levels = Vec::with_capacity(field.values.len() * times * times);
     for row in field.values.chunks(field.wide) {
         let wide: Vec<u8> = row
@@ -73,9 +77,30 @@ pub(super) fn field_png(field: &Field, limits: (f64, f64), map: ColourMap) -> Re
     indexed_png(&levels, (field.wide * times, field.high * times), map)
 }
 
+/// Fields of one shape side by side as a PNG, a pixel of nothing between two; each value becomes one pixel.
+///
+/// # Errors
+/// If they are too large, or of several shapes.
+pub fn strip(fields: &[Field], limits: (f64, f64), map: ColourMap) -> Result<Vec<u8>> {
+    let Some(first) = fields.first() else { return Err(Problem::new("there is no field")) };
+    let (wide, high, planes) = (first.wide, first.high, map.values());
+    let whole = planes * wide * high;
+    if fields.iter().any(|field| field.wide != wide || field.values.len() < whole) {
+        return Err(Problem::new("the fields are of several shapes"));
+    }
+    let long = fields.len() * (wide + 1) - 1;
+    let mut values = vec![f64::NAN; planes * long * high];
+    for (i, field) in fields.iter().enumerate() {
+        for (row, line) in field.values[..whole].chunks(wide).enumerate() {
+            let at = row * long + i * (wide + 1);
+            values[at..at + wide].copy_from_slice(line);
+        }
+    }
+    picture(&Field { wide: long, high, values }, limits, map, 1)
+}
+
 /// A field of red, green and blue as a PNG.
-fn colour_png(field: &Field, limits: (f64, f64)) -> Result<Vec<u8>> {
-    let times = SMALLEST_PIXELS.div_ceil(field.wide.max(field.high));
+fn colour_png(field: &Field, limits: (f64, f64), times: usize) -> Result<Vec<u8>> {
     let plane = field.wide * field.high;
     let byte = |value: f64| match value.is_finite() {
         true => {

@@ -64,25 +64,7 @@ impl Record {
     pub fn attempts(&self, key: &Key) -> Result<Vec<Attempt>> {
         let statement = "SELECT node, attempt, host, device, started, seconds, steps, outcome, class, message, kind
              FROM attempts WHERE node = ?1 ORDER BY id";
-        self.select(statement, [key.hex()], |row| {
-            Ok(Attempt {
-                node: row.get(0)?,
-                attempt: row.get(1)?,
-                host: row.get(2)?,
-                device: row.get(3)?,
-                started: row.get(4)?,
-                seconds: row.get::<_, Option<f64>>(5)?.unwrap_or(0.0),
-                steps: row.get::<_, Option<i64>>(6)?.unwrap_or(0) as u64,
-                outcome: row.get(7)?,
-                class: row.get(8)?,
-                message: row.get(9)?,
-                kind: Kind::from_word(&row.get::<_, String>(10)?).unwrap_or(Kind::Evaluate),
-                weight: 0.0,
-                bytes: 0,
-                size: 0.0,
-                memory: None,
-            })
-        })
+        self.select(statement, [key.hex()], attempt)
     }
 
     /// The keys of all recorded nodes, in hex. Read from its index, as [`Record::folders`] is.
@@ -257,6 +239,53 @@ impl Record {
         Ok(rows.into_iter().collect())
     }
 
+    /// The metrics that nodes of an experiment have, by declared name.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn metric_names(&self, experiment: &str) -> Result<Vec<(String, String)>> {
+        let statement =
+            "SELECT DISTINCT p.declared, m.name FROM points p JOIN metrics m ON m.node = p.node
+             WHERE p.experiment = ?1 ORDER BY 1, 2";
+        self.select(statement, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// The series of a node, each with its columns.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn series_names(&self, key: &Key) -> Result<BTreeMap<String, Vec<String>>> {
+        let statement =
+            "SELECT DISTINCT name, column_name FROM series WHERE node = ?1 ORDER BY 1, 2";
+        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, column) in self.select(statement, [key.hex()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })? {
+            names.entry(name).or_default().push(column);
+        }
+        Ok(names)
+    }
+
+    /// A number that changes whenever another program has written to the database.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn changes(&self) -> Result<i64> {
+        let rows = self.select("PRAGMA data_version", [], |row| row.get(0))?;
+        Ok(rows.first().copied().unwrap_or_default())
+    }
+
+    /// The newest attempts at nodes of an experiment, the newest first.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn newest_attempts(&self, experiment: &str, most: usize) -> Result<Vec<Attempt>> {
+        let statement = "SELECT node, attempt, host, device, started, seconds, steps, outcome, class, message, kind
+             FROM attempts WHERE node IN (SELECT node FROM points WHERE experiment = ?1)
+             ORDER BY id DESC LIMIT ?2";
+        self.select(statement, params![experiment, most as i64], attempt)
+    }
+
     /// One series of a node, if it has it.
     ///
     /// # Errors
@@ -391,4 +420,24 @@ fn shown(value: rusqlite::types::ValueRef<'_>) -> String {
         ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
         ValueRef::Blob(blob) => format!("<{} bytes>", blob.len()),
     }
+}
+
+fn attempt(row: &rusqlite::Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        node: row.get(0)?,
+        attempt: row.get(1)?,
+        host: row.get(2)?,
+        device: row.get(3)?,
+        started: row.get(4)?,
+        seconds: row.get::<_, Option<f64>>(5)?.unwrap_or(0.0),
+        steps: row.get::<_, Option<i64>>(6)?.unwrap_or(0) as u64,
+        outcome: row.get(7)?,
+        class: row.get(8)?,
+        message: row.get(9)?,
+        kind: Kind::from_word(&row.get::<_, String>(10)?).unwrap_or(Kind::Evaluate),
+        weight: 0.0,
+        bytes: 0,
+        size: 0.0,
+        memory: None,
+    })
 }

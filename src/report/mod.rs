@@ -10,6 +10,7 @@ use crate::problem::{Problem, Result};
 use crate::record::Attempt;
 use crate::words::{duration, plural, span};
 use minijinja::{AutoEscape, Environment, value::Value};
+pub use nodes::{Details, details, log_tail};
 use nodes::{NodeView, Shelf};
 use petgraph::graph::NodeIndex;
 use serde::Serialize;

@@ -26,8 +26,9 @@ pub(super) struct NodeView {
     details: Option<Details>,
 }
 
+/// All that is known of a node.
 #[derive(Debug, Serialize)]
-struct Details {
+pub struct Details {
     settings: Vec<(String, String)>,
     inputs: Vec<String>,
     metrics: Vec<(String, String)>,
@@ -86,7 +87,7 @@ impl<'s> Shelf<'s> {
         let seconds: f64 = attempts.iter().map(|attempt| attempt.seconds).sum();
         let details = match self.room {
             0 => None,
-            _ => Some(self.details(index, state)?),
+            _ => Some(details(self.studio, (index, state), attempts)?),
         };
         let size = details.as_ref().map_or(0, |details| {
             serde_json::to_string(details).map_or(usize::MAX, |text| text.len())
@@ -108,48 +109,49 @@ impl<'s> Shelf<'s> {
             details,
         })
     }
+}
 
-    fn details(&self, index: NodeIndex, state: &str) -> Result<Details> {
-        let Studio { graph, results, record, .. } = self.studio;
-        let node = &graph.nodes[index];
-        let folder = results.node(&node.folder());
-        let file = store::read_node(&folder).ok();
-        let metrics = record.metrics(&node.key)?.into_iter().map(|(name, metric)| {
-            (name, format!("{} {}", number(metric.value), metric.unit).trim_end().to_owned())
-        });
-        let curve = record.series(&node.key, "loss")?.as_ref().and_then(curve);
-        let attempt = |attempt: &Attempt| {
-            let why = match (&attempt.class, &attempt.message) {
-                (Some(class), Some(message)) => format!(" [{class}] {message}"),
-                _ => String::new(),
-            };
-            let Attempt { attempt, started, host, device, outcome, seconds, .. } = attempt;
-            let took = duration(span(*seconds));
-            format!("{attempt}: {started} on {device} of {host}, {outcome} after {took}{why}")
+/// What is known of a node in some state, with its attempts.
+///
+/// # Errors
+/// If the database refuses.
+pub fn details(
+    Studio { graph, results, record, .. }: Studio<'_>,
+    (index, state): (NodeIndex, &str),
+    attempts: &[Attempt],
+) -> Result<Details> {
+    let node = &graph.nodes[index];
+    let folder = results.node(&node.folder());
+    let file = store::read_node(&folder).ok();
+    let metrics = record.metrics(&node.key)?.into_iter().map(|(name, metric)| {
+        (name, format!("{} {}", number(metric.value), metric.unit).trim_end().to_owned())
+    });
+    let curve = record.series(&node.key, "loss")?.as_ref().and_then(curve);
+    let attempt = |attempt: &Attempt| {
+        let why = match (&attempt.class, &attempt.message) {
+            (Some(class), Some(message)) => format!(" [{class}] {message}"),
+            _ => String::new(),
         };
-        Ok(Details {
-            settings: explain(&node.settings.full()).into_iter().collect(),
-            inputs: graph
-                .named_inputs(index)
-                .into_iter()
-                .map(|(role, input, from)| format!("{role} = {}.{}", from.name, input.port))
-                .collect(),
-            metrics: metrics.collect(),
-            attempts: self.attempts[&index].iter().map(attempt).collect(),
-            made_on: file
-                .as_ref()
-                .map_or(String::new(), |file| Arithmetic::words(&file.arithmetic)),
-            adopted: file.and_then(|file| file.adopted).map(|adopted| adopted.reason),
-            curve,
-            picture: picture(&folder),
-            // What went well needs no log.
-            log: if state == "finished" {
-                String::new()
-            } else {
-                log_tail(results, &node.folder())
-            },
-        })
-    }
+        let Attempt { attempt, started, host, device, outcome, seconds, .. } = attempt;
+        let took = duration(span(*seconds));
+        format!("{attempt}: {started} on {device} of {host}, {outcome} after {took}{why}")
+    };
+    Ok(Details {
+        settings: explain(&node.settings.full()).into_iter().collect(),
+        inputs: graph
+            .named_inputs(index)
+            .into_iter()
+            .map(|(role, input, from)| format!("{role} = {}.{}", from.name, input.port))
+            .collect(),
+        metrics: metrics.collect(),
+        attempts: attempts.iter().map(attempt).collect(),
+        made_on: file.as_ref().map_or(String::new(), |file| Arithmetic::words(&file.arithmetic)),
+        adopted: file.and_then(|file| file.adopted).map(|adopted| adopted.reason),
+        curve,
+        picture: picture(&folder),
+        // What went well needs no log.
+        log: if state == "finished" { String::new() } else { log_tail(results, &node.folder()) },
+    })
 }
 
 /// A number in five figures, a whole one as it is.
@@ -197,7 +199,7 @@ fn curve(series: &Series) -> Option<Curve> {
 }
 
 /// The last lines that a node's worker said.
-pub(super) fn log_tail(results: &Results, folder: &str) -> String {
+pub fn log_tail(results: &Results, folder: &str) -> String {
     let places = [results.node(folder), results.work(folder)].map(|at| at.join("log.txt"));
     let log = places.into_iter().find(|path| path.exists());
     let text = log.map_or(String::new(), |path| files::tail(&path, LOG.1));
