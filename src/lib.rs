@@ -89,4 +89,6 @@ pub mod draw;
 
 pub mod report;
 
+pub mod serve;
+
 pub mod commands;

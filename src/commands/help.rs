@@ -3,12 +3,13 @@
 use clap::Command;
 
 /// The commands by what they are for; one that is named nowhere is listed at the end.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     ("Write a spec", &["init", "import", "check", "graph", "schema"]),
     ("Run it", &["devices", "plan", "run", "status", "log"]),
     ("While it runs", &["pause", "resume", "stop", "first"]),
     ("Ask why", &["why", "show", "select", "compare"]),
-    ("See results", &["figure", "table", "query", "export"]),
+    ("See results", &["serve", "report", "figure", "table", "query", "export"]),
+    ("Publish", &["paper", "bundle"]),
     ("Keep results", &["verify", "clean", "merge", "adopt", "rebuild"]),
 ];
 

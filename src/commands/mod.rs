@@ -32,6 +32,7 @@ mod report;
 mod run;
 mod schema;
 mod select;
+mod serve;
 mod settled;
 mod show;
 mod status;
@@ -114,6 +115,8 @@ enum Command {
     Table(table::Table),
     /// Write everything about an experiment on one page of HTML.
     Report(report::ReportCommand),
+    /// Show results live in a browser: tables, curves, samples, graph.
+    Serve(serve::Serve),
     /// Pack spec, numbers, figures and provenance into one archive for a paper's supplement.
     Bundle(bundle::Bundle),
     /// Check that figures, tables and numbers are fit to print.
@@ -168,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Compare(command) => command.run(&place),
         Command::Figure(command) => command.run(&place),
         Command::Report(command) => command.run(&place),
+        Command::Serve(command) => command.run(&place),
         Command::Bundle(command) => command.run(&place),
         Command::Paper(command) => command.run(&place),
         Command::Table(command) => command.run(&place),

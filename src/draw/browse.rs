@@ -33,6 +33,8 @@ pub struct Offer {
     pub nodes: Vec<(String, &'static str)>,
     /// Metrics of its nodes: `node.metric`.
     pub metrics: Vec<String>,
+    /// The metrics that the spec's first table of it shows.
+    pub shown: Vec<String>,
 }
 
 /// A table that a person picked, in every form, and its numbers.
@@ -76,6 +78,8 @@ pub struct Line {
 /// Lines of nodes alike.
 #[derive(Debug, Serialize)]
 pub struct Lines {
+    /// The axes by which they are told apart.
+    pub by: Vec<String>,
     /// The lines.
     pub lines: Vec<Line>,
     /// Unit of x.
@@ -151,12 +155,18 @@ impl Studio<'_> {
                 of_node.map(move |metric| format!("{node}.{metric}"))
             });
             let metrics = metrics.collect();
+            let of_it = |(_, table): &&(String, TableSpec)| {
+                table.sweep.as_deref().unwrap_or_default() == sweep && table.columns.is_some()
+            };
+            let shown = self.spec.tables.iter().find(of_it);
+            let shown = shown.map_or(vec![], |(_, table)| table.metrics().to_vec());
             Offer {
                 sweep,
                 axes: axes.collect(),
                 seeds: seeds.into_iter().collect(),
                 nodes,
                 metrics,
+                shown,
             }
         };
         Ok(tables::everything(self.spec, self.graph).into_iter().map(offer).collect())
@@ -206,7 +216,7 @@ impl Studio<'_> {
         Ok(Pivot { html, latex, markdown, csv, axes, metrics, rows })
     }
 
-    /// A column of a series of all nodes of a declaration in a sweep, by some axes.
+    /// A column of a series of all nodes of a declaration in a sweep, by some axes; by none, by all that make a difference.
     ///
     /// # Errors
     /// If the sweep or the node is not there, or the database refuses.
@@ -219,7 +229,12 @@ impl Studio<'_> {
     ) -> Result<Lines> {
         let placed = self.placed(sweep)?;
         let seconds = self.record.seconds_by_node()?;
+        let by = match by {
+            [] => telling(self.spec, self.graph, &placed, axes(&placed), &[declared.to_owned()]),
+            _ => by.to_vec(),
+        };
         let mut found = Lines {
+            by: by.clone(),
             lines: vec![],
             x_unit: String::new(),
             y_unit: String::new(),
@@ -227,7 +242,7 @@ impl Studio<'_> {
             left_out: 0,
         };
         let mut seen = BTreeSet::new();
-        for (words, members) in group(&placed, by) {
+        for (words, members) in group(&placed, &by) {
             for (i, point) in members {
                 let Some(index) = self.graph.at(i, declared) else { continue };
                 let node = &self.graph.nodes[index];

@@ -38,8 +38,9 @@ struct Page {
     fonts: [String; 2],
 }
 
+/// Failures of one cause.
 #[derive(Debug, Serialize)]
-struct FailureView {
+pub struct FailureView {
     name: String,
     class: String,
     message: String,
@@ -61,8 +62,9 @@ struct TableView {
     html: String,
 }
 
+/// What the nodes of a kind cost.
 #[derive(Debug, Serialize)]
-struct CostView {
+pub struct CostView {
     kind: &'static str,
     attempts: usize,
     spent: String,
@@ -71,7 +73,10 @@ struct CostView {
 }
 
 const TEMPLATE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("style.css");
+/// What pages look like, those of a server too.
+pub const STYLE: &str = include_str!("style.css");
+/// A function of the name `sortable` that lets a table be sorted.
+pub const SORT: &str = include_str!("sort.js");
 const SCRIPT: &str = include_str!("script.js");
 
 /// The page of an experiment, as its outputs stand.
@@ -87,8 +92,7 @@ pub fn page(studio: Studio<'_>, outputs: &[Output]) -> Result<String> {
     environment.add_template("page", TEMPLATE).map_err(wrong)?;
     let value = Value::from(minijinja::value::Serde(&page));
     let safe = |text: &str| Value::from_safe_string(text.to_owned());
-    let context =
-        minijinja::context! { page => value, style => safe(STYLE), script => safe(SCRIPT) };
+    let context = minijinja::context! { page => value, style => safe(STYLE), script => safe(&(SORT.to_owned() + SCRIPT)) };
     environment.get_template("page").and_then(|page| page.render(context)).map_err(wrong)
 }
 
@@ -98,10 +102,7 @@ fn view(studio: Studio<'_>, outputs: &[Output]) -> Result<Page> {
     let is_finished = |index: NodeIndex| finished.contains(&graph.nodes[index].folder());
     let failed = record.failures()?;
     let states = States { is_finished: &is_finished, failed: failed.into_keys().collect() };
-    let mut attempts: BTreeMap<NodeIndex, Vec<Attempt>> = BTreeMap::new();
-    for index in graph.indices() {
-        attempts.insert(index, record.attempts(&graph.nodes[index].key)?);
-    }
+    let attempts = attempts(studio)?;
     let done = graph.indices().filter(|index| is_finished(*index)).count();
     let has_failed =
         |i: &NodeIndex| !is_finished(*i) && states.failed.contains(&graph.nodes[*i].key.hex());
@@ -136,6 +137,17 @@ fn view(studio: Studio<'_>, outputs: &[Output]) -> Result<Page> {
     })
 }
 
+/// The attempts at every node, the first one first.
+pub type Attempts = BTreeMap<NodeIndex, Vec<Attempt>>;
+
+/// The attempts at every node.
+///
+/// # Errors
+/// If the database refuses.
+pub fn attempts(Studio { graph, record, .. }: Studio<'_>) -> Result<Attempts> {
+    graph.indices().map(|index| Ok((index, record.attempts(&graph.nodes[index].key)?))).collect()
+}
+
 /// What the reader has to know before anything else: choices, and outputs that show a part.
 fn remarks(studio: Studio<'_>, outputs: &[Output]) -> Result<Vec<String>> {
     let contests = decide::contests(studio.graph, studio.record)?;
@@ -154,11 +166,7 @@ fn remarks(studio: Studio<'_>, outputs: &[Output]) -> Result<Vec<String>> {
 }
 
 /// Failures by cause: equal ones together.
-fn alike(
-    studio: Studio<'_>,
-    failed: &[NodeIndex],
-    attempts: &BTreeMap<NodeIndex, Vec<Attempt>>,
-) -> Vec<FailureView> {
+pub fn alike(studio: Studio<'_>, failed: &[NodeIndex], attempts: &Attempts) -> Vec<FailureView> {
     let mut found: BTreeMap<(String, String), FailureView> = BTreeMap::new();
     for index in failed {
         let node = &studio.graph.nodes[*index];
@@ -192,16 +200,13 @@ fn table(output: &Output) -> Option<TableView> {
 }
 
 /// An SVG file as a part of a page: without its head, and no wider than the page.
-fn inline(svg: &str) -> String {
+pub fn inline(svg: &str) -> String {
     let start = svg.find("<svg").unwrap_or(0);
     svg[start..].to_owned()
 }
 
 /// Device time by kind, what failed apart, and all of it in a sentence.
-fn costs(
-    studio: Studio<'_>,
-    attempts: &BTreeMap<NodeIndex, Vec<Attempt>>,
-) -> (Vec<CostView>, String) {
+pub fn costs(studio: Studio<'_>, attempts: &Attempts) -> (Vec<CostView>, String) {
     let mut kinds: BTreeMap<crate::settings::Kind, (usize, f64, f64)> = BTreeMap::new();
     for (index, list) in attempts {
         let sum = kinds.entry(studio.graph.nodes[*index].kind()).or_default();
