@@ -21,12 +21,12 @@ test: libtorch
 	$(CARGO) build --workspace --bins --examples
 	$(CARGO) test --workspace
 
-# A Python with PyTorch, NumPy and pandas (3 GB), with which some tests read what we write; without it they skip.
+# A Python with PyTorch, NumPy, pandas and Playwright (3 GB), with which some tests read what we write; without it they skip.
 python: .venv/.ready
 
 .venv/.ready:
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet torch==2.11.0 numpy pandas safetensors matplotlib
+	.venv/bin/pip install --quiet torch==2.11.0 numpy pandas safetensors matplotlib playwright
 	touch $@
 
 # Each fuzz target for a minute; needs `cargo install cargo-fuzz`. `make test` runs all of them briefly.

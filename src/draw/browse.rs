@@ -19,6 +19,7 @@ use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// A sweep, and what can be picked of it.
 #[derive(Debug, Serialize)]
@@ -104,7 +105,7 @@ pub struct Shelf {
     /// Its name.
     pub name: String,
     /// Whether there is anything to show.
-    pub finished: bool,
+    pub is_there: bool,
 }
 
 /// A series of a node that still runs: what it has told so far.
@@ -297,7 +298,6 @@ impl Studio<'_> {
         (sweep, declared): (&str, &str),
         step: Option<&str>,
         seed: Option<u64>,
-        is_finished: &dyn Fn(&Node) -> bool,
     ) -> Result<Vec<Shelf>> {
         let placed = self.placed(sweep)?;
         let of_seed: Vec<_> =
@@ -319,7 +319,7 @@ impl Studio<'_> {
                         step,
                         key: node.key.short(),
                         name: node.name.clone(),
-                        finished: is_finished(node),
+                        is_there: self.has_items(index),
                     });
                 }
             }
@@ -363,20 +363,29 @@ impl Studio<'_> {
         figure::strip(&fields, limits, look.colours()).map(Some)
     }
 
-    fn look(&self, node: NodeIndex, count: usize) -> Result<Option<(Vec<Field>, Look)>> {
+    /// Whether a node has samples or items to show: those that are cleaned away are not there.
+    pub fn has_items(&self, node: NodeIndex) -> bool {
+        self.items(node, 1).is_ok_and(|found| found.is_some_and(|(path, _)| path.exists()))
+    }
+
+    /// The array of a node's samples or test items, and the places of the first of them.
+    fn items(&self, node: NodeIndex, count: usize) -> Result<Option<(PathBuf, Vec<usize>)>> {
         let node = &self.graph.nodes[node];
         let folder = self.results.node(&node.folder());
-        let (path, places) = match node.kind() {
-            Kind::Sample => (folder.join("samples.npy"), (0..count).collect::<Vec<usize>>()),
-            Kind::Dataset => match test_items(node, &folder, count)? {
-                Some(found) => found,
-                None => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
+        match node.kind() {
+            Kind::Sample => Ok(Some((folder.join("samples.npy"), (0..count).collect()))),
+            Kind::Dataset => test_items(node, &folder, count),
+            _ => Ok(None),
+        }
+    }
+
+    fn look(&self, node: NodeIndex, count: usize) -> Result<Option<(Vec<Field>, Look)>> {
+        let Some((path, places)) = self.items(node, count)? else { return Ok(None) };
         if !path.exists() {
             return Ok(None);
         }
+        // An array that is not ours lies elsewhere, what is known of it does not.
+        let folder = self.results.node(&self.graph.nodes[node].folder());
         let look = Look::of(&folder.join("samples.npy"))?;
         let fields = fields(&path, &places, &look)?;
         Ok((!fields.is_empty()).then_some((fields, look)))

@@ -199,12 +199,9 @@ impl Desk {
 
     fn samples(&self, book: &Book, query: &Query) -> Result<Answer> {
         let studio = self.studio(book);
-        let finished = |node: &Node| {
-            book.by_key.get(&node.key.short()).is_some_and(|i| book.state(*i) == State::Finished)
-        };
         let of = (query.text("sweep"), query.text("node"));
-        let shelves = studio.shelves(of, query.get("step"), query.number("seed"), &finished)?;
-        let shown = shelves.iter().filter(|shelf| shelf.finished);
+        let shelves = studio.shelves(of, query.get("step"), query.number("seed"))?;
+        let shown = shelves.iter().filter(|shelf| shelf.is_there);
         let nodes: Vec<NodeIndex> =
             shown.filter_map(|shelf| book.by_key.get(&shelf.key).copied()).collect();
         // Of many nodes, some from everywhere.
@@ -218,7 +215,7 @@ impl Desk {
         let count = query.number("count").unwrap_or(8).min(SAMPLES);
         let (limits, label) = studio
             .shared_limits(&judged.iter().copied().chain(truth).collect::<Vec<_>>(), count)?;
-        let truth = truth.filter(|index| book.state(*index) == State::Finished);
+        let truth = truth.filter(|index| studio.has_items(*index));
         let truth = truth.map(|index| book.graph.nodes[index].key.short());
         json(&json!({ "shelves": shelves, "limits": limits, "label": label, "truth": truth }))
     }

@@ -33,6 +33,7 @@ mod run;
 mod schema;
 mod screens;
 mod selecting;
+mod serve;
 mod specs;
 mod sweep_mistakes;
 mod sweeps;

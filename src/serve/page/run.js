@@ -96,7 +96,7 @@ const costs = (list, all) => {
   const table = el('table', {}, el('thead', {}, el('tr', {}, ['kind', 'attempts', 'time of devices', 'of it failed', 'share'].map(word => el('th', { scope: 'col' }, word)))),
     el('tbody', {}, list.map(cost => el('tr', {}, el('td', {}, cost.kind), [cost.attempts, cost.spent, cost.failed, `${cost.share} %`].map(word => el('td', { class: 'number' }, String(word)))))));
   sortable(table);
-  return [el('h2', {}, 'Cost'), el('p', {}, all + '.'), table];
+  return [el('h2', {}, 'Cost'), el('p', {}, all + '.'), el('div', { class: 'scroll' }, table)];
 };
 
 export const run = async (root, app) => {

@@ -26,7 +26,7 @@ export const samples = async (root, app) => {
     const image = (key, name) => el('img', { src: `/api/${app.experiment}/strip/${key}?${new URLSearchParams({ count, low, high })}`, alt: `samples of ${name}`, loading: 'lazy' });
     const rows = [...new Set(found.shelves.map(shelf => shelf.row.join(', ')))].map(row => {
       const shelf = found.shelves.find(one => one.row.join(', ') === row && one.step === now);
-      return el('tr', {}, el('th', { scope: 'row' }, row || 'samples'), el('td', {}, shelf && shelf.finished ? image(shelf.key, shelf.name) : 'not there yet'));
+      return el('tr', {}, el('th', { scope: 'row' }, row || 'samples'), el('td', {}, shelf && shelf.is_there ? image(shelf.key, shelf.name) : 'not there yet'));
     });
     if (found.truth) rows.push(el('tr', { class: 'truth' }, el('th', { scope: 'row' }, 'test data'), el('td', {}, image(found.truth, 'test data'))));
     table.replaceChildren(el('table', { class: 'shelves' }, el('tbody', {}, rows)));
