@@ -26,7 +26,7 @@ python: .venv/.ready
 
 .venv/.ready:
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet torch==2.11.0 numpy pandas safetensors matplotlib playwright
+	.venv/bin/pip install --quiet torch==2.11.0 numpy pandas safetensors matplotlib pyarrow tensorboard playwright
 	touch $@
 
 # Each fuzz target for a minute; needs `cargo install cargo-fuzz`. `make test` runs all of them briefly.

@@ -15,6 +15,17 @@ pub fn write_aside(path: &Path, content: &[u8]) -> Result<()> {
     write(path, content, true)
 }
 
+/// A readable name as the name of a file; a long one ends in the key, so that no two are alike.
+pub fn named(name: &str, key: &str) -> String {
+    const MOST: usize = 200;
+    let name = name.replace('/', "_");
+    if name.len() <= MOST {
+        return name;
+    }
+    let kept: String = name.chars().take(MOST / 4).collect();
+    format!("{kept}…-{key}")
+}
+
 /// The last bytes of a file that may grow for days, as text; nothing if it cannot be read.
 pub fn tail(path: &Path, bytes: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {

@@ -87,6 +87,8 @@ pub mod table;
 
 pub mod draw;
 
+pub mod export;
+
 pub mod report;
 
 pub mod serve;

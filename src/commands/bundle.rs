@@ -1,9 +1,10 @@
 //! `ablate bundle`: what a paper's supplement needs in one archive, described as an RO-Crate 1.1.
 
 use super::asking::Asking;
-use super::export::{Format, export_into};
+
 use super::{Done, Opened, Place, print};
 use crate::draw::{Output, Studio};
+use crate::export::{Format, export_into};
 use crate::files::write_aside;
 use crate::problem::{Problem, Problems, Result};
 use crate::report;

@@ -191,7 +191,8 @@ impl Studio<'_> {
         check(&spec, self.graph)?;
         let (mut table, nodes) = tables::table(self.spec, self.graph, self.record, &asked)?;
         if let Some(reference) = reference {
-            table.versus_baseline = table.rows.iter().any(|row| row.labels == reference);
+            let is_there = table.rows.iter().any(|row| row.labels == reference);
+            table.versus = is_there.then_some("reference");
             for row in &mut table.rows {
                 row.baseline = row.labels == reference;
             }
@@ -283,7 +284,9 @@ impl Studio<'_> {
     fn placed(&self, sweep: &str) -> Result<Vec<(usize, &Point)>> {
         let name = sweep.to_owned();
         let known = self.spec.sweeps.iter().any(|sweep| sweep.name == name);
-        if !known && !(sweep.is_empty() && self.spec.sweeps.is_empty()) {
+        // The one point of a spec without sweeps has no name.
+        let is_plain = sweep.is_empty() && self.spec.sweeps.is_empty();
+        if !known && !is_plain {
             return Err(Problem::new(format!("there is no sweep `{sweep}`")));
         }
         Ok(points(self.graph, Shown { sweep: known.then_some(&name), at: None }))

@@ -84,6 +84,8 @@ fn check_content(spec: &Spec, table: &TableSpec, kind: &[Step], reader: &mut Rea
 }
 
 fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, reader: &mut Reader) {
+    // A graph names nothing.
+    let Some(target) = figure.target() else { return };
     let kind = keys(&["figures", name, figure.word()]);
     let known = check_shown(spec, graph, figure.shown(), &kind, reader);
     let mut named = known;
@@ -108,6 +110,7 @@ fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, rea
             ("y", metric(spec, graph, &asked.y))
         }
         FigureSpec::Trajectory(asked) => ("of", of_kind(spec, &asked.of, Kind::Sample)),
+        FigureSpec::Graph(_) => return,
     };
     if let FigureSpec::Points(asked) = figure
         && checked.is_ok()
@@ -136,7 +139,7 @@ fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, rea
         true => {
             let axes: Vec<String> =
                 figure.axes().into_iter().map(|(_, axis)| axis.clone()).collect();
-            single(spec, graph, figure.shown(), &axes, (figure.target(), figure.telling()))
+            single(spec, graph, figure.shown(), &axes, (target, figure.telling()))
         }
         false => Ok(()),
     };

@@ -80,6 +80,7 @@ impl Source<'_> {
             y_log: false,
             reference: Some(Reference { name: String::new(), value: 0.0 }),
             dots: true,
+            band: false,
             width: width_of(asked.width.as_ref(), 1)?,
         })))
     }

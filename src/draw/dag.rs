@@ -1,10 +1,11 @@
 //! The graph of a spec as boxes and arrows: one box for each declared node, or for each node.
 
-use crate::figure::{Dag, DagArrow, DagBox, DagState};
+use super::Studio;
+use crate::figure::{Dag, DagArrow, DagBox, DagState, Drawing, Metadata};
 use crate::graph::Graph;
 use crate::problem::{Problem, Result};
 use crate::settings::Kind;
-use crate::spec::Spec;
+use crate::spec::{GraphSpec, Spec};
 use crate::words::{grouped, plural};
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
@@ -62,6 +63,22 @@ pub struct States<'s> {
     pub is_finished: &'s dyn Fn(NodeIndex) -> bool,
     /// The nodes whose last attempt failed, by the whole key.
     pub failed: BTreeSet<String>,
+}
+
+impl Studio<'_> {
+    /// The graph of the spec as it stands.
+    pub(super) fn graph_picture(&self, name: &str, asked: &GraphSpec) -> Result<Drawing> {
+        let finished = self.results.list()?.finished;
+        let is_finished = |index: NodeIndex| finished.contains(&self.graph.nodes[index].folder());
+        let failed = self.record.failures()?.into_keys().collect();
+        let states = States { is_finished: &is_finished, failed };
+        let dag = match asked.all {
+            true => unfolded(self.graph, &states)?,
+            false => folded(self.spec, self.graph, &states),
+        };
+        let title = format!("{}: {name}", self.spec.name);
+        dag.draw(&Metadata { title, sources: self.made_by(), ..Metadata::default() })
+    }
 }
 
 /// A box for each declared node, its seeds and axes folded.

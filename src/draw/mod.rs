@@ -19,8 +19,8 @@ pub use dag::{States, folded, unfolded};
 pub use output::{Basis, Output, OutputKind};
 pub use undecided::{Undecided, undecided};
 
-use crate::files::write_aside;
-use crate::graph::{Graph, Node};
+use crate::files::{self, write_aside};
+use crate::graph::Graph;
 use crate::key::Key;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
@@ -124,9 +124,12 @@ impl Studio<'_> {
 
     fn figure(&self, name: &str, asked: &FigureSpec) -> Result<Output> {
         let points = collect::points(self.graph, asked.shown());
-        let declared = self.spec.split_path(asked.target()).map_or("", |(node, _)| &*node.name);
+        let declared = asked.target().and_then(|target| self.spec.split_path(target));
         let values = tables::Values::of(self.graph, self.record)?;
-        let basis = values.basis(&points, declared, self.results)?;
+        let basis = match declared {
+            Some((node, _)) => values.basis(&points, &node.name, self.results)?,
+            None => Basis::default(),
+        };
         let drawing = pictures::draw(*self, (name, asked), &points, (&basis, values))?;
         let (files, warnings) = match drawing {
             Some(drawing) => {
@@ -248,7 +251,7 @@ fn link(spec: &Spec, graph: &Graph, results: &Results) -> Result<()> {
     let links: BTreeMap<String, String> = graph
         .nodes
         .node_weights()
-        .map(|node| (link_name(node), node.folder()))
+        .map(|node| (files::named(&node.name, &node.key.short()), node.folder()))
         .filter(|(_, folder)| finished.contains(folder))
         .collect();
     // What was linked so last time is not looked at link by link.
@@ -274,17 +277,4 @@ fn link(spec: &Spec, graph: &Graph, results: &Results) -> Result<()> {
         std::os::unix::fs::symlink(&target, &path).map_err(|e| Problem::os("link", &path, &e))?;
     }
     write_aside(&stamp, digest.as_bytes())
-}
-
-/// A readable name as the name of a file; a long one ends in the key, so that no two are alike.
-fn link_name(node: &Node) -> String {
-    const MOST: usize = 200;
-    let name = node.name.replace('/', "_");
-    match name.len() > MOST {
-        true => {
-            let kept: String = name.chars().take(MOST / 4).collect();
-            format!("{kept}…-{}", node.key.short())
-        }
-        false => name,
-    }
 }

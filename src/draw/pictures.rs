@@ -12,7 +12,9 @@ use crate::job::Series;
 use crate::npy;
 use crate::problem::Result;
 use crate::record::Record;
-use crate::spec::{Axes, CurveSpec, FigureSpec, GridSpec, Scale, Spec, SpectrumSpec, TrainingSpec};
+use crate::spec::{
+    Axes, CurveSpec, FigureSpec, GridSpec, Scale, SeedsSpec, Spec, SpectrumSpec, TrainingSpec,
+};
 use crate::statistics;
 use crate::store::Results;
 use std::cell::RefCell;
@@ -53,6 +55,7 @@ pub(super) fn draw(
         FigureSpec::Heatmap(asked) => source.heatmap(points, asked)?,
         FigureSpec::Scatter(asked) => source.scatter(points, asked)?,
         FigureSpec::Trajectory(asked) => source.trajectory(points, asked)?,
+        FigureSpec::Graph(asked) => return studio.graph_picture(name, asked).map(Some),
     };
     let Some(figure) = figure else { return Ok(None) };
     let title = format!("{}: {name}", spec.name);
@@ -273,6 +276,7 @@ impl Source<'_> {
             y_log: asked.y_scale == Scale::Log,
             reference: None,
             dots: false,
+            band: asked.seeds == SeedsSpec::Band,
         })))
     }
 

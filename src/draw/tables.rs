@@ -62,7 +62,7 @@ pub(super) fn table(
         columns,
         rows,
         spread: spread(asked.spread),
-        versus_baseline: asked.versus == Some(Versus::Baseline),
+        versus: asked.versus.map(|Versus::Baseline| "baseline"),
         labels: spec.labels.clone(),
         remarks: remarks(spec, graph, record, asked)?,
     };
@@ -155,7 +155,7 @@ pub(super) fn numbers(
         })
         .collect();
     let named: BTreeSet<&String> = {
-        let figures = spec.figures.iter().map(|(_, figure)| figure.target());
+        let figures = spec.figures.iter().filter_map(|(_, figure)| figure.target());
         figures.chain(spec.tables.iter().flat_map(|(_, table)| table.metrics())).collect()
     };
     let mut metrics: Vec<(String, String, String)> = vec![];

@@ -24,6 +24,8 @@ pub struct Curve {
     pub reference: Option<Reference>,
     /// Whether names go down and the metric across, however short the names are.
     pub dots: bool,
+    /// Whether an ordered line has a band instead of error bars and seeds.
+    pub band: bool,
     /// The size on paper.
     pub width: Width,
 }
@@ -144,6 +146,7 @@ mod tests {
             y_log: false,
             reference: None,
             dots: false,
+            band: false,
             width: Width::default(),
         };
         let expect =

@@ -9,7 +9,7 @@ use super::math;
 use super::panel::Panel;
 use super::paper::{Pane, Paper, Rect};
 use super::scale::Scale;
-use super::style::{GREY, LINE_PT, RIM_PT, Stroke, line as stroke_of};
+use super::style::{BAND_ALPHA, GREY, LINE_PT, RIM_PT, Stroke, line as stroke_of};
 use super::tiles::{self, around, look};
 use crate::problem::Result;
 
@@ -65,7 +65,9 @@ impl Page<'_> {
         let mut entries: Vec<Entry> = named
             .map(|(i, name)| {
                 let stroke = if self.curve.ordered() { stroke_of(i) } else { bar(i) };
-                Entry { dot: Some(stroke.colour), ..Entry::line(name, stroke) }
+                let banded = self.curve.band && self.curve.ordered();
+                let band = banded.then_some((stroke.colour, BAND_ALPHA));
+                Entry { dot: Some(stroke.colour), band, ..Entry::line(name, stroke) }
             })
             .collect();
         // A single line needs no key.
@@ -231,7 +233,19 @@ impl Page<'_> {
         let place = |x, value, beside| layout.place(at, x, value, (aside, beside));
         let shown: Vec<&CurvePoint> =
             line.points.iter().filter(|p| layout.value_scale().shows(p.mean)).collect();
-        for point in &shown {
+        let banded = self.curve.band && self.curve.ordered();
+        if banded {
+            let scale = layout.value_scale();
+            // What is beyond a logarithmic axis ends at the frame.
+            let edge = |end: f64| if scale.shows(end) { end } else { scale.low() };
+            let edges: Vec<_> = shown
+                .iter()
+                .filter(|p| p.low.is_finite() && p.high.is_finite())
+                .map(|p| (p.x, edge(p.low), edge(p.high)))
+                .collect();
+            panel.band(&edges, bar.colour, BAND_ALPHA)?;
+        }
+        for point in shown.iter().filter(|_| !banded) {
             let ends = bar_ends(point, layout.value_scale()).map(|end| place(point.x, end, 0.0));
             panel.line(&ends, &Stroke { width_pt: LINE_PT * 0.9, ..bar })?;
             let seeds: Vec<_> =
@@ -247,6 +261,9 @@ impl Page<'_> {
     }
 
     fn aside_pt(&self, at: Rect, layout: &Layout, index: usize) -> f64 {
+        if self.curve.band && self.curve.ordered() {
+            return 0.0;
+        }
         let from_middle = index as f64 - (self.names.len() as f64 - 1.0) / 2.0;
         let CurveAxis::Names(names) = &self.curve.axis else { return DODGE_PT * from_middle };
         let long_pt = if layout.dots { at.h } else { at.w };
@@ -339,6 +356,7 @@ mod tests {
             y_log: false,
             reference: None,
             dots: false,
+            band: false,
             width: Width::default(),
         }
     }

@@ -190,6 +190,7 @@ mod tests {
             y_log: false,
             reference: Some(Reference { name: "floor".into(), value: 0.1 }),
             dots: false,
+            band: false,
             width: if panels > 1 { Width::parse("icml.text").unwrap() } else { Width::default() },
         })
     }
@@ -349,6 +350,7 @@ mod tests {
                 y_log: true,
                 reference: None,
                 dots: false,
+                band: false,
                 width,
             }),
             Figure::Grid(Grid {

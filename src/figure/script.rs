@@ -68,6 +68,10 @@ for panel, axis in zip(panels, axes[0]):
         seeds = [row for row in there if row["what"] == "seed"]
         x, mean = column(means, "x"), column(means, "value")
         bars = [[m - number(row["low"]) for m, row in zip(mean, means)], [number(row["high"]) - m for m, row in zip(mean, means)]]
+        if BAND:
+            axis.plot(x, mean, "o-", color=f"C{i}", label=name or None)
+            axis.fill_between(x, column(means, "low"), column(means, "high"), color=f"C{i}", alpha=0.2, lw=0)
+            continue
         axis.errorbar(x, mean, yerr=bars, fmt="o-" if ORDERED else "o", color=f"C{i}", label=name or None)
         axis.plot(column(seeds, "x"), column(seeds, "value"), ".", color=f"C{i}", alpha=0.4)
     axis.set(title=panel, xlabel=X, xscale=X_SCALE, yscale=Y_SCALE)
@@ -149,7 +153,8 @@ impl Figure {
                 let labels = [text("X", &f.x_label), text("Y", &f.y_label)].concat();
                 let x_scale = text("X_SCALE", scale(f.axis == CurveAxis::Log));
                 let ordered = if f.ordered() { "ORDERED = True\n" } else { "ORDERED = False\n" };
-                let scales = x_scale + &text("Y_SCALE", scale(f.y_log)) + ordered;
+                let banded = if f.band && f.ordered() { "BAND = True\n" } else { "BAND = False\n" };
+                let scales = x_scale + &text("Y_SCALE", scale(f.y_log)) + ordered + banded;
                 (inches(&f.width) + &labels + &scales, CURVE)
             }
             Self::Histogram(f) => {

@@ -56,7 +56,8 @@ impl Builder<'_> {
     fn picture(&self, graph: &mut Graph, point: &Point, here: &At) {
         for (_, figure) in &self.spec.figures {
             let shows = matches!(figure, FigureSpec::Grid(_)) && point.is_shown(figure.shown());
-            let index = self.spec.nodes.iter().position(|node| node.name == *figure.target());
+            let shown = figure.target();
+            let index = self.spec.nodes.iter().position(|node| Some(&node.name) == shown);
             if let Some(index) = index.filter(|_| shows) {
                 graph.pictured.extend(Some(here.nodes[index]).filter(|n| *n != NodeIndex::end()));
             }

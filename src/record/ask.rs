@@ -250,6 +250,19 @@ impl Record {
         self.select(statement, [experiment], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
+    /// The finished nodes of an experiment, or of all, with their names.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub fn finished_nodes(&self, experiment: Option<&str>) -> Result<Vec<(Key, String)>> {
+        let statement = "SELECT key, name FROM nodes
+             WHERE ?1 IS NULL OR key IN (SELECT node FROM points WHERE experiment = ?1) ORDER BY key";
+        let rows = self.select(statement, [experiment], |row| {
+            Ok((Key::from_hex(&row.get::<_, String>(0)?), row.get(1)?))
+        })?;
+        Ok(rows.into_iter().filter_map(|(key, name)| Some((key?, name))).collect())
+    }
+
     /// The series of a node, each with its columns.
     ///
     /// # Errors

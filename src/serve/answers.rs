@@ -6,11 +6,13 @@ use crate::figure::Metadata;
 use crate::files;
 use crate::graph::Node;
 use crate::job::{Event, Metric, Series};
-use crate::key::explain;
+use crate::key::{Change, explain};
+use crate::plan;
 use crate::problem::{Problem, Problems, Result};
 use crate::report;
 use crate::settings::Kind;
 use crate::store::Results;
+use axum::body::Bytes;
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,7 +24,7 @@ pub(super) struct Answer {
     /// Its media type.
     pub(super) kind: &'static str,
     /// Its bytes.
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 /// Names and values behind the `?` of an address.
@@ -64,7 +66,7 @@ const JUDGED: usize = 64;
 fn json(value: &impl Serialize) -> Result<Answer> {
     let body = serde_json::to_vec(value)
         .map_err(|e| Problem::system(format!("an answer cannot be written: {e}")))?;
-    Ok(Answer { kind: "application/json", body })
+    Ok(Answer { kind: "application/json", body: body.into() })
 }
 
 impl Desk {
@@ -92,7 +94,7 @@ impl Desk {
             ["lines"] => self.lines(book, query)?,
             ["samples"] => self.samples(book, query)?,
             ["strip", key] => match self.strip(book, key, query)? {
-                Some(body) => Answer { kind: "image/png", body },
+                Some(body) => Answer { kind: "image/png", body: body.into() },
                 None => return Ok(None),
             },
             ["graph"] => self.graph(book)?,
@@ -234,7 +236,7 @@ impl Desk {
         let states = States { is_finished: &is_finished, failed };
         let meta = Metadata { title: book.spec.name.clone(), ..Metadata::default() };
         let svg = folded(&book.spec, &book.graph, &states).svg(&meta);
-        Ok(Answer { kind: "image/svg+xml", body: report::inline(&svg).into_bytes() })
+        Ok(Answer { kind: "image/svg+xml", body: report::inline(&svg).into() })
     }
 
     fn node(&self, book: &Book, key: &str) -> Result<Answer> {
@@ -247,11 +249,17 @@ impl Desk {
             let node = &book.graph.nodes[index];
             json!({ "key": node.key.short(), "name": node.name, "state": book.state(index).word() })
         };
+        let mut others = self.record.identities(node.kind(), &node.declared)?;
+        others.retain(|(name, _)| *name != node.name);
+        let nearest = plan::nearest(&node.identity(), &others).map(|(name, changes)| {
+            let change = |change: &Change| json!([change.path, change.old, change.new]);
+            json!({ "name": name, "changes": changes.iter().map(change).collect::<Vec<_>>() })
+        });
         let inputs: BTreeSet<NodeIndex> = book.graph.inputs(index).collect();
         let users: BTreeSet<NodeIndex> = book.graph.users(index).collect();
         json(&json!({
             "name": node.name, "kind": node.kind().word(), "key": node.key.hex(), "state": state,
-            "folder": node.folder(), "details": details,
+            "folder": node.folder(), "details": details, "nearest": nearest,
             "inputs": inputs.into_iter().map(link).collect::<Vec<_>>(),
             "users": users.into_iter().take(200).map(link).collect::<Vec<_>>(),
             "again": format!("ablate run {} --only '{}'", book.spec.file.display(), node.name),

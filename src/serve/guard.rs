@@ -134,20 +134,30 @@ mod tests {
     #[test]
     fn without_the_token_nothing_is_answered() {
         let guard = guard();
-        let of = |address: &str, more| guard.judge(Some("localhost"), address, more);
+        let of = |address: &str, cookie: Option<String>, bearer: Option<String>| {
+            guard.judge(Some("localhost"), address, (cookie.as_deref(), bearer.as_deref()))
+        };
         let token = guard.token.clone();
         assert_eq!(token.len(), 48);
-        assert_eq!(of("/", (None, None)), Verdict::Unknown);
-        assert_eq!(of("/?token=", (None, None)), Verdict::Unknown);
-        assert_eq!(of(&format!("/?token={token}0"), (None, None)), Verdict::Unknown);
-        assert_eq!(of("/", (Some("ablate-8642=1; other=2"), None)), Verdict::Unknown);
-        assert_eq!(of("/", (Some(&format!("ablate-1={token}")), None)), Verdict::Unknown);
-        assert_eq!(of("/", (Some(&format!("a=b; ablate-8642={token}")), None)), Verdict::Answer);
-        assert_eq!(of("/", (None, Some(&format!("Bearer {token}")))), Verdict::Answer);
-        assert_eq!(of(&format!("/?token={token}"), (None, None)), Verdict::Settle);
-        assert_eq!(of(&format!("/api/x?a=1&token={token}&b=2"), (None, None)), Verdict::Answer);
+        for (address, cookie) in [
+            ("/".to_owned(), None),
+            ("/?token=".to_owned(), None),
+            (format!("/?token={token}0"), None),
+            ("/".to_owned(), Some("ablate-8642=1; other=2".to_owned())),
+            ("/".to_owned(), Some(format!("ablate-1={token}"))),
+        ] {
+            assert_eq!(
+                of(&address, cookie.clone(), None),
+                Verdict::Unknown,
+                "{address} {cookie:?}"
+            );
+        }
+        assert_eq!(of("/", Some(format!("a=b; ablate-8642={token}")), None), Verdict::Answer);
+        assert_eq!(of("/", None, Some(format!("Bearer {token}"))), Verdict::Answer);
+        assert_eq!(of(&format!("/?token={token}"), None, None), Verdict::Settle);
+        assert_eq!(of(&format!("/api/x?a=1&token={token}&b=2"), None, None), Verdict::Answer);
         // Nothing of the address goes into where the browser is sent.
-        assert_eq!(of(&format!("//evil.example?token={token}"), (None, None)), Verdict::Answer);
+        assert_eq!(of(&format!("//evil.example?token={token}"), None, None), Verdict::Answer);
     }
 
     #[test]

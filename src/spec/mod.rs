@@ -12,9 +12,9 @@ mod text;
 pub use axis::{Axis, Placed, Values};
 pub use merge::{Merged, resolved, shape_below};
 pub use outputs::{
-    At, Axes, CurveSpec, FigureSpec, ForwardSpec, GridSpec, HeatmapSpec, HistogramSpec, LatexSpec,
-    PointsSpec, Scale, ScatterSpec, Shown, SpectrumSpec, SpreadSpec, TableSpec, TrainingSpec,
-    TrajectorySpec, Versus,
+    At, Axes, CurveSpec, FigureSpec, ForwardSpec, GraphSpec, GridSpec, HeatmapSpec, HistogramSpec,
+    LatexSpec, PointsSpec, Scale, ScatterSpec, SeedsSpec, Shown, SpectrumSpec, SpreadSpec,
+    TableSpec, TrainingSpec, TrajectorySpec, Versus,
 };
 pub use sweep::{Expression, Filter, Operator, Part, Seeds, Sweep, Variation};
 

@@ -31,6 +31,8 @@ kinds! {
         Scatter(ScatterSpec) = "scatter",
         /// Samples on their way out of noise.
         Trajectory(TrajectorySpec) = "trajectory",
+        /// The graph of the spec, and how far it is.
+        Graph(GraphSpec) = "graph",
     }
 }
 
@@ -48,13 +50,15 @@ impl FigureSpec {
             Self::Heatmap(s) => (&s.sweep, &s.at),
             Self::Scatter(s) => (&s.sweep, &s.at),
             Self::Trajectory(s) => (&s.sweep, &s.at),
+            // It shows all of the spec.
+            Self::Graph(_) => return Shown { sweep: None, at: None },
         };
         Shown { sweep: sweep.as_ref(), at: at.as_ref() }
     }
 
-    /// The node, `node.measure` or `node.measure.metric` that is drawn.
-    pub fn target(&self) -> &String {
-        match self {
+    /// The node, `node.measure` or `node.measure.metric` that is drawn, if it is of one.
+    pub fn target(&self) -> Option<&String> {
+        Some(match self {
             Self::Spectrum(s) => &s.of,
             Self::Curve(s) => &s.y,
             Self::Training(s) => &s.of,
@@ -65,14 +69,15 @@ impl FigureSpec {
             Self::Heatmap(s) => &s.value,
             Self::Scatter(s) => &s.y,
             Self::Trajectory(s) => &s.of,
-        }
+            Self::Graph(_) => return None,
+        })
     }
 
     /// All that is drawn.
     pub fn targets(&self) -> Vec<&String> {
         match self {
             Self::Scatter(s) => vec![&s.x, &s.y],
-            _ => vec![self.target()],
+            _ => self.target().into_iter().collect(),
         }
     }
 
@@ -97,6 +102,7 @@ impl FigureSpec {
             }
             Self::Scatter(s) => [some("lines", &s.lines), some("names", &s.names)].concat(),
             Self::Trajectory(s) => some("rows", &s.rows),
+            Self::Graph(_) => vec![],
         }
     }
 
@@ -108,6 +114,7 @@ impl FigureSpec {
             Self::Grid(_) | Self::Forward(_) | Self::Points(_) | Self::Trajectory(_) => &["rows"],
             Self::Heatmap(_) => &["x", "y"],
             Self::Scatter(_) => &["lines", "names"],
+            Self::Graph(_) => &[],
         }
     }
 }
@@ -243,6 +250,8 @@ table! {
         lines: Option<Axes>;
         #[doc = "The axis whose values are panels side by side, or a list of them."]
         panels: Option<Axes>;
+        #[doc = "Whether seeds are points with ± one standard deviation, or a band of it; along names always points."]
+        seeds: SeedsSpec = SeedsSpec::Points;
         #[doc = "Scale of the x axis."]
         x_scale: Scale = Scale::Linear;
         #[doc = "Scale of the y axis."]
@@ -424,6 +433,14 @@ table! {
 }
 
 table! {
+    /// The graph of a spec.
+    pub struct GraphSpec {
+        #[doc = "A box for each node, instead of one for each name with its seeds and axes folded."]
+        all: bool = false;
+    }
+}
+
+table! {
     /// A table: a row for each combination of axis values, a column for each metric, seeds folded.
     pub struct TableSpec {
         #[doc = "The sweep; without it, the baseline point."]
@@ -442,6 +459,16 @@ table! {
         versus: Option<Versus>;
         #[doc = "How LaTeX sets the numbers."]
         latex: LatexSpec = LatexSpec::Booktabs;
+    }
+}
+
+choice! {
+    /// How a curve shows seeds.
+    pub enum SeedsSpec {
+        #[doc = "A point for each, and an error bar."]
+        Points = "points",
+        #[doc = "A band of one standard deviation about the mean."]
+        Band = "band",
     }
 }
 

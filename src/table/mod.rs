@@ -31,8 +31,8 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// What stands behind ±.
     pub spread: Spread,
-    /// Whether differences to the baseline row are shown.
-    pub versus_baseline: bool,
+    /// What the row is called to which differences are shown, if they are.
+    pub versus: Option<&'static str>,
     /// What axes, metrics and words are called for people.
     pub labels: BTreeMap<String, String>,
     /// What else the reader has to know, as sentences.
@@ -77,7 +77,8 @@ impl Table {
         let mut headings: Vec<String> = self.axes.iter().map(|axis| self.word(axis)).collect();
         for (column, shown) in self.columns.iter().zip(&columns) {
             headings.push(self.heading(column));
-            headings.extend(shown.compares.then(|| "Δ baseline".to_owned()));
+            headings
+                .extend(shown.compares.then(|| format!("Δ {}", self.versus.unwrap_or_default())));
         }
         let row = |(i, row): (usize, &Row)| {
             let labels = row.labels.iter().map(|label| Entry::Word(self.word(label)));
@@ -135,7 +136,7 @@ impl Table {
     /// The difference to the baseline with its 95 % interval, and the p where a test is possible.
     fn difference(&self, row: &Row, column: usize, decimals: usize) -> Entry {
         if row.baseline {
-            return Entry::Word("baseline".to_owned());
+            return Entry::Word(self.versus.unwrap_or_default().to_owned());
         }
         let differences = self
             .baseline()
@@ -184,12 +185,12 @@ impl Table {
             1 => "One seed: no spread is known.".to_owned(),
             _ => format!("Mean ± {} over {seeds}.", self.spread.sentence()),
         }];
-        if self.versus_baseline {
+        if let Some(row) = self.versus {
             notes.push(match self.baseline() {
                 None => "No row equals the spec as written, so there is no baseline to compare with.".to_owned(),
-                Some(_) if most < 2 => "Differences are to the baseline row.".to_owned(),
+                Some(_) if most < 2 => format!("Differences are to the {row} row."),
                 Some(_) => {
-                    let paired = "Differences are to the baseline row, paired by seed, ± half their 95 % interval by Student's t";
+                    let paired = format!("Differences are to the {row} row, paired by seed, ± half their 95 % interval by Student's t");
                     match most < FEWEST_PAIRS {
                         true => format!("{paired}."),
                         false => format!("{paired}; p by the exact sign-flip test, two-sided."),
@@ -257,7 +258,7 @@ impl Shown {
         let means = cells.iter().filter_map(|c| c.mean()).map(f64::abs).filter(|m| *m > 0.0);
         let better = table.columns[column].better;
         let (marks, tested) = marks::marks(&cells, better);
-        let baseline = table.baseline().filter(|_| table.versus_baseline);
+        let baseline = table.baseline().filter(|_| table.versus.is_some());
         let differs = |base: &Row| {
             let known = &base.cells[column].values;
             cells.iter().any(|cell| !cell.values.is_empty() && cell.values != *known)
@@ -295,7 +296,7 @@ mod tests {
             axes: vec!["schedule".into()],
             columns: vec![Column { name, unit, better: Better::Lower }],
             rows: vec![row("linear", true, &[0.20, 0.22]), row("cosine", false, &[0.10, 0.13])],
-            versus_baseline: true,
+            versus: Some("baseline"),
             ..Table::default()
         }
     }

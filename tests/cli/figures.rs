@@ -314,3 +314,34 @@ fn figures_of_metrics_name_what_exists() {
         assert!(found.code == Some(2) && found.err.contains(said), "{figure}: {}", found.err);
     }
 }
+
+#[test]
+fn seeds_make_a_band_and_the_graph_is_a_figure_that_goes_stale_as_it_fills() {
+    let spec = SPEC.replace(
+        "tables:\n",
+        "  band: { curve: { sweep: main, x: nfe, y: score.power_spectrum.error, lines: schedule, seeds: band } }
+  plan: { graph: {} }
+  boxes: { graph: { all: true } }
+tables:
+",
+    );
+    let bench = Bench::new(&spec);
+    bench.ablate(&["run", "spec.yaml", "--until", "draw"]).expect(0);
+    let read = |name: &str| {
+        std::fs::read_to_string(bench.path(&format!("results/spec/figures/{name}"))).unwrap()
+    };
+    bench.ablate(&["figure", "spec.yaml"]).expect(0);
+    let before = read("plan.svg");
+    assert!(before.contains("0/8"), "no score is there yet");
+    let said = bench.ablate(&["run", "spec.yaml"]).expect(0);
+    assert!(!said.out.contains("the figure has no panels"), "{}", said.out);
+    assert!(read("plan.svg").contains("8/8") && before != read("plan.svg"));
+    // An arrow for each of the four ways to read, folded; and one for each that a node reads.
+    assert_eq!(read("plan.csv").lines().count(), 1 + 4);
+    assert_eq!(read("boxes.csv").lines().count(), 1 + 4 + 8 + 16);
+    bench.ablate(&["paper", "check", "spec.yaml"]).expect(0);
+    // Two bands, and no seed as a point of its own.
+    let (band, points) = (read("band.svg"), read("band.py"));
+    assert!(points.contains("BAND = True"));
+    assert_eq!(band.matches("fill-opacity=\"0.18\"").count(), 2 + 2, "two areas and their keys");
+}

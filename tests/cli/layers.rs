@@ -82,11 +82,14 @@ fn no_module_uses_one_below_it() {
 fn outside_packages_are_used_at_home_alone() {
     let homes = [
         ("serde_yaml", "spec"),
-        ("petgraph", "graph cost plan demand forecast run survey adopt draw report commands"),
+        ("petgraph", "graph cost plan demand forecast run survey adopt draw report serve commands"),
         ("rusqlite", "record"),
         ("plotters", "figure"),
         ("minijinja", "report"),
         ("statrs", "statistics"),
+        ("axum", "serve"),
+        ("tokio", "serve"),
+        ("parquet", "export"),
         ("nvml_wrapper", "pool"),
         ("indicatif", "screen"),
         ("clap", "commands"),

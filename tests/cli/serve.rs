@@ -181,3 +181,20 @@ fn a_browser_shows_failures_first_and_what_they_block() {
     bench.ablate_with(&["run", "spec.yaml"], orders).expect(1);
     Served::of(&bench).play("failed");
 }
+
+#[test]
+fn a_browser_shows_ten_thousand_nodes_some_at_a_time() {
+    if !have("chromium") || python().is_none() {
+        return;
+    }
+    let spec = SPEC.replace(
+        "schedule: [linear, cosine], nfe: [10, 50]",
+        "schedule: [linear, cosine], nfe: RANGE",
+    );
+    let range: Vec<String> = (1..=170).map(|nfe| nfe.to_string()).collect();
+    let spec = spec.replace("RANGE", &format!("[{}]", range.join(", ")));
+    let spec = spec.replace("seeds: 2", "seeds: 15");
+    let bench = Bench::new(&spec);
+    bench.ablate(&["run", "spec.yaml", "--only", "maps"]).expect(0);
+    Served::of(&bench).play("many");
+}

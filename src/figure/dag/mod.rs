@@ -7,7 +7,7 @@ use super::Metadata;
 use super::export::{self, Drawing};
 use super::font::Face;
 use super::math;
-use super::paper::{Anchor, Paper, Rect, Type};
+use super::paper::{Anchor, Pane, Paper, Rect, Type};
 use super::style::{GREY, Rgb, Stroke, colour};
 use super::svg::escape;
 use crate::problem::Result;
@@ -160,6 +160,8 @@ impl Dag {
         }
         self.boxes.iter().zip(&frames).for_each(|(one, frame)| draw_box(&paper, one, *frame));
         self.key(&paper, bottom + MARGIN_PT + 10.0);
+        let marks = self.boxes.len();
+        paper.with_record(|record| record.panes.push(Pane { name: "graph".into(), marks }));
         paper
     }
 

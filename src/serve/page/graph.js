@@ -19,7 +19,7 @@ const nodePage = (told, app, show, close) => {
     el('dl', {}, entry('key', el('code', {}, told.key)), entry('folder', told.folder), entry('reads', links(told.inputs)), entry('read by', links(told.users)),
       entry('metrics', lines(d.metrics.map(([name, value]) => `${name} = ${value}`))), d.curve ? entry('loss', curve(d.curve)) : [],
       d.picture ? entry('samples', el('img', { src: d.picture, alt: `samples of ${told.name}` })) : [],
-      entry('attempts', lines(d.attempts)), entry('made on', d.made_on), entry('adopted', d.adopted), entry('again', el('code', {}, told.again)),
+      entry('attempts', lines(d.attempts)), entry('made on', d.made_on), entry('adopted', d.adopted), told.nearest ? entry('differs', lines([`from ${told.nearest.name} in`, ...told.nearest.changes.slice(0, 12).map(([path, old, now]) => `${path}: ${old ?? 'nothing'} → ${now ?? 'nothing'}`), ...(told.nearest.changes.length > 12 ? [`and ${told.nearest.changes.length - 12} more`] : [])])) : [], entry('again', el('code', {}, told.again)),
       el('dt', {}, 'settings'), el('dd', { class: 'settings' }, lines(d.settings.map(([path, value]) => `${path}: ${value}`)))));
 };
 

@@ -79,6 +79,7 @@ const mount = async () => {
   }
   if (turn === mounting) {
     place.replaceChildren(root);
+    if (place.dataset.shown !== screen) window.scrollTo(0, 0);
     place.dataset.shown = screen;
     place.removeAttribute('aria-busy');
     if (shown && shown.placed) shown.placed();

@@ -17,7 +17,7 @@ export const parallel = (table, offer) => {
     axes.push({ name: log ? name + ' (log)' : name, place: row => row[1][i] == null ? null : high > low ? (scale(row[1][i]) - scale(low)) / (scale(high) - scale(low)) : .5,
       ends: values.length ? [number(low), number(high)] : ['', ''] });
   });
-  const x = i => axes.length > 1 ? 70 + (wide - 140) * i / (axes.length - 1) : wide / 2;
+  const x = i => axes.length > 1 ? 100 + (wide - 200) * i / (axes.length - 1) : wide / 2;
   const y = part => high - bottom - (high - top - bottom) * part;
   const root = svg('svg', { class: 'parallel', viewBox: `0 0 ${wide} ${high}`, role: 'img', 'aria-label': 'parallel coordinates of the table' });
   const paths = table.rows.map(row => {

@@ -43,7 +43,7 @@ const board = one => {
     el('td', {}, rate(slot)),
     el('td', {}, spark(slot.losses), slot.losses.length ? ' ' + number(slot.losses[slot.losses.length - 1]) : ''),
     el('td', {}, slot.slow ? `${slot.slow[0].toFixed(1)} × as long as expected: ${slot.slow[1]}` : '')));
-  return [el('h2', {}, `Running since ${duration(one.now) || '0 s'}${left}`),
+  return [el('h2', {}, `Running for ${duration(one.now) || '0 s'}${left}`),
     el('div', { class: 'scroll' }, el('table', { class: 'slots now' }, el('tbody', {}, slots))),
     el('details', {}, el('summary', {}, 'What the run said last'), el('pre', { class: 'said' }, one.said.slice(-60).map(([, text]) => text).join('\n')))];
 };
@@ -100,8 +100,8 @@ const costs = (list, all) => {
 };
 
 export const run = async (root, app) => {
-  const [counts, boards, rest] = [el('section'), el('section'), el('section')];
-  root.append(counts, boards, rest);
+  const [bad, counts, boards, rest] = [el('section'), el('section'), el('section'), el('section')];
+  root.append(bad, counts, boards, rest);
   const news = () => {
     counts.replaceChildren(el('h2', {}, 'Nodes'), bars(app));
     const open = boards.querySelector('details[open]') !== null;
@@ -111,7 +111,8 @@ export const run = async (root, app) => {
   const refresh = async () => {
     try {
       const told = await ask(`${app.experiment}/run`);
-      rest.replaceChildren(...[failures(told.failures), lanes(told.lanes, app.experiment), costs(told.costs, told.cost)].flat(3));
+      bad.replaceChildren(...failures(told.failures).flat());
+      rest.replaceChildren(...[lanes(told.lanes, app.experiment), costs(told.costs, told.cost)].flat(3));
     } catch (error) {
       rest.replaceChildren(wrong(error));
     }
