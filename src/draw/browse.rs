@@ -382,7 +382,8 @@ impl Studio<'_> {
         }
     }
 
-    fn look(&self, node: NodeIndex, count: usize) -> Result<Option<(Vec<Field>, Look)>> {
+    /// The first samples or test items of a node, and what they are.
+    pub(super) fn look(&self, node: NodeIndex, count: usize) -> Result<Option<(Vec<Field>, Look)>> {
         let Some((path, places)) = self.items(node, count)? else { return Ok(None) };
         if !path.exists() {
             return Ok(None);

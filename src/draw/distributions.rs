@@ -1,6 +1,7 @@
 //! Distributions of pixel values, and samples on their way out of noise.
 
-use super::pictures::{Compared, Look, Points, Source, axes, width_of};
+use super::pictures::{Look, Points, Source, axes, width_of};
+use super::spectra::Compared;
 use super::{Studio, collect};
 use crate::figure::{Field, Figure, Grid, GridRow, Histogram, HistogramPanel};
 use crate::npy;

@@ -10,6 +10,7 @@ mod distributions;
 mod forward;
 mod output;
 mod pictures;
+mod spectra;
 mod tables;
 mod undecided;
 

@@ -4,17 +4,16 @@ use super::tables::Values;
 use super::{Basis, Studio, collect};
 use crate::expand::{Point, short_words};
 use crate::figure::{
-    Band, ColourMap, Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Drawing, Field, Figure,
-    Grid, GridRow, Metadata, Spectrum, SpectrumLine, SpectrumPanel, Training, TrainingRun, Width,
+    ColourMap, Curve, CurveAxis, CurveLine, CurvePanel, CurvePoint, Drawing, Field, Figure, Grid,
+    GridRow, Metadata, Training, TrainingRun, Width,
 };
 use crate::graph::Graph;
 use crate::job::Series;
 use crate::npy;
 use crate::problem::Result;
 use crate::record::Record;
-use crate::spec::{
-    Axes, CurveSpec, FigureSpec, GridSpec, Scale, SeedsSpec, Spec, SpectrumSpec, TrainingSpec,
-};
+use crate::settings::Kind;
+use crate::spec::{Axes, CurveSpec, FigureSpec, GridSpec, Scale, SeedsSpec, Spec, TrainingSpec};
 use crate::statistics;
 use crate::store::Results;
 use std::cell::RefCell;
@@ -81,12 +80,12 @@ pub(super) fn width_of(asked: Option<&String>, panels: usize) -> Result<Width> {
     }
 }
 
-fn column(series: &Series, name: &str) -> Vec<f64> {
+pub(super) fn column(series: &Series, name: &str) -> Vec<f64> {
     series.columns.get(name).cloned().unwrap_or_default()
 }
 
 /// The mean of columns of equal length.
-fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
+pub(super) fn mean(columns: &[Vec<f64>]) -> Vec<f64> {
     let length = columns.iter().map(Vec::len).min().unwrap_or(0);
     (0..length).map(|i| columns.iter().map(|c| c[i]).sum::<f64>() / columns.len() as f64).collect()
 }
@@ -128,78 +127,16 @@ impl Source<'_> {
     }
 
     /// The series of a declaration at some points, a node once.
-    fn series(&self, points: &Points<'_>, declared: &str, name: &str) -> Result<Vec<Series>> {
+    pub(super) fn series(
+        &self,
+        points: &Points<'_>,
+        declared: &str,
+        name: &str,
+    ) -> Result<Vec<Series>> {
         let nodes = collect::nodes_at(self.graph, points, declared);
         let found: Result<Vec<Option<Series>>> =
             nodes.iter().map(|node| self.record.series(&node.key, name)).collect();
         Ok(found?.into_iter().flatten().collect())
-    }
-
-    /// A series of samples at some points, a line for each value of an axis, beside that of the truth; `None` if none
-    /// is finished.
-    pub(super) fn compared(
-        &self,
-        points: &Points<'_>,
-        by: Option<&Axes>,
-        (of, name): (&str, &str),
-    ) -> Result<Option<Compared>> {
-        let mut found: Option<Compared> = None;
-        for (line, members) in collect::group(points, axes(by)) {
-            let series = self.series(&members, of, name)?;
-            let Some(first) = series.first() else { continue };
-            let over_seeds =
-                |name: &str| mean(&series.iter().map(|s| column(s, name)).collect::<Vec<_>>());
-            let compared = found.get_or_insert_with(|| Compared {
-                truth: SpectrumLine {
-                    name: "truth (16–84 % of maps)".to_owned(),
-                    k: column(first, "x"),
-                    p: column(first, "reference_mean"),
-                    band: Some(Band {
-                        low: column(first, "reference_low"),
-                        high: column(first, "reference_high"),
-                    }),
-                },
-                lines: vec![],
-                x_unit: first.x_unit.clone(),
-                y_unit: first.y_unit.clone(),
-            });
-            compared.lines.push(SpectrumLine {
-                name: self.named(by, &line, "samples"),
-                k: column(first, "x"),
-                p: over_seeds("mean"),
-                band: Some(Band { low: over_seeds("low"), high: over_seeds("high") }),
-            });
-        }
-        Ok(found)
-    }
-
-    fn spectrum(&self, points: &Points<'_>, asked: &SpectrumSpec) -> Result<Option<Figure>> {
-        let mut panels = vec![];
-        let mut unit = String::new();
-        for (panel, members) in collect::group(points, axes(asked.panels.as_ref())) {
-            let what = (asked.of.as_str(), "power_spectrum");
-            let Some(compared) = self.compared(&members, asked.lines.as_ref(), what)? else {
-                continue;
-            };
-            let Compared { truth, lines, x_unit: _, y_unit } = compared;
-            unit = y_unit;
-            let title = self.title(asked.panels.as_ref(), &panel);
-            panels.push(SpectrumPanel { title, truth, lines, floor: None });
-        }
-        if panels.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Figure::Spectrum(Spectrum {
-            width: width_of(asked.width.as_ref(), panels.len())?,
-            panels,
-            x_label: r"$k\ [h\,\mathrm{Mpc}^{-1}]$".to_owned(),
-            y_label: match unit.as_str() {
-                "(Mpc/h)^3" => r"$P(k)\ [(h^{-1}\,\mathrm{Mpc})^3]$".to_owned(),
-                _ => r"$P(k)\ [(h^{-1}\,\mathrm{Mpc})^2]$".to_owned(),
-            },
-            ratio_label: r"$P/P_{\mathrm{true}}$".to_owned(),
-            floor_name: String::new(),
-        })))
     }
 
     fn training(&self, points: &Points<'_>, asked: &TrainingSpec) -> Result<Option<Figure>> {
@@ -303,8 +240,22 @@ impl Source<'_> {
 
     /// Rows of samples from the first point of each group that has any; what a network sees as a logarithm
     /// is drawn as one, relative to the mean.
+    /// Items of the data that the first of the samplings was trained on.
+    fn truth(&self, points: &Points<'_>, asked: &GridSpec) -> Result<Option<GridRow>> {
+        let Self { spec, graph, results, record, .. } = *self;
+        let first =
+            points.iter().find_map(|(i, _)| graph.at(*i, &asked.of)).filter(|_| asked.truth);
+        let behind = first.map(|index| graph.upstream([index])).unwrap_or_default();
+        let data = behind.into_iter().find(|index| graph.nodes[*index].kind() == Kind::Dataset);
+        let Some(data) = data else { return Ok(None) };
+        let studio = Studio { spec, graph, results, record };
+        let found = studio.look(data, asked.count as usize)?;
+        Ok(found.map(|(fields, _)| GridRow { label: "test data".to_owned(), fields }))
+    }
+
     fn grid(&self, points: &Points<'_>, asked: &GridSpec) -> Result<Option<Figure>> {
-        let mut rows = vec![];
+        let mut rows: Vec<GridRow> = self.truth(points, asked)?.into_iter().collect();
+        let own = rows.len();
         let mut look = Look::default();
         for (label, members) in collect::group(points, axes(asked.rows.as_ref())) {
             let nodes = collect::nodes_at(self.graph, &members, &asked.of);
@@ -316,7 +267,7 @@ impl Source<'_> {
             let fields = fields(&path, &places, &look)?;
             rows.push(GridRow { label: self.named(asked.rows.as_ref(), &label, ""), fields });
         }
-        Ok((!rows.is_empty()).then_some(Figure::Grid(Grid {
+        Ok((rows.len() > own).then_some(Figure::Grid(Grid {
             rows,
             columns: vec![],
             bar_label: look.label(),
@@ -325,14 +276,6 @@ impl Source<'_> {
             width: width_of(asked.width.as_ref(), 1)?,
         })))
     }
-}
-
-/// Lines beside the truth.
-pub(super) struct Compared {
-    pub(super) truth: SpectrumLine,
-    pub(super) lines: Vec<SpectrumLine>,
-    pub(super) x_unit: String,
-    pub(super) y_unit: String,
 }
 
 /// Mean and sample standard deviation over seeds, as a point with its bar.

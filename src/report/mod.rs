@@ -8,9 +8,10 @@ use crate::draw::{Output, OutputKind, States, Studio, folded};
 use crate::figure::{Metadata, base64, text_faces};
 use crate::problem::{Problem, Result};
 use crate::record::Attempt;
+use crate::spec::FigureSpec;
 use crate::words::{duration, plural, span};
 use minijinja::{AutoEscape, Environment, value::Value};
-pub use nodes::{Details, details, log_tail};
+pub use nodes::{Details, details, kin, log_tail};
 use nodes::{NodeView, Shelf};
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
@@ -117,7 +118,15 @@ fn view(studio: Studio<'_>, outputs: &[Output]) -> Result<Page> {
     let nodes: Vec<NodeView> =
         graph.indices().map(|index| shelf.node(index)).collect::<Result<_>>()?;
     let (costs, cost) = costs(studio, &attempts);
-    let figures = outputs.iter().filter(|output| output.kind == OutputKind::Figure);
+    // The graph has a part of its own.
+    let graphs: Vec<&String> = spec
+        .figures
+        .iter()
+        .filter(|(_, figure)| matches!(figure, FigureSpec::Graph(_)))
+        .map(|(name, _)| name)
+        .collect();
+    let is_figure = |output: &&Output| output.kind == OutputKind::Figure;
+    let figures = outputs.iter().filter(is_figure).filter(|one| !graphs.contains(&&one.name));
     let tables = outputs.iter().filter(|output| output.kind == OutputKind::Table);
     Ok(Page {
         experiment: spec.name.clone(),

@@ -3,16 +3,19 @@
 use crate::draw::Studio;
 use crate::figure::base64;
 use crate::files;
+use crate::graph::Graph;
 use crate::job::{Arithmetic, Series};
 use crate::key::explain;
 use crate::problem::Result;
 use crate::record::Attempt;
 use crate::store::{self, Results};
-use crate::words::{duration, span};
+use crate::words::{duration, plural, span};
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
+use std::rc::Rc;
+use std::sync::Arc;
 
 /// A node on the page.
 #[derive(Debug, Serialize)]
@@ -30,6 +33,8 @@ pub(super) struct NodeView {
 #[derive(Debug, Serialize)]
 pub struct Details {
     settings: Vec<(String, String)>,
+    /// The nearest node of its declaration and seed, and the settings in which it differs from that.
+    differs: Vec<String>,
     inputs: Vec<String>,
     metrics: Vec<(String, String)>,
     attempts: Vec<String>,
@@ -55,12 +60,17 @@ pub(super) struct Shelf<'s> {
     is_finished: &'s dyn Fn(NodeIndex) -> bool,
     /// Bytes that may still be added.
     room: usize,
+    /// Nodes by declared name.
+    kin: HashMap<Arc<str>, Rc<[Kin]>>,
     /// Nodes without details.
     pub(super) left_out: usize,
 }
 
 /// Lines and bytes of a log that are shown.
 const LOG: (usize, u64) = (20, 8 << 10);
+
+/// Differences that are told.
+const CHANGES: usize = 12;
 
 /// Points of a curve.
 const POINTS: usize = 120;
@@ -72,7 +82,15 @@ impl<'s> Shelf<'s> {
         is_finished: &'s dyn Fn(NodeIndex) -> bool,
         room: usize,
     ) -> Self {
-        Self { studio, attempts, is_finished, room, left_out: 0 }
+        Self { studio, attempts, is_finished, room, kin: HashMap::new(), left_out: 0 }
+    }
+
+    /// The nodes among which the nearest to a node is looked for.
+    fn kin(&mut self, index: NodeIndex) -> Rc<[Kin]> {
+        let graph = self.studio.graph;
+        let declared = &graph.nodes[index].declared;
+        let known = self.kin.entry(Arc::clone(declared));
+        Rc::clone(known.or_insert_with(|| kin(graph, declared).into()))
     }
 
     pub(super) fn node(&mut self, index: NodeIndex) -> Result<NodeView> {
@@ -87,7 +105,10 @@ impl<'s> Shelf<'s> {
         let seconds: f64 = attempts.iter().map(|attempt| attempt.seconds).sum();
         let details = match self.room {
             0 => None,
-            _ => Some(details(self.studio, (index, state), attempts)?),
+            _ => {
+                let kin = self.kin(index);
+                Some(details(self.studio, (index, state), attempts, &kin)?)
+            }
         };
         let size = details.as_ref().map_or(0, |details| {
             serde_json::to_string(details).map_or(usize::MAX, |text| text.len())
@@ -119,6 +140,7 @@ pub fn details(
     Studio { graph, results, record, .. }: Studio<'_>,
     (index, state): (NodeIndex, &str),
     attempts: &[Attempt],
+    kin: &[Kin],
 ) -> Result<Details> {
     let node = &graph.nodes[index];
     let folder = results.node(&node.folder());
@@ -138,6 +160,7 @@ pub fn details(
     };
     Ok(Details {
         settings: explain(&node.settings.full()).into_iter().collect(),
+        differs: differs(graph, index, kin),
         inputs: graph
             .named_inputs(index)
             .into_iter()
@@ -152,6 +175,44 @@ pub fn details(
         // What went well needs no log.
         log: if state == "finished" { String::new() } else { log_tail(results, &node.folder()) },
     })
+}
+
+/// A node and all its settings as words.
+type Kin = (NodeIndex, BTreeMap<String, String>);
+
+/// The nodes of one declaration.
+pub fn kin(graph: &Graph, declared: &str) -> Vec<Kin> {
+    let those = graph.indices().filter(|index| &*graph.nodes[*index].declared == declared);
+    those.map(|index| (index, explain(&graph.nodes[index].settings.full()))).collect()
+}
+
+/// In which settings a node differs from the nearest other of its declaration and seed, the first one of several.
+fn differs(graph: &Graph, index: NodeIndex, kin: &[Kin]) -> Vec<String> {
+    let node = &graph.nodes[index];
+    let Some((_, own)) = kin.iter().find(|(known, _)| *known == index) else { return vec![] };
+    let changes = |other: &BTreeMap<String, String>| -> Vec<String> {
+        let paths: BTreeSet<&String> = own.keys().chain(other.keys()).collect();
+        let word = |of: &BTreeMap<String, String>, path: &String| {
+            of.get(path).cloned().unwrap_or_else(|| "nothing".to_owned())
+        };
+        paths
+            .into_iter()
+            .filter(|path| own.get(*path) != other.get(*path))
+            .map(|path| format!("{path}: {} → {}", word(other, path), word(own, path)))
+            .collect()
+    };
+    let others =
+        kin.iter().filter(|(known, _)| *known != index && graph.nodes[*known].seed == node.seed);
+    let nearest = others
+        .map(|(other, settings)| (*other, changes(settings)))
+        // Equal settings: only what they read differs.
+        .filter(|(_, changes)| !changes.is_empty())
+        .min_by_key(|(_, changes)| changes.len());
+    let Some((other, changes)) = nearest else { return vec![] };
+    let more = changes.len().saturating_sub(CHANGES);
+    let more = (more > 0).then(|| format!("and {}", plural(more, "more line")));
+    let head = format!("from {} in", graph.nodes[other].name);
+    std::iter::once(head).chain(changes.into_iter().take(CHANGES)).chain(more).collect()
 }
 
 /// A number in five figures, a whole one as it is.

@@ -1,6 +1,19 @@
 'use strict';
 for (const table of document.querySelectorAll('table')) sortable(table);
-// Filtering: all words must occur. The filter stands in the address.
+// Long tables have a filter: all words must occur in a row.
+for (const table of document.querySelectorAll('#tables table')) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length < 8) continue;
+  const input = document.createElement('input');
+  Object.assign(input, { type: 'search', placeholder: 'filter rows', autocomplete: 'off' });
+  input.setAttribute('aria-label', 'filter rows');
+  input.addEventListener('input', () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of rows) row.hidden = !words.every(word => row.textContent.toLowerCase().includes(word));
+  });
+  table.closest('.scroll').before(input);
+}
+// Filtering of nodes. The filter stands in the address.
 const filter = document.getElementById('filter');
 const nodes = [...document.querySelectorAll('.node')];
 const show = () => {

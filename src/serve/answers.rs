@@ -6,8 +6,7 @@ use crate::figure::Metadata;
 use crate::files;
 use crate::graph::Node;
 use crate::job::{Event, Metric, Series};
-use crate::key::{Change, explain};
-use crate::plan;
+use crate::key::explain;
 use crate::problem::{Problem, Problems, Result};
 use crate::report;
 use crate::settings::Kind;
@@ -244,22 +243,17 @@ impl Desk {
         let node = &book.graph.nodes[index];
         let attempts = self.record.attempts(&node.key)?;
         let state = book.state(index).word();
-        let details = report::details(self.studio(book), (index, state), &attempts)?;
+        let kin = report::kin(&book.graph, &node.declared);
+        let details = report::details(self.studio(book), (index, state), &attempts, &kin)?;
         let link = |index: NodeIndex| {
             let node = &book.graph.nodes[index];
             json!({ "key": node.key.short(), "name": node.name, "state": book.state(index).word() })
         };
-        let mut others = self.record.identities(node.kind(), &node.declared)?;
-        others.retain(|(name, _)| *name != node.name);
-        let nearest = plan::nearest(&node.identity(), &others).map(|(name, changes)| {
-            let change = |change: &Change| json!([change.path, change.old, change.new]);
-            json!({ "name": name, "changes": changes.iter().map(change).collect::<Vec<_>>() })
-        });
         let inputs: BTreeSet<NodeIndex> = book.graph.inputs(index).collect();
         let users: BTreeSet<NodeIndex> = book.graph.users(index).collect();
         json(&json!({
             "name": node.name, "kind": node.kind().word(), "key": node.key.hex(), "state": state,
-            "folder": node.folder(), "details": details, "nearest": nearest,
+            "folder": node.folder(), "details": details,
             "inputs": inputs.into_iter().map(link).collect::<Vec<_>>(),
             "users": users.into_iter().take(200).map(link).collect::<Vec<_>>(),
             "again": format!("ablate run {} --only '{}'", book.spec.file.display(), node.name),

@@ -230,6 +230,8 @@ table! {
         lines: Option<Axes>;
         #[doc = "The axis whose values are panels side by side, or a list of them."]
         panels: Option<Axes>;
+        #[doc = "Whether the ratio has a band in which perfect samples of equal number would lie, ± one standard error."]
+        floor: bool = false;
         #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
         width: Option<Word>;
     }
@@ -302,6 +304,8 @@ table! {
         rows: Option<Axes>;
         #[doc = "Samples in a row."]
         count: u64 [1.0..=32.0] = 6;
+        #[doc = "Whether the first row shows items of the test split."]
+        truth: bool = false;
         #[doc = "A venue's column or text width, such as `icml.column`, or a length such as `3.25in`."]
         width: Option<Word>;
     }

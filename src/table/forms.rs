@@ -18,7 +18,12 @@ impl Sheet {
                 _ => text(entry),
             }));
         }
-        format!("{table}\n{}\n", self.notes.join("\n"))
+        // A terminal has neither bold nor underlined numbers that survive a copy.
+        let notes = [("Bold: ", "*: "), ("Underlined: ", "°: "), ("underlined: ", "°: ")];
+        let notes = notes
+            .iter()
+            .fold(self.notes.join("\n"), |notes, (word, mark)| notes.replace(word, mark));
+        format!("{table}\n{notes}\n")
     }
 
     /// GitHub Markdown, with the notes below.

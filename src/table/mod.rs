@@ -207,9 +207,9 @@ impl Table {
         let has_best = |shown: &Shown| shown.marks.contains(&Mark::Best);
         if columns.iter().any(has_best) {
             notes.push(match columns.iter().filter(|shown| has_best(shown)).all(|shown| shown.tested) {
-                true => "Bold (*): the best mean of a column, and all that Welch's t-test with Holm's correction does not tell from it at 5 %. Underlined (°): the best of the rest.".to_owned(),
-                false if columns.iter().any(|shown| shown.tested) => format!("Bold (*): the best mean of a column, and with {} seeds or more all that Welch's t-test with Holm's correction does not tell from it at 5 %; underlined (°): the best of the rest.", marks::FEWEST),
-                false => format!("Bold (*): the best mean of a column; fewer than {} seeds are not tested.", marks::FEWEST),
+                true => "Bold: the best mean of a column, and all that Welch's t-test with Holm's correction does not tell from it at 5 %. Underlined: the best of the rest.".to_owned(),
+                false if columns.iter().any(|shown| shown.tested) => format!("Bold: the best mean of a column, and with {} seeds or more all that Welch's t-test with Holm's correction does not tell from it at 5 %; underlined: the best of the rest.", marks::FEWEST),
+                false => format!("Bold: the best mean of a column; fewer than {} seeds are not tested.", marks::FEWEST),
             });
         }
         notes.extend(self.remarks.iter().cloned());

@@ -19,7 +19,7 @@ const nodePage = (told, app, show, close) => {
     el('dl', {}, entry('key', el('code', {}, told.key)), entry('folder', told.folder), entry('reads', links(told.inputs)), entry('read by', links(told.users)),
       entry('metrics', lines(d.metrics.map(([name, value]) => `${name} = ${value}`))), d.curve ? entry('loss', curve(d.curve)) : [],
       d.picture ? entry('samples', el('img', { src: d.picture, alt: `samples of ${told.name}` })) : [],
-      entry('attempts', lines(d.attempts)), entry('made on', d.made_on), entry('adopted', d.adopted), told.nearest ? entry('differs', lines([`from ${told.nearest.name} in`, ...told.nearest.changes.slice(0, 12).map(([path, old, now]) => `${path}: ${old ?? 'nothing'} → ${now ?? 'nothing'}`), ...(told.nearest.changes.length > 12 ? [`and ${told.nearest.changes.length - 12} more`] : [])])) : [], entry('again', el('code', {}, told.again)),
+      entry('attempts', lines(d.attempts)), entry('made on', d.made_on), entry('adopted', d.adopted), entry('differs', lines(d.differs)), entry('again', el('code', {}, told.again)),
       el('dt', {}, 'settings'), el('dd', { class: 'settings' }, lines(d.settings.map(([path, value]) => `${path}: ${value}`)))));
 };
 
@@ -77,7 +77,7 @@ export const graph = async (root, app) => {
     picture.innerHTML = await ask(`${app.experiment}/graph`);
     await draw();
   };
-  list.append(el('div', { class: 'picks' }, line('Filter', 'filter', 'words, such as train cosine failed', () => { most = drawn; rows(); }), count, link), el('table', { class: 'nodes' }, body), more);
+  list.append(el('div', { class: 'picks' }, line('Filter', 'filter', 'words, such as train failed seed=0', () => { most = drawn; rows(); }), count, link), el('table', { class: 'nodes' }, body), more);
   split.append(list, page);
   root.append(picture, split);
   tell();
