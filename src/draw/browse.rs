@@ -49,6 +49,8 @@ pub struct Pivot {
     pub markdown: String,
     /// For programs: a line for each row and seed.
     pub csv: String,
+    /// What is best by each metric, in a sentence.
+    pub verdicts: Vec<String>,
     /// Headings of the columns that name a row.
     pub axes: Vec<String>,
     /// Metrics, each with its unit and which way is better (−1 lower, 1 higher, 0 neither).
@@ -203,6 +205,7 @@ impl Studio<'_> {
             LatexSpec::Siunitx => LatexForm::Siunitx,
         };
         let latex = sheet.latex(form, &self.sources(&nodes));
+        let verdicts = sheet.verdicts.iter().map(|one| figure::plain(&one.to_string())).collect();
         let (html, markdown, csv) = (sheet.html(), sheet.markdown(), table.csv());
         let Table { axes, columns, rows, .. } = table;
         let direction = |better: Better| match better {
@@ -215,7 +218,7 @@ impl Studio<'_> {
         let rows =
             rows.iter().map(|row| (row.labels.clone(), row.cells.iter().map(mean).collect()));
         let (metrics, rows) = (metrics.collect(), rows.collect());
-        Ok(Pivot { html, latex, markdown, csv, axes, metrics, rows })
+        Ok(Pivot { html, latex, markdown, csv, verdicts, axes, metrics, rows })
     }
 
     /// A column of a series of all nodes of a declaration in a sweep, by some axes; by none, by all that make a difference.

@@ -6,6 +6,7 @@ use super::{Studio, collect};
 use crate::figure::{Field, Figure, Grid, GridRow, Histogram, HistogramPanel};
 use crate::npy;
 use crate::problem::{Problem, Result};
+use crate::settings::Kind;
 use crate::spec::{HistogramSpec, Scale, TrajectorySpec};
 use std::path::Path;
 
@@ -30,10 +31,13 @@ impl Source<'_> {
         if panels.is_empty() {
             return Ok(None);
         }
-        let x_label = match unit.strip_prefix("log10 of ") {
-            Some(what) => format!(r"$\log_{{10}}$ of {}", what.replace('$', "")),
-            None if unit.is_empty() => "value".to_owned(),
-            None => unit.replace('$', ""),
+        let is_log = unit.starts_with("log10 of ");
+        let known = self.data(points, &asked.of)?.and_then(|look| look.quantity(is_log));
+        let x_label = match (known, unit.strip_prefix("log10 of ")) {
+            (Some(known), _) => known,
+            (None, Some(what)) => format!(r"$\log_{{10}}$ of {}", what.replace('$', "")),
+            (None, None) if unit.is_empty() => "value".to_owned(),
+            (None, None) => unit.replace('$', ""),
         };
         Ok(Some(Figure::Histogram(Histogram {
             width: width_of(asked.width.as_ref(), panels.len())?,
@@ -42,6 +46,15 @@ impl Source<'_> {
             y_label: "density".to_owned(),
             y_log: asked.y_scale == Scale::Log,
         })))
+    }
+
+    /// What the data behind a measure are.
+    fn data(&self, points: &Points<'_>, of: &str) -> Result<Option<Look>> {
+        let measured = points.iter().find_map(|(i, _)| self.graph.at(*i, of));
+        let behind = self.graph.upstream(measured);
+        let data = behind.into_iter().find(|i| self.graph.nodes[*i].kind() == Kind::Dataset);
+        let folder = data.map(|index| self.results.node(&self.graph.nodes[index].folder()));
+        folder.map(|folder| Look::of(&folder.join("samples.npy"))).transpose()
     }
 
     /// A row of moments for each group, of the first node that has kept any.

@@ -323,6 +323,19 @@ impl Look {
         (self.colours() == ColourMap::Rgb).then_some((0.0, 255.0))
     }
 
+    /// What the values themselves are, or their logarithms.
+    pub(super) fn quantity(&self, is_log: bool) -> Option<String> {
+        let (name, unit) = match self.units.as_str() {
+            units if units.contains("Msun") => (r"\Sigma", r"[h\,M_\odot\,\mathrm{Mpc}^{-2}]"),
+            "bytes" => return Some("brightness".to_owned()),
+            _ => return None,
+        };
+        Some(match is_log {
+            true => format!(r"$\log_{{10}}\,{name}\ {unit}$"),
+            false => format!("${name}\\ {unit}$"),
+        })
+    }
+
     pub(super) fn label(&self) -> String {
         match (self.log10, self.units.as_str()) {
             (true, units) if units.contains("Msun") => {

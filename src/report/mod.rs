@@ -5,10 +5,11 @@ mod nodes;
 
 use crate::decide;
 use crate::draw::{Output, OutputKind, States, Studio, folded};
-use crate::figure::{Metadata, base64, text_faces};
+use crate::figure::{Metadata, base64, plain, text_faces};
 use crate::problem::{Problem, Result};
 use crate::record::Attempt;
 use crate::spec::FigureSpec;
+use crate::table::Verdict;
 use crate::words::{duration, plural, span};
 use minijinja::{AutoEscape, Environment, value::Value};
 pub use nodes::{Details, details, kin, log_tail};
@@ -27,6 +28,8 @@ struct Page {
     question: String,
     made: String,
     summary: String,
+    /// What the tables say, in sentences.
+    verdicts: Vec<String>,
     remarks: Vec<String>,
     failures: Vec<FailureView>,
     figures: Vec<FigureView>,
@@ -133,6 +136,7 @@ fn view(studio: Studio<'_>, outputs: &[Output]) -> Result<Page> {
         question: spec.question.clone(),
         made: studio.made_by(),
         summary,
+        verdicts: verdicts(outputs),
         remarks: remarks(studio, outputs)?,
         failures: alike(studio, &failures, &attempts),
         figures: figures.filter_map(figure).collect(),
@@ -144,6 +148,18 @@ fn view(studio: Studio<'_>, outputs: &[Output]) -> Result<Page> {
         left_out: shelf.left_out,
         fonts: text_faces().map(base64),
     })
+}
+
+/// What is best by each metric of the tables, once for each.
+fn verdicts(outputs: &[Output]) -> Vec<String> {
+    let mut verdicts: Vec<Verdict> = vec![];
+    let told = outputs.iter().filter_map(|output| output.sheet.as_ref());
+    for verdict in told.flat_map(|sheet| &sheet.verdicts) {
+        if !verdicts.iter_mut().any(|known| known.absorb(verdict)) {
+            verdicts.push(verdict.clone());
+        }
+    }
+    verdicts.iter().map(|verdict| plain(&verdict.to_string())).collect()
 }
 
 /// The attempts at every node, the first one first.

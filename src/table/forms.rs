@@ -136,6 +136,7 @@ mod tests {
                 vec![Entry::Word("b".into()), number(Mark::Next, None)],
                 vec![Entry::Word("c".into()), Entry::Missing { failed: true }],
             ],
+            verdicts: vec![],
             notes: vec!["A & b.".into()],
         }
     }

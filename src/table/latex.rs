@@ -174,6 +174,7 @@ mod tests {
                     Entry::Missing { failed: false },
                 ],
             ],
+            verdicts: vec![],
             notes: vec!["One.".into()],
         }
     }

@@ -7,6 +7,7 @@ mod latex;
 mod marks;
 mod numbers;
 mod sheet;
+mod verdict;
 
 pub use cell::{Cell, Spread};
 pub use forms::csv_line;
@@ -14,6 +15,7 @@ pub use latex::LatexForm;
 pub use marks::Mark;
 pub use numbers::{Number, number_name, numbers_file};
 pub use sheet::{Entry, Sheet};
+pub use verdict::Verdict;
 
 use crate::job::Better;
 use crate::statistics::{FEWEST_PAIRS, interval, sign_flip_p};
@@ -95,6 +97,7 @@ impl Table {
             headings,
             words: self.axes.len(),
             notes: self.notes(&columns),
+            verdicts: self.verdicts(&columns),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A table as words with marks: all that a language needs to write it.
 
 use super::marks::Mark;
+use super::verdict::Verdict;
 
 /// A table as words.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -13,6 +14,8 @@ pub struct Sheet {
     pub rows: Vec<Vec<Entry>>,
     /// Sentences for the caption.
     pub notes: Vec<String>,
+    /// What is best, a sentence for each metric; `$…$` is mathematics.
+    pub verdicts: Vec<Verdict>,
 }
 
 /// What stands at one place.
@@ -46,6 +49,7 @@ impl Sheet {
             words: headings.len(),
             rows: rows.into_iter().map(|row| row.into_iter().map(Entry::Word).collect()).collect(),
             notes: vec![],
+            verdicts: vec![],
         }
     }
 }

@@ -47,7 +47,8 @@ def finished(page, home):
     expect(page.locator(".results tr.reference")).to_have_count(1)
     assert "reference=cosine" in page.url, page.url
     expect(page.locator(".results caption")).to_contain_text("Differences are to the reference row")
-    # Only some points; a mistake is told.
+    expect(page.locator(".verdicts li")).to_contain_text("Lowest score.power_spectrum.error")
+    # Only some points.
     filter_box = page.locator("[data-name=at]")
     filter_box.fill("nfe > 10")
     expect(page.locator(".results tbody tr")).to_have_count(2)

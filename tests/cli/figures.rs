@@ -345,3 +345,29 @@ tables:
     assert!(points.contains("BAND = True"));
     assert_eq!(band.matches("fill-opacity=\"0.18\"").count(), 2 + 2, "two areas and their keys");
 }
+
+#[test]
+fn a_grid_shows_test_data_above_the_samples_where_they_are() {
+    let figure = "figures:\n  images: { grid: { sweep: main, at: nfe == 50, of: draw, rows: schedule, count: 2, truth: true } }\n";
+    let bench = Bench::new(&SPEC.replace("figures:\n", figure));
+    bench.ablate(&["run", "spec.yaml"]).expect(0);
+    let write = |kind: &str, file: &str| {
+        for entry in std::fs::read_dir(bench.path("results/nodes")).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(kind) {
+                let bytes: Vec<u8> = (0..=255).collect();
+                ablate::npy::write_u8(&entry.path().join(file), &[4, 1, 8, 8], &bytes).unwrap();
+            }
+        }
+    };
+    let drawn = || {
+        bench.ablate(&["figure", "spec.yaml", "images"]).expect(0);
+        std::fs::read_to_string(bench.path("results/spec/figures/images.svg")).unwrap()
+    };
+    write("sample-", "samples.npy");
+    assert!(!drawn().contains("test data"), "what is not there is not shown");
+    write("dataset-", "test.npy");
+    let svg = drawn();
+    assert!(svg.contains("test data"));
+    // Two of the data, two for each schedule, and the bar of colours.
+    assert_eq!(svg.matches("<image").count(), 2 + 4 + 1);
+}

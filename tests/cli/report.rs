@@ -38,6 +38,10 @@ fn the_report_sorts_filters_and_asks_for_nothing_from_the_network() {
         assert!(!text.contains(wanted), "{wanted}");
     }
     assert!(text.len() < 10 << 20);
+    assert!(
+        text.contains("<li>Lowest score.power_spectrum.error: ")
+            && text.contains("(fewer than 5 seeds are not tested)")
+    );
     let (seen, console) = in_browser(
         &bench,
         page,

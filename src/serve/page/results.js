@@ -58,7 +58,8 @@ export const results = async (root, app) => {
       row.addEventListener('keydown', event => { if (event.key === 'Enter') take(); });
     });
     sortable(box.querySelector('table'));
-    table.replaceChildren(box, el('p', {}, copy('Copy LaTeX', () => found.latex), ' ', copy('Copy Markdown', () => found.markdown), ' ', copy('Copy CSV', () => found.csv),
+    const said = el('ul', { class: 'verdicts' }, found.verdicts.map(one => el('li', {}, one)));
+    table.replaceChildren(box, said, el('p', {}, copy('Copy LaTeX', () => found.latex), ' ', copy('Copy Markdown', () => found.markdown), ' ', copy('Copy CSV', () => found.csv),
       el('span', { class: 'took' }, '  A click on a row compares the others with it.')));
     fold.replaceChildren(el('summary', {}, 'Parallel coordinates'), parallel(found, offer));
   };
