@@ -13,8 +13,8 @@ use crate::graph::Node;
 use crate::job::{Better, Series};
 use crate::problem::{Problem, Problems, Result};
 use crate::settings::{Found, Kind, Reader, Setting};
-use crate::spec::{LatexSpec, Shown, TableSpec};
-use crate::table::{LatexForm, Table};
+use crate::spec::{Shown, TableSpec};
+use crate::table::Table;
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
 use serde_json::Value;
@@ -200,10 +200,7 @@ impl Studio<'_> {
             }
         }
         let sheet = table.sheet();
-        let form = match asked.latex {
-            LatexSpec::Booktabs => LatexForm::Booktabs,
-            LatexSpec::Siunitx => LatexForm::Siunitx,
-        };
+        let form = tables::latex_form(&asked);
         let latex = sheet.latex(form, &self.sources(&nodes));
         let verdicts = sheet.verdicts.iter().map(|one| figure::plain(&one.to_string())).collect();
         let (html, markdown, csv) = (sheet.html(), sheet.markdown(), table.csv());

@@ -6,7 +6,6 @@ use super::{Studio, collect};
 use crate::figure::{Field, Figure, Grid, GridRow, Histogram, HistogramPanel};
 use crate::npy;
 use crate::problem::{Problem, Result};
-use crate::settings::Kind;
 use crate::spec::{HistogramSpec, Scale, TrajectorySpec};
 use std::path::Path;
 
@@ -51,8 +50,7 @@ impl Source<'_> {
     /// What the data behind a measure are.
     fn data(&self, points: &Points<'_>, of: &str) -> Result<Option<Look>> {
         let measured = points.iter().find_map(|(i, _)| self.graph.at(*i, of));
-        let behind = self.graph.upstream(measured);
-        let data = behind.into_iter().find(|i| self.graph.nodes[*i].kind() == Kind::Dataset);
+        let data = measured.and_then(|index| self.graph.data_behind(index));
         let folder = data.map(|index| self.results.node(&self.graph.nodes[index].folder()));
         folder.map(|folder| Look::of(&folder.join("samples.npy"))).transpose()
     }

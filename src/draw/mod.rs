@@ -25,9 +25,9 @@ use crate::graph::Graph;
 use crate::key::Key;
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
-use crate::spec::{FigureSpec, LatexSpec, Spec, TableSpec};
+use crate::spec::{FigureSpec, Spec, TableSpec};
 use crate::store::Results;
-use crate::table::{LatexForm, Spread, numbers_file};
+use crate::table::{Spread, numbers_file};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -165,10 +165,7 @@ impl Studio<'_> {
             Some(node) => tables::settings(*self, asked, node)?,
             None => tables::written(*self, asked)?,
         };
-        let form = match asked.latex {
-            LatexSpec::Booktabs => LatexForm::Booktabs,
-            LatexSpec::Siunitx => LatexForm::Siunitx,
-        };
+        let form = tables::latex_form(asked);
         let sources = self.sources(&basis.nodes);
         let is_empty = basis.nodes.is_empty() && asked.settings.is_none();
         let files = match is_empty {

@@ -12,7 +12,6 @@ use crate::job::Series;
 use crate::npy;
 use crate::problem::Result;
 use crate::record::Record;
-use crate::settings::Kind;
 use crate::spec::{Axes, CurveSpec, FigureSpec, GridSpec, Scale, SeedsSpec, Spec, TrainingSpec};
 use crate::statistics;
 use crate::store::Results;
@@ -245,8 +244,7 @@ impl Source<'_> {
         let Self { spec, graph, results, record, .. } = *self;
         let first =
             points.iter().find_map(|(i, _)| graph.at(*i, &asked.of)).filter(|_| asked.truth);
-        let behind = first.map(|index| graph.upstream([index])).unwrap_or_default();
-        let data = behind.into_iter().find(|index| graph.nodes[*index].kind() == Kind::Dataset);
+        let data = first.and_then(|index| graph.data_behind(index));
         let Some(data) = data else { return Ok(None) };
         let studio = Studio { spec, graph, results, record };
         let found = studio.look(data, asked.count as usize)?;

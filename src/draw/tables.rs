@@ -10,9 +10,11 @@ use crate::job::{Better, Metric, Metrics};
 use crate::key::{Key, explain};
 use crate::problem::Result;
 use crate::record::Record;
-use crate::spec::{Axes, Shown, Spec, SpreadSpec, TableSpec, Versus};
+use crate::spec::{Axes, LatexSpec, Shown, Spec, SpreadSpec, TableSpec, Versus};
 use crate::store::Results;
-use crate::table::{Cell, Column, Number, Row, Sheet, Spread, Table, csv_line, number_name};
+use crate::table::{
+    Cell, Column, LatexForm, Number, Row, Sheet, Spread, Table, csv_line, number_name,
+};
 use petgraph::graph::NodeIndex;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -67,6 +69,14 @@ pub(super) fn table(
         remarks: remarks(spec, graph, record, asked)?,
     };
     Ok((table, values.read))
+}
+
+/// How LaTeX sets the numbers.
+pub(super) fn latex_form(asked: &TableSpec) -> LatexForm {
+    match asked.latex {
+        LatexSpec::Booktabs => LatexForm::Booktabs,
+        LatexSpec::Siunitx => LatexForm::Siunitx,
+    }
 }
 
 /// What stands behind ±.

@@ -217,6 +217,11 @@ impl Graph {
         found
     }
 
+    /// The dataset that a node rests on; of several the first.
+    pub fn data_behind(&self, node: NodeIndex) -> Option<NodeIndex> {
+        self.upstream([node]).into_iter().find(|i| self.nodes[*i].kind() == Kind::Dataset)
+    }
+
     /// The input of a node with this role.
     pub fn input(&self, node: NodeIndex, role: &str) -> Option<NodeIndex> {
         let mut edges = self.nodes.edges_directed(node, petgraph::Direction::Incoming);

@@ -9,7 +9,6 @@ use crate::job::{Event, Metric, Series};
 use crate::key::explain;
 use crate::problem::{Problem, Problems, Result};
 use crate::report;
-use crate::settings::Kind;
 use crate::store::Results;
 use axum::body::Bytes;
 use petgraph::graph::NodeIndex;
@@ -24,6 +23,8 @@ pub(super) struct Answer {
     pub(super) kind: &'static str,
     /// Its bytes.
     pub(super) body: Bytes,
+    /// Whether it is true until something is published: what running nodes tell is not.
+    pub(super) lasts: bool,
 }
 
 /// Names and values behind the `?` of an address.
@@ -65,7 +66,7 @@ const JUDGED: usize = 64;
 fn json(value: &impl Serialize) -> Result<Answer> {
     let body = serde_json::to_vec(value)
         .map_err(|e| Problem::system(format!("an answer cannot be written: {e}")))?;
-    Ok(Answer { kind: "application/json", body: body.into() })
+    Ok(Answer { kind: "application/json", body: body.into(), lasts: true })
 }
 
 impl Desk {
@@ -93,7 +94,7 @@ impl Desk {
             ["lines"] => self.lines(book, query)?,
             ["samples"] => self.samples(book, query)?,
             ["strip", key] => match self.strip(book, key, query)? {
-                Some(body) => Answer { kind: "image/png", body: body.into() },
+                Some(body) => Answer { kind: "image/png", body: body.into(), lasts: true },
                 None => return Ok(None),
             },
             ["graph"] => self.graph(book)?,
@@ -122,10 +123,7 @@ impl Desk {
 
     /// Every node in columns, so that many are few bytes.
     fn nodes(&self, book: &Book) -> Result<Answer> {
-        let seconds = self.record.seconds_by_node()?;
         let nodes = || book.graph.nodes.node_weights();
-        let took =
-            |node: &Node| seconds.get(&node.key.hex()).map_or(0.0, |s| (s * 10.0).round() / 10.0);
         json(&json!({
             "now": self.now,
             "names": nodes().map(|node| node.name.as_str()).collect::<Vec<_>>(),
@@ -133,7 +131,7 @@ impl Desk {
             "kinds": nodes().map(|node| node.kind().word()).collect::<Vec<_>>(),
             "keys": nodes().map(|node| node.key.short()).collect::<Vec<_>>(),
             "states": book.states.iter().map(|(state, _)| state.word()).collect::<Vec<_>>(),
-            "seconds": nodes().map(took).collect::<Vec<_>>(),
+            "seconds": book.seconds,
         }))
     }
 
@@ -195,7 +193,13 @@ impl Desk {
         let told: Told<'_> = &|node| told_so_far(&self.results, node);
         let of = (query.text("sweep"), query.text("node"));
         let series = (query.text("series"), query.text("column"));
-        json(&self.studio(book).lines(of, &query.all("by"), series, told)?)
+        let lines = self.studio(book).lines(of, &query.all("by"), series, told)?;
+        // A node that runs may tell its first number at any moment.
+        let runs = |i: NodeIndex| {
+            book.state(i) == State::Running && *book.graph.nodes[i].declared == *of.1
+        };
+        let lasts = !book.graph.indices().any(runs);
+        Ok(Answer { lasts, ..json(&lines)? })
     }
 
     fn samples(&self, book: &Book, query: &Query) -> Result<Answer> {
@@ -209,10 +213,7 @@ impl Desk {
         let judged: Vec<NodeIndex> =
             nodes.iter().step_by(nodes.len().div_ceil(JUDGED).max(1)).copied().collect();
         let first = shelves.first().and_then(|shelf| book.by_key.get(&shelf.key).copied());
-        let truth = first.and_then(|index| {
-            let behind = book.graph.upstream([index]);
-            behind.into_iter().find(|i| book.graph.nodes[*i].kind() == Kind::Dataset)
-        });
+        let truth = first.and_then(|index| book.graph.data_behind(index));
         let count = query.number("count").unwrap_or(8).min(SAMPLES);
         let (limits, label) = studio
             .shared_limits(&judged.iter().copied().chain(truth).collect::<Vec<_>>(), count)?;
@@ -235,7 +236,7 @@ impl Desk {
         let states = States { is_finished: &is_finished, failed };
         let meta = Metadata { title: book.spec.name.clone(), ..Metadata::default() };
         let svg = folded(&book.spec, &book.graph, &states).svg(&meta);
-        Ok(Answer { kind: "image/svg+xml", body: report::inline(&svg).into() })
+        Ok(Answer { kind: "image/svg+xml", body: report::inline(&svg).into(), lasts: true })
     }
 
     fn node(&self, book: &Book, key: &str) -> Result<Answer> {

@@ -51,6 +51,8 @@ pub(super) struct Book {
     pub(super) graph: Graph,
     /// The state of each node, and when it changed last.
     pub(super) states: Vec<(State, u64)>,
+    /// Seconds of devices that each node has taken.
+    pub(super) seconds: Vec<f64>,
     /// Nodes by the first digits of their key.
     pub(super) by_key: HashMap<String, NodeIndex>,
 }
@@ -175,6 +177,7 @@ impl Desk {
         let finished = self.record.keys()?;
         let failed = self.record.failures()?;
         let claims = self.record.claims()?;
+        let took = self.record.seconds_by_node()?;
         let alive: BTreeMap<&str, bool> = claims
             .values()
             .map(|holder| holder.coordinator.as_str())
@@ -183,12 +186,14 @@ impl Desk {
             .map(|id| (id, coordinator::is_alive(&self.results, id)))
             .collect();
         for entry in &mut self.entries {
-            let Ok(Book { graph, states, .. }) = &mut entry.book else { continue };
+            let Ok(Book { graph, states, seconds, .. }) = &mut entry.book else { continue };
             let mut fresh = vec![State::Waiting; graph.nodes.node_count()];
             let mut behind = vec![];
             for index in graph.indices() {
                 let node = &graph.nodes[index];
                 let key = node.key.hex();
+                let tenths = took.get(&key).map_or(0.0, |seconds| (seconds * 10.0).round());
+                seconds[index.index()] = tenths / 10.0;
                 let holder = claims.get(&node.folder());
                 fresh[index.index()] = if finished.contains(&key) {
                     State::Finished
@@ -244,7 +249,8 @@ fn book(known: &Experiment) -> Result<Book, String> {
         Graph::read_with(&known.file, &known.asked).map_err(|problems| problems.to_string())?;
     let by_key = graph.indices().map(|index| (graph.nodes[index].key.short(), index)).collect();
     let states = vec![(State::Waiting, 0); graph.nodes.node_count()];
-    Ok(Book { spec, graph, states, by_key })
+    let seconds = vec![0.0; states.len()];
+    Ok(Book { spec, graph, states, seconds, by_key })
 }
 
 impl Book {

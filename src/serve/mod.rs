@@ -15,7 +15,7 @@ use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use desk::Desk;
+use desk::{Book, Desk};
 use futures_util::stream::{self, Stream};
 use guard::{Guard, Verdict};
 use serde_json::{Value, json};
@@ -41,8 +41,8 @@ pub struct Server {
 struct Room {
     guard: Guard,
     desk: Mutex<Desk>,
-    /// Answers that are still true, by address, with what was known when they were given.
-    given: Mutex<HashMap<String, (u64, Answer)>>,
+    /// Answers by address, and what was known when they were given: of before that none is kept.
+    given: Mutex<(u64, HashMap<String, Answer>)>,
     /// Wakes those who follow.
     changed: watch::Sender<u64>,
     /// Tells one start of the server from another.
@@ -96,7 +96,7 @@ impl Server {
         let room = Arc::new(Room {
             guard,
             desk: Mutex::new(desk),
-            given: Mutex::new(HashMap::new()),
+            given: Mutex::default(),
             changed: watch::Sender::new(0),
             start: jiff::Timestamp::now().as_millisecond().unsigned_abs(),
         });
@@ -245,10 +245,12 @@ async fn answer(
     };
     let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""));
     match outcome {
+        // What running nodes tell is another thing a moment later.
+        Ok(Some(Answer { kind, body, lasts: false })) => typed(kind, body),
         Ok(_) if headers.get(header::IF_NONE_MATCH) == Some(&tag) => {
             (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response()
         }
-        Ok(Some(Answer { kind, body })) => {
+        Ok(Some(Answer { kind, body, .. })) => {
             ([(header::ETAG, tag)], typed(kind, body)).into_response()
         }
         Ok(None) => wrong(StatusCode::NOT_FOUND, "there is nothing here".to_owned()),
@@ -268,19 +270,23 @@ impl Room {
         let (now, start) = (desk.now, self.start);
         let tag = format!("\"{start}-{now}\"");
         // Whoever waited for the desk finds what the one before has got.
-        if let Some((then, known)) = lock(&self.given).get(address)
-            && *then == now
         {
-            return (tag, Ok(Some(known.clone())));
+            let mut given = lock(&self.given);
+            if given.0 != now {
+                *given = (now, HashMap::new());
+            }
+            if let Some(known) = given.1.get(address) {
+                return (tag, Ok(Some(known.clone())));
+            }
         }
         let path: Vec<&str> = path.split('/').collect();
         let outcome = desk.answer(&path, query);
-        if let Ok(Some(answer)) = &outcome {
+        if let Some(answer) = outcome.as_ref().ok().and_then(Option::as_ref).filter(|a| a.lasts) {
             let mut given = lock(&self.given);
-            if given.len() >= KEPT {
-                given.clear();
+            if given.1.len() >= KEPT {
+                given.1.clear();
             }
-            given.insert(address.to_owned(), (now, answer.clone()));
+            given.1.insert(address.to_owned(), answer.clone());
         }
         (tag, outcome)
     }
@@ -292,11 +298,12 @@ impl Room {
         let entry = desk.entry(experiment);
         match (entry, since) {
             (Some(entry), Some(since)) if entry.read <= since => {
-                let states = entry.book.as_ref().map(|book| book.states.as_slice());
-                let states = states.unwrap_or_default().iter().enumerate();
-                let changed = states.filter(|(_, (_, when))| *when > since);
-                let changed: Vec<Value> =
-                    changed.map(|(i, (state, _))| json!([i, state.word()])).collect();
+                let of_book = |book: &Book| -> Vec<Value> {
+                    let states = book.states.iter().zip(&book.seconds).enumerate();
+                    let changed = states.filter(|(_, ((_, when), _))| *when > since);
+                    changed.map(|(i, ((state, _), took))| json!([i, state.word(), took])).collect()
+                };
+                let changed = entry.book.as_ref().map(of_book).unwrap_or_default();
                 if desk.now > since {
                     news.push(("nodes", Value::from(changed)));
                 }

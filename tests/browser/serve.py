@@ -113,7 +113,25 @@ def live(page, home):
     assert re.search(r"\d+/\d+", told), told
     # Its curve is there before it is finished.
     go(page, home, "curves", "?node=net")
-    expect(page.locator(".took")).to_contain_text("still run", timeout=DONE)
+    expect(page.locator(".took")).to_contain_text("not finished", timeout=DONE)
+    # It grows while nothing at all is published: a node tells more as it goes on.
+    lines = """async () => {
+        const answer = await fetch('/api/spec/lines?sweep=main&node=net&series=loss&column=mean');
+        const { lines } = await answer.json();
+        return Object.fromEntries(lines.filter(line => line.live).map(line => [line.key, line.x.length]));
+    }"""
+    before, grown = {}, False
+    for _ in range(40):
+        now = page.evaluate(lines)
+        grown = any(key in before and count > before[key] for key, count in now.items())
+        if grown:
+            break
+        before = now
+        page.wait_for_timeout(250)
+    assert grown, f"a running node's curve stands still: {now}, {page.locator('#summary').inner_text()}"
+    # Metrics that nobody could pick when the page was opened come by themselves.
+    go(page, home, "results")
+    expect(page.locator(".results th", has_text="error")).to_be_visible(timeout=90_000)
     # Without anybody touching the page it sees the end.
     expect(page.locator("#summary")).to_have_text("21 finished", timeout=90_000)
     go(page, home, "graph", "?filter=finished")

@@ -169,7 +169,7 @@ fn a_browser_follows_a_run_to_its_end() {
     let bench = Bench::new(SPEC);
     bench.ablate(&["run", "spec.yaml", "--only", "maps"]).expect(0);
     let served = Served::of(&bench);
-    let run = bench.start(&["run", "spec.yaml"], "slow net 1500");
+    let run = bench.start(&["run", "spec.yaml"], "slow net 4000");
     served.play("live");
     Said::of(run.wait_with_output().unwrap()).expect(0);
 }

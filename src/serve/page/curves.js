@@ -89,7 +89,7 @@ export const curves = async (root, app) => {
     }
     const groups = [...new Set(found.lines.map(line => line.group.join(', ')))];
     const live = found.lines.filter(line => line.live).length;
-    told.textContent = found.lines.length ? `${found.lines.length} lines${live ? `, ${live} of nodes that still run` : ''}${found.left_out ? `; ${found.left_out} more are left out, say what is to be shown` : ''}. ` +
+    told.textContent = found.lines.length ? `${found.lines.length} lines${live ? `, ${live} of nodes that are not finished` : ''}${found.left_out ? `; ${found.left_out} more are left out, say what is to be shown` : ''}. ` +
       (picked.get('fold') === 'each' ? 'A line for each seed.' : 'Mean over seeds, shaded from the lowest to the highest.') : 'Nothing of it is there yet.';
     const { columns, series, bands } = arrange(found.lines, groups, { fold: picked.get('fold') !== 'each', weight: Number(picked.get('smooth') || 0) });
     const label = hours ? 'hours of devices (at the mean rate)' : unit(found.x_unit) || 'x';
@@ -115,6 +115,5 @@ export const curves = async (root, app) => {
       el('label', { class: 'pick' }, 'Smoothing', slider), el('div', {}, tick('log y', 'logy', again), ' ', tick('log x', 'logx', again))].filter(Boolean));
   };
   controls();
-  await draw();
-  return { refresh: draw, placed: draw };
+  return { refresh: draw, placed: draw, isLive: () => app.counts.running > 0 };
 };

@@ -29,8 +29,15 @@ const summary = () => {
 let due = null;
 const tell = what => {
   if (shown && shown.news) shown.news(what);
-  if (what !== 'nodes' || !shown || !shown.refresh || due) return;
-  due = setTimeout(() => { due = null; if (shown && shown.refresh) shown.refresh(); }, 2000);
+  // What running nodes tell changes while nothing is published.
+  const changes = what === 'nodes' || (shown && shown.isLive && shown.isLive());
+  if (!changes || !shown || due) return;
+  due = setTimeout(async () => {
+    due = null;
+    // The first node of its kind brings metrics that could not be picked before.
+    if (what === 'nodes') app.offers = await ask(`${app.experiment}/offers`).catch(() => app.offers);
+    if (shown) shown.refresh();
+  }, 2000);
 };
 
 const follow = () => {
@@ -39,7 +46,10 @@ const follow = () => {
   events.onopen = () => { live.textContent = '● live'; live.className = ''; };
   events.onerror = () => { live.textContent = '○ the server does not answer'; live.className = 'lost'; };
   events.addEventListener('nodes', event => {
-    for (const [i, word] of JSON.parse(event.data)) app.nodes.states[i] = word;
+    for (const [i, word, seconds] of JSON.parse(event.data)) {
+      app.nodes.states[i] = word;
+      app.nodes.seconds[i] = seconds;
+    }
     summary();
     tell('nodes');
   });
@@ -80,9 +90,10 @@ const mount = async () => {
   if (turn === mounting) {
     place.replaceChildren(root);
     if (place.dataset.shown !== screen) window.scrollTo(0, 0);
+    // Diagrams need to know how wide their place is.
+    if (shown && shown.placed) await shown.placed();
     place.dataset.shown = screen;
     place.removeAttribute('aria-busy');
-    if (shown && shown.placed) shown.placed();
   }
 };
 

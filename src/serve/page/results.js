@@ -93,5 +93,12 @@ export const results = async (root, app) => {
   };
   // The table does not wait for them.
   drawFigures();
-  return { refresh: async () => { await draw(); await drawFigures(); } };
+  let offeredBefore = offered(app).metrics.join();
+  const refresh = async () => {
+    const now = offered(app).metrics.join();
+    if (now !== offeredBefore) { offeredBefore = now; controls(); }
+    await draw();
+    await drawFigures();
+  };
+  return { refresh };
 };

@@ -87,6 +87,5 @@ export const samples = async (root, app) => {
       offer.seeds.length > 1 ? one('Seed', 'seed', offer.seeds.map(String), seed, again) : null, one('Samples', 'count', ['4', '8', '16', '32'], '8', again)].filter(Boolean));
   };
   controls();
-  await draw();
-  return { refresh: draw, placed: () => found && drawSpectra() };
+  return { refresh: draw, placed: draw };
 };
