@@ -55,6 +55,9 @@ pub fn adopt(
     fs::create_dir_all(&work).map_err(|e| Problem::os("make the folder", &work, &e))?;
     for artefact in &file.artefacts {
         let (source, target) = (from.join(&artefact.path), work.join(&artefact.path));
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent).map_err(|e| Problem::os("make the folder", parent, &e))?;
+        }
         // What is finished never changes, so one copy serves both.
         if fs::hard_link(&source, &target).is_err() {
             fs::copy(&source, &target).map_err(|e| Problem::os("copy", &source, &e))?;

@@ -4,7 +4,9 @@
 
 use crate::graph::Graph;
 use crate::record::{DeviceMemory, Past};
-use crate::settings::{Dataset, Kind, Length, Model, Objective, Settings};
+use crate::settings::{
+    Command, Dataset, Identity, Kind, Length, Model, Objective, Setting, Settings,
+};
 use petgraph::graph::NodeIndex;
 use std::collections::BTreeMap;
 
@@ -98,7 +100,16 @@ pub fn work(graph: &Graph, index: NodeIndex) -> Work {
             let pixels = pixels_of(input(index, "reference"));
             Work { units: 1, weight: count.max(1.0) * pixels, size: count.max(1.0) }
         }
+        Settings::Command(command) => Work { units: 1, weight: 1.0 + likeness(command), size: 1.0 },
     }
+}
+
+/// A number below 1 that programs have in common which are called alike, with whatever values.
+fn likeness(command: &Command) -> f64 {
+    let text = command.call.write(Identity::Semantic).to_string();
+    let digest = blake3::hash(text.as_bytes());
+    let first: [u8; 4] = digest.as_bytes()[..4].try_into().expect("a digest has 32 bytes");
+    f64::from(u32::from_le_bytes(first)) / 2f64.powi(32)
 }
 
 fn pixels(data: &Dataset) -> f64 {

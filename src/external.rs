@@ -72,6 +72,10 @@ impl External {
         } else if let Holding::Arrays(array) = &file.holding {
             file.shape = sizes(&Parts::find(path, array.as_deref()).map_err(Problem::usage)?.shape);
         }
+        if file.holding == Holding::Code && !is_file {
+            file.blake3 = Some(self.digest_of_all(path, &parts::code(path)?)?);
+            return Ok(());
+        }
         let endings: &[&str] = if file.holding == Holding::Images { &IMAGES } else { &ARRAYS };
         if is_file {
             file.blake3 = Some(self.digest(path)?);

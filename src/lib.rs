@@ -67,6 +67,8 @@ pub mod demand;
 
 pub mod forecast;
 
+pub mod program;
+
 pub mod pool;
 
 pub mod screen;

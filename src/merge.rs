@@ -44,7 +44,7 @@ pub struct Merged {
 }
 
 /// Files without a digest that are taken along.
-const FOR_PEOPLE: [&str; 3] = ["costs.json", "log.txt", "events.jsonl"];
+const FOR_PEOPLE: [&str; 4] = ["costs.json", "log.txt", "events.jsonl", "environment.json"];
 
 /// The largest file that is read whole, in bytes.
 const LARGEST: u64 = 256 << 20;

@@ -37,6 +37,19 @@ pub fn tree(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The files of code below a folder, sorted: all but hidden ones and what Python compiles them to.
+///
+/// # Errors
+/// As [`everything`].
+pub fn code(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = everything(folder)?;
+    let is_compiled =
+        |path: &Path| path.parent().is_some_and(|folder| folder.ends_with("__pycache__"));
+    found.retain(|path| !path.is_dir() && !is_compiled(path));
+    found.sort();
+    Ok(found)
+}
+
 /// All files and folders below a folder and itself, but for hidden ones.
 ///
 /// # Errors

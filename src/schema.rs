@@ -250,6 +250,8 @@ fn value(shape: &Shape, limits: Option<(f64, f64)>, within: Within) -> Value {
         }
         Shape::Any(shapes) => shapes.iter().map(|shape| value(shape, limits, within)).collect(),
         Shape::Reference => vec![json!({ "$ref": "#/$defs/reference" })],
+        Shape::Free(words) if words.starts_with("map") => vec![json!({ "type": "object" })],
+        Shape::Free(_) => vec![json!({ "type": ["string", "number", "boolean"] })],
     };
     if within == Within::Node {
         forms.push(json!({ "$ref": "#/$defs/variable" }));

@@ -109,8 +109,15 @@ pub struct Artefact {
 }
 
 /// Files in a node's folder that differ between runs of equal work, and so have no digest.
-const UNDIGESTED: [&str; 6] =
-    ["node.json", "costs.json", "log.txt", "events.jsonl", "job.json", PROGRESS];
+const UNDIGESTED: [&str; 7] = [
+    "node.json",
+    "costs.json",
+    "log.txt",
+    "events.jsonl",
+    "job.json",
+    "environment.json",
+    PROGRESS,
+];
 
 /// How much of a node is on disk, while it is being made. It goes after the node is sealed, so that a
 /// kill before that costs nothing.
@@ -364,11 +371,29 @@ fn sweep_aside(work: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The artefacts in a folder, with sizes and digests, sorted by path.
+/// The artefacts in a folder and those below it, with sizes and digests, sorted by path.
 fn artefacts(work: &Path) -> Result<Vec<Artefact>> {
-    let mut names: Vec<String> = list(work)?.into_iter().filter(|name| is_artefact(name)).collect();
+    let mut names = vec![];
+    for name in list(work)?.into_iter().filter(|name| is_artefact(name)) {
+        push_files(work, name, &mut names)?;
+    }
     names.sort();
     names.into_par_iter().map(|name| measure(work, &name)).collect()
+}
+
+/// The file of this name, or all files in the folder of this name. A link to a folder is none: it may lead anywhere,
+/// back here too.
+fn push_files(work: &Path, name: String, names: &mut Vec<String>) -> Result<()> {
+    let path = work.join(&name);
+    let meta = fs::symlink_metadata(&path).map_err(|e| Problem::os("read", &path, &e))?;
+    if meta.is_dir() {
+        for inner in list(&path)? {
+            push_files(work, format!("{name}/{inner}"), names)?;
+        }
+    } else if path.is_file() {
+        names.push(name);
+    }
+    Ok(())
 }
 
 fn is_artefact(name: &str) -> bool {

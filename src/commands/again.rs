@@ -7,7 +7,7 @@ use crate::coordinator::{self, Coordinator};
 use crate::demand::Demands;
 use crate::job::Arithmetic;
 use crate::plan;
-use crate::pool::{self, Pool, find_worker};
+use crate::pool::{self, Pool, Programs};
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::run::{Limits, Means, Outcome, Run};
@@ -110,7 +110,7 @@ impl Aside {
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
         let devices = pool::devices_here(None)?;
-        let pool = Pool::new(find_worker(), &opened.results, &coordinator.id, devices, sender);
+        let pool = Pool::new(Programs::find(), &opened.results, &coordinator.id, devices, sender);
         let (limit, demands) = (pool.len(), Demands::on(&pool.rooms(), Vec::new));
         let mut monitor = monitor();
         let means = Means {

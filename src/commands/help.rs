@@ -20,9 +20,9 @@ pub(super) fn grouped(command: Command) -> Command {
         let known = names.iter().filter_map(|name| command.find_subcommand(name));
         listed += &group(title, known);
     }
-    let named =
-        |command: &&Command| GROUPS.iter().any(|(_, all)| all.contains(&command.get_name()));
-    listed += &group("And", command.get_subcommands().filter(|other| !named(other)));
+    let is_named = |name: &str| GROUPS.iter().any(|(_, all)| all.contains(&name));
+    let is_other = |other: &&Command| !other.is_hide_set() && !is_named(other.get_name());
+    listed += &group("And", command.get_subcommands().filter(is_other));
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{listed}Options:\n{{options}}{{after-help}}"
     );

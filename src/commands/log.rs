@@ -3,6 +3,25 @@
 use super::asking::OfSpec;
 use super::follow::follow;
 use super::{Done, Opened, Place, print, spec_of};
+use crate::files;
+use crate::words;
+use std::path::Path;
+
+/// The most of a file that is shown, in bytes.
+const SHOWN: u64 = 1 << 20;
+
+/// Prints a file, of a very long one its end.
+fn print_end(path: &Path) {
+    let Ok(meta) = std::fs::metadata(path) else { return };
+    let text = files::tail(path, SHOWN);
+    if meta.len() <= SHOWN {
+        return print(text.trim_end());
+    }
+    let before = words::bytes(meta.len() - SHOWN);
+    print(&format!("… {before} before this are not shown: {}", path.display()));
+    // The first line is not whole.
+    print(text.split_once('\n').map_or(&*text, |(_, rest)| rest).trim_end());
+}
 
 /// Arguments of `ablate log`.
 #[derive(Debug, clap::Args)]
@@ -53,9 +72,7 @@ impl Log {
             let names: &[&str] =
                 if self.events { &["log.txt", "events.jsonl"] } else { &["log.txt"] };
             for name in names {
-                if let Ok(text) = std::fs::read_to_string(folder.join(name)) {
-                    print(text.trim_end());
-                }
+                print_end(&folder.join(name));
             }
         }
         Ok(0)

@@ -39,6 +39,7 @@ mod status;
 mod table;
 mod verify;
 mod why;
+mod work;
 
 use crate::graph::{Asked, Graph};
 use crate::plan::Plan;
@@ -139,6 +140,9 @@ enum Command {
     Merge(merge::Merge),
     /// Print the completions of commands and options for your shell.
     Completions(completions::Completions),
+    /// Runs the programs of command nodes; `run` starts it.
+    #[command(hide = true)]
+    Work(work::Work),
 }
 
 /// The command line as clap knows it.
@@ -184,6 +188,7 @@ pub fn main() -> ExitCode {
         Command::Export(command) => command.run(&place),
         Command::Merge(command) => command.run(&place),
         Command::Completions(command) => command.run(),
+        Command::Work(command) => command.run(),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

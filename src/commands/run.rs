@@ -11,7 +11,7 @@ use crate::demand::Demands;
 use crate::draw::{self, Studio, Undecided};
 use crate::graph::{Asked, Graph, Selection};
 use crate::plan::{self, Plan};
-use crate::pool::{self, Message, Pool, find_worker};
+use crate::pool::{self, Message, Pool, Programs};
 use crate::problem::{Problem, Problems};
 use crate::record::{Estimated, Record, says_damaged};
 use crate::run::{Limits, Means, Outcome, Run};
@@ -191,7 +191,7 @@ impl Rounds<'_> {
         }
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let mut workers = Pool::new(find_worker(), results, &coordinator.id, devices, sender);
+        let mut workers = Pool::new(Programs::find(), results, &coordinator.id, devices, sender);
         // Small nodes share GPUs as long as each has a core.
         let at_once = workers.rooms().len().max(pool::cores());
         let mut limit = command.jobs.map_or(at_once, |n| n as usize).clamp(1, workers.len());

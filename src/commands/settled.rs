@@ -140,7 +140,7 @@ impl Settled {
             .map(|selection| selection::path_of(&results.root.join("nodes"), &selection.id.hex()));
         files.extend(records);
         for node in graph.nodes.node_weights() {
-            if let Settings::Dataset(_) | Settings::Train(_) = &*node.settings {
+            if !matches!(*node.settings, Settings::Sample(_) | Settings::Evaluate(_)) {
                 let mut settings = (*node.settings).clone();
                 for (_, file) in settings.files() {
                     match file.path.is_dir() {

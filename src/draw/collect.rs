@@ -7,7 +7,7 @@ use crate::expand::{Point, SEED, show};
 use crate::graph::{Graph, Node};
 use crate::problem::{Problem, Problems, Result};
 use crate::settings::{Found, Kind, Reader, Step, keys};
-use crate::spec::{At, Axes, FigureSpec, Shown, Spec, TableSpec, Versus};
+use crate::spec::{At, Axes, Declaration, FigureSpec, Shown, Spec, TableSpec, Versus};
 use crate::words;
 use petgraph::graph::NodeIndex;
 use serde_json::Value;
@@ -97,19 +97,21 @@ fn check_figure(spec: &Spec, graph: &Graph, name: &str, figure: &FigureSpec, rea
     }
     let (setting, checked) = match figure {
         FigureSpec::Curve(asked) => ("y", metric(spec, graph, &asked.y)),
-        FigureSpec::Spectrum(asked) => ("of", of_kind(spec, &asked.of, Kind::Evaluate)),
-        FigureSpec::Training(asked) => ("of", of_kind(spec, &asked.of, Kind::Train)),
-        FigureSpec::Grid(asked) => ("of", of_kind(spec, &asked.of, Kind::Sample)),
-        FigureSpec::Forward(asked) => ("of", of_kind(spec, &asked.of, Kind::Train)),
+        FigureSpec::Spectrum(asked) => ("of", of_kind(spec, &asked.of, &[Kind::Evaluate])),
+        FigureSpec::Training(asked) => {
+            ("of", of_kind(spec, &asked.of, &[Kind::Train, Kind::Command]))
+        }
+        FigureSpec::Grid(asked) => ("of", of_kind(spec, &asked.of, &[Kind::Sample, Kind::Command])),
+        FigureSpec::Forward(asked) => ("of", of_kind(spec, &asked.of, &[Kind::Train])),
         FigureSpec::Points(asked) => ("y", metric(spec, graph, &asked.y)),
-        FigureSpec::Histogram(asked) => ("of", of_kind(spec, &asked.of, Kind::Evaluate)),
+        FigureSpec::Histogram(asked) => ("of", of_kind(spec, &asked.of, &[Kind::Evaluate])),
         FigureSpec::Heatmap(asked) => ("value", metric(spec, graph, &asked.value)),
         FigureSpec::Scatter(asked) => {
             let path = kind.iter().cloned().chain(keys(&["x"])).collect();
             note(reader, path, metric(spec, graph, &asked.x));
             ("y", metric(spec, graph, &asked.y))
         }
-        FigureSpec::Trajectory(asked) => ("of", of_kind(spec, &asked.of, Kind::Sample)),
+        FigureSpec::Trajectory(asked) => ("of", of_kind(spec, &asked.of, &[Kind::Sample])),
         FigureSpec::Graph(_) => return,
     };
     if let FigureSpec::Points(asked) = figure
@@ -218,18 +220,20 @@ fn axis_of(graph: &Graph, shown: Shown<'_>, axis: &str) -> Result<()> {
     if known.contains(&axis) || axis == SEED { Ok(()) } else { Err(unknown("axis", axis, &known)) }
 }
 
-fn of_kind(spec: &Spec, name: &str, kind: Kind) -> Result<()> {
-    let known: Vec<&str> =
-        spec.nodes.iter().filter(|n| n.kind == kind).map(|n| n.name.as_str()).collect();
+fn of_kind(spec: &Spec, name: &str, kinds: &[Kind]) -> Result<()> {
+    let is = |node: &&Declaration| kinds.contains(&node.kind);
+    let known: Vec<&str> = spec.nodes.iter().filter(is).map(|n| n.name.as_str()).collect();
+    let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
+    let wanted = words.join(" or ");
     if known.contains(&name) {
         return Ok(());
     }
     match spec.node(name) {
         Some(node) => {
             let problem = Problem::new(format!("`{name}` is a {} node", node.kind.word()));
-            Err(problem.help(format!("the node must be of kind {}", kind.word())))
+            Err(problem.help(format!("the node must be of kind {wanted}")))
         }
-        None => Err(unknown(&format!("{} node", kind.word()), name, &known)),
+        None => Err(unknown(&format!("{wanted} node"), name, &known)),
     }
 }
 

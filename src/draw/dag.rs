@@ -54,6 +54,7 @@ fn family(kind: Kind) -> usize {
         Kind::Evaluate => 1,
         Kind::Sample => 2,
         Kind::Dataset => 3,
+        Kind::Command => 4,
     }
 }
 

@@ -2,7 +2,7 @@
 //! must lead to a setting that some node reads.
 
 use crate::problem::Problem;
-use crate::settings::Shape;
+use crate::settings::{Shape, variable};
 use crate::spec::{Declaration, Spec, Sweep, shape_below};
 use crate::words;
 use serde_json::Value;
@@ -52,7 +52,7 @@ impl Target {
         let Self::Setting(name, path) = self else { return None };
         let node = spec.nodes.iter().find(|node| node.name == *name || node.written == *name)?;
         let value = path.iter().try_fold(&node.body, |value, word| value.get(word))?;
-        value.as_str()?.strip_prefix('$')
+        variable(value.as_str()?)
     }
 
     /// The value that a setting has where it is not written, if it has one.
@@ -104,7 +104,7 @@ pub(super) fn is_in_sweeps(spec: &Spec, name: &str) -> bool {
 /// Whether `$name` stands anywhere in a value.
 pub fn mentions(value: &Value, name: &str) -> bool {
     match value {
-        Value::String(text) => text.strip_prefix('$') == Some(name),
+        Value::String(text) => variable(text) == Some(name),
         Value::Array(items) => items.iter().any(|item| mentions(item, name)),
         Value::Object(map) => map.values().any(|inner| mentions(inner, name)),
         _ => false,

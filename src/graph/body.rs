@@ -3,7 +3,7 @@
 
 use crate::expand::{Change, Target};
 use crate::problem::Problem;
-use crate::settings::{Found, Reader, Shape, Step};
+use crate::settings::{Found, Reader, Shape, Step, variable};
 use crate::spec::{Declaration, Spec, shape_below};
 use crate::words;
 use serde_json::Value;
@@ -124,7 +124,13 @@ fn fill(
             }
         }
         Value::String(text) => {
-            let Some(name) = text.strip_prefix('$').map(str::to_owned) else { return };
+            let Some(name) = variable(text).map(str::to_owned) else {
+                // A second `$` says that none is meant.
+                if text.strip_prefix('$').is_some_and(|rest| variable(rest).is_some()) {
+                    text.remove(0);
+                }
+                return;
+            };
             let is = |change: &&Arc<Change>| matches!(&change.target, Target::Var(n) if *n == name);
             let changed = changes.iter().find(is);
             match (changed, spec.vars.get(&name)) {

@@ -245,11 +245,16 @@ fn blind_start(sampler: &Sampler, timesteps: u64, from: u64) -> Option<(Vec<Step
 }
 
 /// The port that a role reads, of a node of this kind.
-pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'static str, Problem> {
+pub(super) fn port(
+    (user, role): (Kind, &str),
+    reference: &Reference,
+    kind: Kind,
+) -> Result<&'static str, Problem> {
     let wanted: &[Kind] = match role {
+        _ if user == Kind::Command => &Kind::ALL,
         "data" | "reference" | "conditions" => &[Kind::Dataset],
         "from" | "classifier" | "init" => &[Kind::Train],
-        _ => &[Kind::Sample, Kind::Dataset],
+        _ => &[Kind::Sample, Kind::Dataset, Kind::Command],
     };
     if !wanted.contains(&kind) {
         let words: Vec<&str> = wanted.iter().map(|kind| kind.word()).collect();
@@ -257,6 +262,7 @@ pub(super) fn port(role: &str, reference: &Reference, kind: Kind) -> Result<&'st
         return Err(problem.help(format!("`{role}` takes a {} node", words.join(" or "))));
     }
     match (kind, role, reference.port.as_deref()) {
+        (Kind::Dataset, _, None) if user == Kind::Command => Ok("out"),
         (Kind::Dataset, _, Some("train")) | (Kind::Dataset, "data", None) => Ok("train"),
         (Kind::Dataset, _, Some("validation")) => Ok("validation"),
         (Kind::Dataset, _, Some("test")) | (Kind::Dataset, "reference" | "conditions", None) => {

@@ -10,12 +10,13 @@ use crate::expand::Change;
 use crate::external::{self, External};
 use crate::key::{self, Input, Inputs, Key};
 use crate::problem::Problem;
-use crate::settings::{Found, Reader, Settings, Step, keys};
+use crate::settings::{Command, Found, Reader, Settings, Step, keys};
 use crate::words;
 use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A slot whose settings and key are known.
@@ -142,7 +143,7 @@ impl Builder<'_> {
         let mut inputs = vec![];
         for (role, place, reference) in settings.references() {
             let mut wrong = |below: Option<Step>, problem| {
-                let path = keys(&place).into_iter().chain(below).collect::<Vec<_>>();
+                let path = place.iter().cloned().chain(below).collect::<Vec<_>>();
                 reader.wrong::<()>(&Found { value: &Value::Null, path: back(&path) }, problem);
             };
             let of_reach = self.reach.wrong.iter().filter(|(i, r, ..)| *i == index && *r == role);
@@ -153,8 +154,10 @@ impl Builder<'_> {
             }
             let input = self.spec.nodes.iter().position(|other| other.name == reference.node);
             let port = match input {
-                Some(input) => inputs::port(role, reference, self.spec.nodes[input].kind)
-                    .map(|port| inputs::split(&settings, role, reference, port)),
+                Some(input) => {
+                    inputs::port((node.kind, role), reference, self.spec.nodes[input].kind)
+                        .map(|port| inputs::split(&settings, role, reference, port))
+                }
                 None => Err(self.no_node(&reference.node)),
             };
             let edges = &self.reach.edges[index];
@@ -190,13 +193,18 @@ impl Builder<'_> {
             let folder = place.and_then(|place| Some(place.file.parent()?.to_owned()));
             folder.unwrap_or_default()
         };
+        let folder_of_command = match settings {
+            Settings::Command(command) => Some(self.settle_folder(command, &back, reader)?),
+            _ => None,
+        };
         for (place, file) in settings.files() {
-            let path = back(&keys(&place));
+            let path = back(&place);
+            let folder = folder_of_command.clone().unwrap_or_else(|| folder_of(&path));
             let mut external = self.external.lock().expect("no reader of files panics");
             let external = external.get_or_insert_with(|| {
                 External::new(external::cache_folder().map(|f| f.join("digests.json")))
             });
-            if let Err(problem) = external.settle(file, &folder_of(&path)) {
+            if let Err(problem) = external.settle(file, &folder) {
                 whole = reader.wrong(&Found { value: &Value::Null, path }, problem);
             }
         }
@@ -209,6 +217,28 @@ impl Builder<'_> {
         }
         let found = Found { value: &Value::Null, path: back(&keys(&[word])) };
         data::check_dataset(dataset, &found, reader)
+    }
+
+    /// Finds the folder that a command runs in, from which its files are named too: by default that of the file that
+    /// holds the call.
+    fn settle_folder(
+        &self,
+        command: &mut Command,
+        back: impl Fn(&[Step]) -> Vec<Step>,
+        reader: &mut Reader,
+    ) -> Option<PathBuf> {
+        let path = back(&keys(&["folder"]));
+        let place = |key: &str| self.spec.merged.place(&back(&keys(&[key])));
+        let named_in = place("folder").or_else(|| place("call"));
+        let beside = named_in.and_then(|place| Some(place.file.parent()?.to_owned()));
+        let folder = crate::settings::beside(&beside.unwrap_or_default(), &command.folder.0);
+        if !folder.is_dir() {
+            let problem = Problem::new(format!("there is no folder {}", folder.display()));
+            let found = Found { value: &Value::Null, path };
+            return reader.wrong(&found, problem.help("it is relative to the file that names it"));
+        }
+        command.folder.0.clone_from(&folder);
+        Some(folder)
     }
 
     /// What a slot reads.

@@ -4,7 +4,9 @@
 use super::inputs;
 use crate::expand::{self, Change, Points, Target};
 use crate::problem::Problem;
-use crate::settings::{Best, Found, Over, Reader, Reference, Setting, Step};
+use crate::settings::{
+    Best, Found, Kind, Needs, Over, Reader, Reference, Setting, Step, role_word, variable,
+};
 use crate::spec::{Declaration, Spec};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -179,14 +181,15 @@ fn edges_of(
     wrong: &mut Vec<(usize, &'static str, Step, Problem)>,
 ) -> Vec<Edge> {
     let mut edges: Vec<Edge> = vec![];
-    for (role, path) in ROLES {
-        for reference in references(spec, points, node, path) {
+    for (role, path) in roles(spec, points, node) {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        for reference in references(spec, points, node, (role, &path)) {
             let Some(input) = spec.nodes.iter().position(|other| other.name == reference.node)
             else {
                 continue;
             };
             // What is of the wrong kind is told when the node is read.
-            if inputs::port(role, &reference, spec.nodes[input].kind).is_err()
+            if inputs::port((node.kind, role), &reference, spec.nodes[input].kind).is_err()
                 || edges.iter().any(|edge| edge.role == role && edge.reference == reference)
             {
                 continue;
@@ -250,31 +253,85 @@ fn contest(spec: &Spec, points: &Points, best: &Best) -> Result<Contest, Problem
     Ok(Contest { by: by.expect("the path led to it"), metric: metric.to_owned(), over })
 }
 
-/// What may stand at a path of a declaration: as written, or put there, or above, by a variable or an axis.
-fn references(spec: &Spec, points: &Points, node: &Declaration, path: &[&str]) -> Vec<Reference> {
+/// The roles in which a declaration may name what it reads, and where each stands among its settings. Those of a
+/// command are its user's; in a list of nodes all stand in one place.
+fn roles(spec: &Spec, points: &Points, node: &Declaration) -> Vec<(&'static str, Vec<String>)> {
+    let owned = |path: &[&str]| path.iter().map(|word| (*word).to_owned()).collect();
+    if node.kind != Kind::Command {
+        return ROLES.iter().map(|(role, path)| (*role, owned(path))).collect();
+    }
+    let mut roles = vec![];
+    for needs in values(spec, points, node, &["needs"]) {
+        let read = Needs::read(&Found::root(needs), &mut Reader::default());
+        let named = read.iter().flat_map(|needs| &needs.0).map(|(role, _)| *role);
+        let path =
+            |role| if needs.is_array() { owned(&["needs"]) } else { owned(&["needs", role]) };
+        roles.extend(named.map(|role| (role, path(role))));
+    }
+    for change in &points.changes {
+        let Target::Setting(name, at) = &change.target else { continue };
+        let is_here = *name == node.name || *name == node.written;
+        if let ([first, role], true) = (at.as_slice(), is_here && at[0] == "needs") {
+            roles.push((role_word(role), owned(&[first, role])));
+        }
+    }
+    roles.sort();
+    roles.dedup();
+    roles
+}
+
+/// What may be read in a role, at whatever point.
+fn references(
+    spec: &Spec,
+    points: &Points,
+    node: &Declaration,
+    (role, path): (&str, &[&str]),
+) -> Vec<Reference> {
     let mut found = vec![];
+    for value in values(spec, points, node, path) {
+        let listed = value.as_array().map(Vec::as_slice);
+        let each = listed.unwrap_or(std::slice::from_ref(value)).iter();
+        let read =
+            each.filter_map(|value| Reference::read(&Found::root(value), &mut Reader::default()));
+        // Of a list of nodes each plays the role of its name.
+        for read in read.filter(|read| listed.is_none() || read.node == role) {
+            if !found.contains(&read) {
+                found.push(read);
+            }
+        }
+    }
+    found
+}
+
+/// What may stand at a path of a declaration: as written, or put there, or above, by a variable or an axis.
+fn values<'v>(
+    spec: &'v Spec,
+    points: &'v Points,
+    node: &'v Declaration,
+    path: &[&str],
+) -> Vec<&'v Value> {
+    let mut found: Vec<&Value> = vec![];
     // Values that may stand somewhere on the path, with the words below them; what stands for a variable
     // holds none.
-    let mut values: Vec<(&Value, &[&str], bool)> = vec![(&node.body, path, false)];
+    let mut open: Vec<(&Value, &[&str], bool)> = vec![(&node.body, path, false)];
     for change in &points.changes {
         let Target::Setting(name, at) = &change.target else { continue };
         let is_above = at.len() <= path.len() && at.iter().zip(path).all(|(a, b)| a == b);
         if (*name == node.name || *name == node.written) && is_above {
-            values.push((&change.value, &path[at.len()..], false));
+            open.push((&change.value, &path[at.len()..], false));
         }
     }
-    while let Some((value, below, filled)) = values.pop() {
-        let var = value.as_str().and_then(|text| text.strip_prefix('$')).filter(|_| !filled);
+    while let Some((value, below, filled)) = open.pop() {
+        let var = value.as_str().and_then(variable).filter(|_| !filled);
         if let Some(var) = var {
             let is_var = |target: &Target| matches!(target, Target::Var(name) if name == var);
             let swept = points.changes.iter().filter(|change| is_var(&change.target));
             let all = spec.vars.get(var).into_iter().chain(swept.map(|change| &change.value));
-            values.extend(all.map(|value| (value, below, true)));
+            open.extend(all.map(|value| (value, below, true)));
         } else if let [first, rest @ ..] = below {
-            values.extend(value.get(first).map(|inner| (inner, rest, filled)));
-        } else {
-            let read = Reference::read(&Found::root(value), &mut Reader::default());
-            found.extend(read.filter(|read| !found.contains(read)));
+            open.extend(value.get(first).map(|inner| (inner, rest, filled)));
+        } else if !found.contains(&value) {
+            found.push(value);
         }
     }
     found

@@ -14,6 +14,7 @@ use super::{Device, Message};
 use crate::coordinator;
 use crate::problem::{Problem, Result};
 use crate::rooms::Room;
+use crate::settings::Kind;
 use crate::store::Results;
 use rustix::io::FdFlags;
 use std::fs::{self, File, OpenOptions};
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 /// The slots and their workers.
 #[derive(Debug)]
 pub struct Pool {
-    program: PathBuf,
+    programs: Programs,
     results: Results,
     /// The coordinator it belongs to.
     owner: String,
@@ -79,27 +80,65 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long workers of an earlier run may take to save and leave.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The worker program: `ABLATE_WORKER`, else beside this program, else on the path.
-pub fn find_worker() -> PathBuf {
-    if let Some(path) = std::env::var_os("ABLATE_WORKER") {
-        return path.into();
+/// A program that works, with what it is told at its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+/// The programs that work on slots.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// Does all that needs tensors.
+    tensors: Program,
+    /// Runs the programs of command nodes.
+    commands: Program,
+}
+
+/// The subcommand of this program that runs the programs of command nodes.
+pub const WORK: &str = "work";
+
+impl Programs {
+    /// The worker of tensors is `ABLATE_WORKER`, else beside this program, else on the path; that of commands is
+    /// this program itself.
+    pub fn find() -> Self {
+        let own = std::env::current_exe().ok();
+        let beside = own.as_ref().and_then(|own| Some(own.parent()?.join("ablate-worker")));
+        let named = std::env::var_os("ABLATE_WORKER").map(PathBuf::from);
+        let worker = named.or_else(|| beside.filter(|path| path.exists()));
+        let file = worker.unwrap_or_else(|| "ablate-worker".into());
+        Self {
+            tensors: Program { file, arguments: vec![] },
+            commands: Program {
+                file: own.unwrap_or_else(|| "ablate".into()),
+                arguments: vec![WORK.to_owned()],
+            },
+        }
     }
-    let beside =
-        std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("ablate-worker")));
-    beside.filter(|path| path.exists()).unwrap_or_else(|| "ablate-worker".into())
+
+    /// The program for a kind of node.
+    fn of(&self, kind: Kind) -> &Program {
+        match kind {
+            Kind::Command => &self.commands,
+            Kind::Dataset | Kind::Train | Kind::Sample | Kind::Evaluate => &self.tensors,
+        }
+    }
 }
 
 impl Pool {
     /// A pool without workers yet, of a coordinator at work in `results`.
     pub fn new(
-        program: PathBuf,
+        programs: Programs,
         results: &Results,
         owner: &str,
         devices: Vec<Device>,
         sender: Sender<Message>,
     ) -> Self {
         let mut pool = Self {
-            program,
+            programs,
             results: results.clone(),
             owner: owner.to_owned(),
             foreground: false,
@@ -177,12 +216,14 @@ impl Pool {
         self.slots[slot].generation == generation && self.slots[slot].worker.is_some()
     }
 
-    /// Gets a slot: its worker is started if nobody else's is on it.
+    /// Gets a slot for a kind of node: its worker is started if nobody else's is on it.
     ///
     /// # Errors
     /// If the worker cannot be started.
-    pub fn acquire(&mut self, slot: usize) -> Result<Lease> {
-        if self.slots[slot].worker.as_ref().is_some_and(|worker| worker.is_stale(&self.program)) {
+    pub fn acquire(&mut self, slot: usize, kind: Kind) -> Result<Lease> {
+        let program = self.programs.of(kind).clone();
+        let is_unfit = |worker: &Worker| worker.is_stale() || !worker.is_of(&program);
+        if self.slots[slot].worker.as_ref().is_some_and(is_unfit) {
             self.replace(slot);
         }
         if self.slots[slot].worker.is_some() {
@@ -205,7 +246,7 @@ impl Pool {
             return Ok(self.taken(slot, &self.file(slot, "owner")));
         }
         self.slots[slot].orphaned = None;
-        self.spawn(slot, log)?;
+        self.spawn(slot, log, &program)?;
         Ok(Lease::Ours)
     }
 
@@ -238,8 +279,13 @@ impl Pool {
         card.others(&known_workers(&self.results))
     }
 
+    /// Whether a slot has a worker of ours for a kind of node.
+    pub fn has_worker(&self, slot: usize, kind: Kind) -> bool {
+        self.slots[slot].worker.as_ref().is_some_and(|worker| worker.is_of(self.programs.of(kind)))
+    }
+
     /// Whether a slot has a worker of ours.
-    pub fn has_worker(&self, slot: usize) -> bool {
+    pub fn is_warm(&self, slot: usize) -> bool {
         self.slots[slot].worker.is_some()
     }
 
@@ -269,7 +315,7 @@ impl Pool {
         slot_file(&self.results, &self.slots[slot].name, ending)
     }
 
-    fn spawn(&mut self, slot: usize, log: File) -> Result<()> {
+    fn spawn(&mut self, slot: usize, log: File, program: &Program) -> Result<()> {
         let path = self.file(slot, "log");
         log.set_len(0).map_err(|e| Problem::os("empty", &path, &e))?;
         let write = |path: PathBuf, text: &str| {
@@ -278,7 +324,8 @@ impl Pool {
         write(self.file(slot, "owner"), &self.owner)?;
         // The name of a device is that of its first slot.
         write(slot_file(&self.results, &self.device(slot).slot, "owner"), &self.owner)?;
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&program.file);
+        command.args(&program.arguments);
         if let Some(visible) = &self.device(slot).visible {
             command.env("CUDA_VISIBLE_DEVICES", visible);
         }
@@ -304,14 +351,14 @@ impl Pool {
         // Workers on other devices must not have it.
         inherit(FdFlags::CLOEXEC).map_err(|e| Problem::os("keep", &path, &e.into()))?;
         let mut child = child.map_err(|e| {
-            let problem = Problem::os("start the worker", &self.program, &e);
+            let problem = Problem::os("start the worker", &program.file, &e);
             problem.help("build it with `make`, or name it in ABLATE_WORKER")
         })?;
         write(self.file(slot, "pid"), &child.id().to_string())?;
         let output = child.stdout.take();
         self.slots[slot].generation += 1;
         let generation = self.slots[slot].generation;
-        self.slots[slot].worker = Some(Worker::new(child, &self.program));
+        self.slots[slot].worker = Some(Worker::new(child, program));
         let sender = self.sender.clone();
         if let Some(output) = output {
             std::thread::spawn(move || listen(BufReader::new(output), slot, generation, &sender));
@@ -400,15 +447,21 @@ pub fn has_left(results: &Results, slot: &str, owner: &str) -> bool {
     free || present.trim() != owner
 }
 
-/// Kills the process named in a file, if it is a worker, and what it has started.
+/// Kills the process named in a file, if it is a worker, and what it has started. Where it is gone, what it has
+/// started holds the slot.
 fn kill_orphan(pid_file: &Path) {
     let Some(pid) =
         fs::read_to_string(pid_file).ok().and_then(|text| text.trim().parse::<u32>().ok())
     else {
         return;
     };
-    let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if command.starts_with("ablate-worker") || command.starts_with("fake-worker") {
+    let called = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = called.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let name = words.next().unwrap_or_default();
+    let name = Path::new(&*name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let is_worker = ["ablate-worker", "fake-worker"].iter().any(|known| name.starts_with(known));
+    // No process takes a number that is still that of a group.
+    if is_worker || words.next().is_some_and(|word| word == WORK) || called.is_empty() {
         kill_group(pid);
     }
 }

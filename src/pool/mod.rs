@@ -9,7 +9,7 @@ use crate::job::Event;
 use crate::problem::Result;
 pub use cards::{Card, cards, program};
 pub use devices::{Device, devices};
-pub use local::{Lease, Pool, find_worker, has_left, known_workers};
+pub use local::{Lease, Pool, Program, Programs, WORK, has_left, known_workers};
 pub use worker::Ended;
 
 /// The devices of this machine that a run may use, or those of them that were asked for, as they are now.

@@ -1,8 +1,9 @@
 //! A worker process: how it is heard, how it ends, and when a fresh one should take its place.
 
-use super::Message;
+use super::{Message, Program};
 use crate::failure::FailureClass;
 use crate::job::Event;
+use crate::program::memory_kills;
 use std::fs;
 use std::io::{BufRead, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -22,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(super) struct Worker {
     child: Child,
     input: Option<ChildStdin>,
-    /// When its program file was last written, as it was when it started.
-    program: Option<SystemTime>,
+    /// Its program, and when that was last written, as it was when it started.
+    program: (Program, Option<SystemTime>),
     /// Jobs it was given.
     jobs: u32,
     /// Its memory in bytes after its first job.
@@ -34,9 +35,10 @@ pub(super) struct Worker {
 
 impl Worker {
     /// A worker that was just started from this program.
-    pub(super) fn new(mut child: Child, program: &Path) -> Self {
+    pub(super) fn new(mut child: Child, program: &Program) -> Self {
         let input = child.stdin.take();
-        Self { child, input, program: written(program), jobs: 0, at_first: None, kills: None }
+        let program = (program.clone(), written(&program.file));
+        Self { child, input, program, jobs: 0, at_first: None, kills: None }
     }
 
     /// The number of its process.
@@ -75,9 +77,15 @@ impl Worker {
 
     /// Whether it should make place for a fresh one: it has done many jobs, keeps too much memory, or its program
     /// has been built anew.
-    pub(super) fn is_stale(&self, program: &Path) -> bool {
+    pub(super) fn is_stale(&self) -> bool {
         let now = self.at_first.and_then(|_| resident(self.pid()));
-        is_worn(self.jobs, self.at_first, now) || self.program != written(program)
+        let (program, then) = &self.program;
+        is_worn(self.jobs, self.at_first, now) || *then != written(&program.file)
+    }
+
+    /// Whether it runs this program.
+    pub(super) fn is_of(&self, program: &Program) -> bool {
+        self.program.0 == *program
     }
 
     /// Waits until it has left, and kills it at the deadline; what it has started does not outlive it.
@@ -133,13 +141,6 @@ fn resident(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
-}
-
-/// How many processes Linux has ended for lack of memory since it started.
-fn memory_kills() -> Option<u64> {
-    let counters = fs::read_to_string("/proc/vmstat").ok()?;
-    let line = counters.lines().find_map(|line| line.strip_prefix("oom_kill "))?;
-    line.trim().parse().ok()
 }
 
 /// When a program's file was last written.

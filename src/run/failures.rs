@@ -6,6 +6,7 @@ use crate::job::Event;
 use crate::problem::Result;
 use crate::schedule::State;
 use crate::screen::Change;
+use crate::settings::Kind;
 use crate::words;
 use petgraph::graph::NodeIndex;
 use std::time::Duration;
@@ -51,8 +52,11 @@ impl Run<'_> {
     pub(super) fn end_silent(&mut self) -> Result<()> {
         for slot in 0..self.slots.len() {
             let Some(running) = &self.slots[slot] else { continue };
-            let silence = self.graph.nodes[running.node].run.silence;
-            let patience = silence.map_or(SILENCE, |span| words::span(span.0));
+            let node = &self.graph.nodes[running.node];
+            let silence = node.run.silence.map(|span| words::span(span.0));
+            // Whether the program of a command hangs or thinks is for its user to say.
+            let usual = (node.kind() != Kind::Command).then_some(SILENCE);
+            let Some(patience) = silence.or(usual) else { continue };
             if running.heard.elapsed() < patience {
                 continue;
             }

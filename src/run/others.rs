@@ -74,7 +74,7 @@ impl Run<'_> {
             return;
         }
         for slot in 0..self.slots.len() {
-            if self.slots[slot].is_none() && self.pool.has_worker(slot) {
+            if self.slots[slot].is_none() && self.pool.is_warm(slot) {
                 self.pool.replace(slot);
             }
         }

@@ -9,6 +9,7 @@ use crate::pool::{self, Lease};
 use crate::problem::Result;
 use crate::rooms::Demand;
 use crate::screen::Change;
+use crate::settings::Kind;
 use petgraph::graph::NodeIndex;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,8 @@ impl Run<'_> {
         let demand = |task| self.demand(NodeIndex::new(task));
         match dispatch::next(&self.schedule, &self.rooms, demand) {
             Next::Start(task, rooms) => {
-                let Some(slot) = self.get_slot(&rooms)? else { return Ok(Found::NoSlot) };
+                let kind = self.graph.nodes[NodeIndex::new(task)].kind();
+                let Some(slot) = self.get_slot(&rooms, kind)? else { return Ok(Found::NoSlot) };
                 self.schedule.start(task);
                 let index = NodeIndex::new(task);
                 self.begin(index, slot, self.demand(index))?;
@@ -84,7 +86,7 @@ impl Run<'_> {
     }
 
     /// A slot on one of these devices, the best one first, if there is any.
-    fn get_slot(&mut self, rooms: &[usize]) -> Result<Option<usize>> {
+    fn get_slot(&mut self, rooms: &[usize], kind: Kind) -> Result<Option<usize>> {
         let now = Instant::now();
         let is_free = |slot: &usize| {
             self.slots[*slot].is_none() && self.given_up.get(slot).is_none_or(|until| *until < now)
@@ -95,19 +97,19 @@ impl Run<'_> {
                 let mut here: Vec<usize> = self.slots_of[*room].clone();
                 here.retain(is_free);
                 // A worker that stands ready goes first; of others one is enough, for the device is one.
-                here.sort_by_key(|slot| !self.pool.has_worker(*slot));
+                here.sort_by_key(|slot| !self.pool.has_worker(*slot, kind));
                 here.into_iter().take(1)
             })
             .collect();
-        free.sort_by_key(|slot| !self.pool.has_worker(*slot));
-        if !free.first().is_some_and(|slot| self.pool.has_worker(*slot)) {
+        free.sort_by_key(|slot| !self.pool.has_worker(*slot, kind));
+        if !free.first().is_some_and(|slot| self.pool.has_worker(*slot, kind)) {
             if self.refused.is_some_and(|last| last.elapsed() < LOOK) {
                 return Ok(None);
             }
             self.refused = None;
         }
         for slot in free {
-            match self.pool.acquire(slot)? {
+            match self.pool.acquire(slot, kind)? {
                 Lease::Ours => return Ok(Some(slot)),
                 Lease::Taken => {}
                 Lease::Strange => self.say_once(

@@ -10,6 +10,7 @@ use crate::moment;
 use crate::problem::{Problem, Result};
 use crate::record::{Attempt, Finished};
 use crate::screen::Change;
+use crate::settings::Kind;
 use crate::store::{self, InputFile, NodeFile};
 use crate::survey;
 use petgraph::graph::NodeIndex;
@@ -199,7 +200,11 @@ impl Run<'_> {
             device: device.word().to_owned(),
             started: running.clock.clone(),
             seconds: running.started.elapsed().as_secs_f64(),
-            steps: running.step.saturating_sub(running.first),
+            steps: match node.kind() {
+                // Its steps are its own affair: what can be foreseen is the whole.
+                Kind::Command => u64::from(outcome == "done"),
+                _ => running.step.saturating_sub(running.first),
+            },
             outcome: outcome.to_owned(),
             class,
             message,

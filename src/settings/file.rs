@@ -30,6 +30,8 @@ pub enum Holding {
     Arrays(Option<String>),
     /// A folder of images.
     Images,
+    /// A file of code, or a folder of it.
+    Code,
 }
 
 impl DataFile {

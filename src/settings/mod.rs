@@ -3,6 +3,7 @@
 //! once), writes the canonical JSON that enters a key, reads it back in the worker, and lists the
 //! settings for the docs. Nothing here knows YAML, files or keys.
 
+mod command;
 mod condition;
 mod dataset;
 mod evaluate;
@@ -19,6 +20,9 @@ pub(crate) mod table;
 mod train;
 mod values;
 
+pub use command::{
+    Call, Command, Direction, Environment, Needs, RESERVED, filled, role_word, spelled, variable_of,
+};
 pub use condition::{Conditions, Dropout, Items, Wanted};
 pub use dataset::{
     CIFAR_SIDE, CamelsCmd, Cifar10, Colour, DIGIT_SIDE, Dataset, Geometry, GlyphDigits, Idx,
@@ -37,7 +41,7 @@ pub use objective::{
     Classification, Ddpm, Edm, FlowMatching, Loss, Objective, Prediction, SIGNAL_LEFT, Schedule,
     TimeDirection,
 };
-pub use reader::{FindPlace, Found, Reader, Step, keys, show_path};
+pub use reader::{FindPlace, Found, Reader, Step, keys, show_path, variable};
 pub use reference::{Best, Over, Reference};
 pub use sample::{
     Ddim, DdpmSampler, FlowOde, Frames, Karras, KarrasMethod, Ode, Sample, Sampler, Spacing,
@@ -68,11 +72,14 @@ pub enum Kind {
     Sample,
     /// Applies one measure to samples.
     Evaluate,
+    /// Runs a program of the user's own.
+    Command,
 }
 
 impl Kind {
     /// Every kind, in the order of the pipeline.
-    pub const ALL: [Self; 4] = [Self::Dataset, Self::Train, Self::Sample, Self::Evaluate];
+    pub const ALL: [Self; 5] =
+        [Self::Dataset, Self::Train, Self::Sample, Self::Evaluate, Self::Command];
 
     /// The word in specs and folder names.
     pub fn word(self) -> &'static str {
@@ -81,6 +88,7 @@ impl Kind {
             Self::Train => "train",
             Self::Sample => "sample",
             Self::Evaluate => "evaluate",
+            Self::Command => "command",
         }
     }
 
@@ -92,7 +100,7 @@ impl Kind {
     /// Raised by hand whenever the code behind a kind changes its results; part of every key.
     pub fn revision(self) -> u32 {
         match self {
-            Self::Dataset | Self::Train | Self::Sample => 1,
+            Self::Dataset | Self::Train | Self::Sample | Self::Command => 1,
             // Power spectra have more metrics, and their errors an uncertainty.
             Self::Evaluate => 2,
         }
@@ -105,6 +113,7 @@ impl Kind {
             Self::Train => Train::shape(),
             Self::Sample => Sample::shape(),
             Self::Evaluate => Evaluate::shape(),
+            Self::Command => Command::shape(),
         }
     }
 }
@@ -120,6 +129,8 @@ pub enum Settings {
     Sample(Sample),
     /// See [`Evaluate`].
     Evaluate(Evaluate),
+    /// See [`Command`].
+    Command(Command),
 }
 
 impl Settings {
@@ -130,6 +141,7 @@ impl Settings {
             Kind::Train => Train::read(found, reader).map(Self::Train),
             Kind::Sample => Sample::read(found, reader).map(Self::Sample),
             Kind::Evaluate => Evaluate::read(found, reader).map(Self::Evaluate),
+            Kind::Command => Command::read(found, reader).map(Self::Command),
         }
     }
 
@@ -151,6 +163,7 @@ impl Settings {
             Self::Train(_) => Kind::Train,
             Self::Sample(_) => Kind::Sample,
             Self::Evaluate(_) => Kind::Evaluate,
+            Self::Command(_) => Kind::Command,
         }
     }
 
@@ -170,6 +183,7 @@ impl Settings {
             Self::Train(s) => s.write(identity),
             Self::Sample(s) => s.write(identity),
             Self::Evaluate(s) => s.write(identity),
+            Self::Command(s) => s.write(identity),
         }
     }
 
@@ -177,6 +191,7 @@ impl Settings {
     pub fn metrics(&self) -> Vec<&'static str> {
         match self {
             Self::Evaluate(s) => s.measure.metrics().to_vec(),
+            Self::Command(s) => s.metrics(),
             _ => vec![],
         }
     }
@@ -186,55 +201,58 @@ impl Settings {
         match self {
             Self::Evaluate(s) => s.measure.smaller_is_better(metric),
             Self::Train(_) => Train::smaller_is_better(metric),
+            Self::Command(s) => s.smaller_is_better(metric),
             Self::Dataset(_) | Self::Sample(_) => None,
         }
     }
 
     /// The external files that the settings name, each with the path of the setting that names it.
-    pub fn files(&mut self) -> Vec<(Vec<&'static str>, &mut DataFile)> {
+    pub fn files(&mut self) -> Vec<(Vec<Step>, &mut DataFile)> {
         match self {
             Self::Dataset(s) => {
                 let word = s.word();
-                s.files().into_iter().map(|(name, file)| (vec![word, name], file)).collect()
+                s.files().into_iter().map(|(name, file)| (keys(&[word, name]), file)).collect()
             }
             Self::Train(s) => match s.init.as_deref_mut() {
-                Some(Init::File(file)) => vec![(vec!["init"], file)],
+                Some(Init::File(file)) => vec![(keys(&["init"]), file)],
                 _ => vec![],
             },
+            Self::Command(s) => s.code(),
             _ => vec![],
         }
     }
 
     /// The references of these settings: role, path among the settings, and `node[.port]` as written.
-    pub fn references(&self) -> Vec<(&'static str, Vec<&'static str>, &Reference)> {
+    pub fn references(&self) -> Vec<(&'static str, Vec<Step>, &Reference)> {
         match self {
             Self::Dataset(_) => vec![],
             Self::Train(s) => {
                 let init = match s.init.as_deref() {
-                    Some(Init::From(init)) => Some(("init", vec!["init", "from"], &init.from)),
+                    Some(Init::From(init)) => Some(("init", keys(&["init", "from"]), &init.from)),
                     _ => None,
                 };
-                [("data", vec!["data"], &s.data)].into_iter().chain(init).collect()
+                [("data", keys(&["data"]), &s.data)].into_iter().chain(init).collect()
             }
             Self::Sample(s) => {
                 let conditions = match &s.conditions {
                     Some(Wanted::From(items)) => {
-                        Some(("conditions", vec!["conditions", "from"], &items.from))
+                        Some(("conditions", keys(&["conditions", "from"]), &items.from))
                     }
                     _ => None,
                 };
-                [("from", vec!["from"], &s.from)].into_iter().chain(conditions).collect()
+                [("from", keys(&["from"]), &s.from)].into_iter().chain(conditions).collect()
             }
             Self::Evaluate(s) => {
                 let judge = s.measure.judge().map(|(role, reference)| {
-                    (role, vec!["measure", s.measure.word(), role], reference)
+                    (role, keys(&["measure", s.measure.word(), role]), reference)
                 });
                 let both = [
-                    ("samples", vec!["samples"], &s.samples),
-                    ("reference", vec!["reference"], &s.reference),
+                    ("samples", keys(&["samples"]), &s.samples),
+                    ("reference", keys(&["reference"]), &s.reference),
                 ];
                 both.into_iter().chain(judge).collect()
             }
+            Self::Command(s) => s.references(),
         }
     }
 }

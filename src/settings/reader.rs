@@ -21,6 +21,13 @@ pub fn keys<S: AsRef<str>>(words: &[S]) -> Vec<Step> {
     words.iter().map(|word| Step::Key(word.as_ref().to_owned())).collect()
 }
 
+/// The name of the variable that a text stands for: `$name`, and nothing else.
+pub fn variable(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('$')?;
+    let is_part = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    (!name.is_empty() && name.chars().all(is_part)).then_some(name)
+}
+
 /// A path as people write it: `nodes.net.train.steps`, `measures[0]`.
 pub fn show_path(path: &[Step]) -> String {
     let mut out = String::new();

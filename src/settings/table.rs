@@ -55,6 +55,8 @@ pub enum Shape {
     Any(Vec<Shape>),
     /// `node` or `node.port`.
     Reference,
+    /// Anything, and any keys below it, with words for the docs.
+    Free(&'static str),
 }
 
 /// One setting of a map.

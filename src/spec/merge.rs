@@ -317,6 +317,7 @@ pub fn shape_below(shape: Shape, words: &[&str]) -> Option<Shape> {
         Shape::Map(fields) => fields.into_iter().find(|field| field.name == *first)?.shape,
         Shape::OneOf(kinds) => kinds.into_iter().find(|(word, _)| word == first)?.1,
         Shape::List(inner) => *inner,
+        Shape::Free(_) => return Some(shape),
         Shape::Any(forms) => {
             return forms.into_iter().find_map(|form| shape_below(form, words));
         }

@@ -25,6 +25,18 @@ fn the_keys_of_a_spec_never_change() {
     }
 }
 
+#[test]
+fn the_key_of_a_program_never_changes() {
+    let spec = "question: q\nnodes:\n  maps: { dataset: { log_normal_fields: { side: 16, maps: 40 } } }\n  ext:\n    \
+                command:\n      call: [python3, a.py, '{params.n}', -5, '']\n      needs: { maps: maps.train }\n      \
+                files: [a.py]\n      params: { n: 1.0, text: \"a\\n'b' ✓\", list: [1, { b: 2 }] }\n      \
+                outputs: [x]\n      environment: { variables: { A: 1 }, prefix: [env] }\n";
+    let bench = crate::bench::Bench::new(spec);
+    bench.write("a.py", "print(1)\n");
+    let (_, graph) = Graph::read(&bench.path("spec.yaml")).unwrap();
+    assert_eq!(graph.nodes[graph.find("ext")[0]].key.short(), "1d81b5da5a82");
+}
+
 /// The rows of all settings of a shape, as docs/identity.md has them.
 fn rows(shape: &Shape, prefix: &str, out: &mut Vec<String>) {
     match shape {
@@ -50,11 +62,17 @@ fn rows(shape: &Shape, prefix: &str, out: &mut Vec<String>) {
 }
 
 /// Settings of nodes that say where things are, and enter no key.
-const OUT: [&str; 2] = ["dataset.idx.folder", "dataset.cifar10.folder"];
+const OUT: [&str; 4] = [
+    "dataset.idx.folder",
+    "dataset.cifar10.folder",
+    "command.environment.prefix",
+    "command.folder",
+];
 
 fn row(field: &Field, path: &str) -> String {
     let key = match &field.shape {
         Shape::Reference => "input",
+        _ if path == "command.needs" => "input",
         _ if OUT.contains(&path) => "out",
         _ => "in",
     };

@@ -26,6 +26,7 @@ mod init;
 mod layers;
 mod merge;
 mod planning;
+mod programs;
 #[path = "../support/python.rs"]
 mod python;
 mod report;

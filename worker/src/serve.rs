@@ -1,32 +1,19 @@
-//! The worker's side of the contract: jobs come in on standard input, events go out on standard
-//! output, one JSON line each. Nothing of a job reaches the next: threads are set, and networks and
-//! data are made, per job.
+//! What this worker does with the jobs it is given. Nothing of a job reaches the next: threads are set, and
+//! networks and data are made, per job.
 
 use crate::files::write_json;
 use crate::{data, device, evaluate, sample, train};
-use ablate::failure::FailureClass;
-use ablate::job::{Arithmetic, Costs, EXIT_STOPPED, Event, Input, Job};
-use ablate::moment;
+use ablate::job::{Arithmetic, Costs, Event, Input, Job, alone, serve};
 use ablate::problem::{Problem, Result};
 use ablate::settings::Settings;
 use std::cell::{Cell, RefCell};
-use std::io::{BufRead, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-/// How a job ended without failing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Everything is in the work folder.
-    Done,
-    /// It stopped as asked, with this many steps on disk.
-    Stopped(u64),
-}
+pub use ablate::job::End;
 
 /// What a job's code may use of the world: its job, its events, the wish to stop.
 pub struct Context<'j> {
@@ -128,92 +115,17 @@ fn peak_memory_bytes() -> u64 {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        None => serve(),
+    match std::env::args().nth(1).as_deref() {
+        None => serve(device::LIBTORCH, run).into(),
         Some("--version") => {
-            write_line(&format!(
-                "ablate-worker {} (libtorch {})",
-                env!("CARGO_PKG_VERSION"),
-                device::LIBTORCH
-            ));
+            let version = env!("CARGO_PKG_VERSION");
+            let line = format!("ablate-worker {version} (libtorch {})\n", device::LIBTORCH);
+            // Whoever asked and left does not want the answer.
+            let _ = std::io::stdout().lock().write_all(line.as_bytes());
             ExitCode::SUCCESS
         }
-        Some(path) => {
-            let stop = Arc::new(AtomicBool::new(false));
-            match attempt(Path::new(path), &stop) {
-                Event::Done => ExitCode::SUCCESS,
-                Event::Stopped { .. } => ExitCode::from(EXIT_STOPPED as u8),
-                _ => ExitCode::FAILURE,
-            }
-        }
+        Some(path) => alone(Path::new(path), run).into(),
     }
-}
-
-fn write_line(line: &str) {
-    let mut out = std::io::stdout().lock();
-    if moment::is_last("within", "event") {
-        let half = &line.as_bytes()[..line.len() / 2];
-        let _ = out.write_all(half).and_then(|()| out.flush());
-        moment::end();
-    }
-    // A coordinator that is gone has closed the input too, and that ends the worker.
-    let _ = out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush());
-}
-
-fn emit(event: &Event) {
-    write_line(&serde_json::to_string(event).expect("an event is plain data"));
-}
-
-/// Runs jobs until the input closes.
-fn serve() -> ExitCode {
-    let stop = Arc::new(AtomicBool::new(false));
-    let closed = Arc::new(AtomicBool::new(false));
-    let (sender, jobs) = channel();
-    let (stop_flag, closed_flag) = (Arc::clone(&stop), Arc::clone(&closed));
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(|line| line.ok()) {
-            if line == "stop" {
-                stop_flag.store(true, Ordering::SeqCst);
-            } else if sender.send(line).is_err() {
-                return;
-            }
-        }
-        closed_flag.store(true, Ordering::SeqCst);
-        stop_flag.store(true, Ordering::SeqCst);
-    });
-    emit(&Event::Hello {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        libtorch: device::LIBTORCH.to_owned(),
-    });
-    let mut last = Event::Done;
-    for path in jobs {
-        last = attempt(Path::new(&path), &stop);
-        // A wish to stop that came after the job's end is over with it.
-        stop.store(closed.load(Ordering::SeqCst), Ordering::SeqCst);
-    }
-    if matches!(last, Event::Stopped { .. }) {
-        ExitCode::from(EXIT_STOPPED as u8)
-    } else {
-        ExitCode::SUCCESS
-    }
-}
-
-/// Runs one job and says how it ended.
-fn attempt(path: &Path, stop: &AtomicBool) -> Event {
-    let end = match catch_unwind(AssertUnwindSafe(|| run(path, stop, &emit))) {
-        Ok(Ok(End::Done)) => Event::Done,
-        Ok(Ok(End::Stopped(step))) => Event::Stopped { step },
-        Ok(Err(problem)) => failure(FailureClass::of(&problem), &problem.to_string()),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            let text = text.unwrap_or_else(|| "the worker panicked".to_owned());
-            failure(FailureClass::of_text(&text), &text)
-        }
-    };
-    emit(&end);
-    end
 }
 
 /// Runs the job in a file.
@@ -229,6 +141,7 @@ pub fn run(path: &Path, stop: &AtomicBool, emit: &dyn Fn(&Event)) -> Result<End>
         Settings::Train(settings) => train::run(&context, settings),
         Settings::Sample(settings) => sample::run(&context, settings),
         Settings::Evaluate(settings) => evaluate::run(&context, settings),
+        Settings::Command(_) => Err(Problem::system("a worker of tensors runs no commands")),
     }
 }
 
@@ -251,18 +164,4 @@ pub fn inputs<'j>(job: &'j Job, role: &str) -> Result<Vec<&'j Input>> {
         return Err(Problem::system(format!("the job has no input `{role}`")));
     }
     Ok(all)
-}
-
-/// The event of a failure, told in one line.
-fn failure(class: FailureClass, message: &str) -> Event {
-    // The stack of libtorch's C++ follows the first lines.
-    let mut told = String::new();
-    for line in message.lines().take(4).map(str::trim) {
-        told += &match (line.strip_prefix("help: "), told.is_empty()) {
-            (Some(help), _) => format!(" ({help})"),
-            (None, true) => line.to_owned(),
-            (None, false) => format!(" / {line}"),
-        };
-    }
-    Event::Failed { class, message: told }
 }

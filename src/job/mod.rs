@@ -8,11 +8,14 @@
 //! its argument it runs that job alone and its exit code says the rest: 0 done, 75 stopped and
 //! resumable, else failed.
 
+mod serve;
+
 use crate::failure::FailureClass;
 use crate::problem::{Problem, Result};
 use crate::settings::{Cadence, Kind, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+pub use serve::{End, Work, alone, emit, serve};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
