@@ -25,6 +25,14 @@ pub enum FailureClass {
     WorkerDied,
     /// The worker said nothing for too long and was killed.
     Silent,
+    /// The time of its job on a cluster was up before it could save.
+    WallTime,
+    /// The cluster took its place back for others.
+    Preempted,
+    /// The machine it ran on is gone or cannot be reached.
+    NodeFault,
+    /// Somebody cancelled its job on the cluster.
+    Cancelled,
     /// The data are not what they must be.
     BadInput,
     /// Anything else: trying again would fail again.
@@ -56,7 +64,7 @@ pub enum Company {
 
 impl FailureClass {
     /// Every class.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::DeviceMemory,
         Self::HostMemory,
         Self::DiskFull,
@@ -64,6 +72,10 @@ impl FailureClass {
         Self::DeviceFault,
         Self::WorkerDied,
         Self::Silent,
+        Self::WallTime,
+        Self::Preempted,
+        Self::NodeFault,
+        Self::Cancelled,
         Self::BadInput,
         Self::Bug,
     ];
@@ -94,6 +106,18 @@ impl FailureClass {
             Self::Silent => {
                 ("silent", "the worker said nothing for too long and was killed", tries(2))
             }
+            Self::WallTime => (
+                "wall_time",
+                "the time of its job on a cluster was up before it could save",
+                tries(3),
+            ),
+            Self::Preempted => {
+                ("preempted", "the cluster took its place back for others", tries(10))
+            }
+            Self::NodeFault => {
+                ("node_fault", "the machine that it ran on is gone or cannot be reached", tries(5))
+            }
+            Self::Cancelled => ("cancelled", "somebody cancelled its job on the cluster", tries(2)),
             Self::BadInput => ("bad_input", "the data are not what they must be", tries(1)),
             Self::Bug => ("bug", "any other error that the worker tells of", tries(1)),
         }

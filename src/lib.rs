@@ -71,6 +71,14 @@ pub mod program;
 
 pub mod pool;
 
+pub mod post;
+
+pub mod site;
+
+pub mod pilot;
+
+pub mod fleet;
+
 pub mod screen;
 
 pub mod survey;

@@ -5,6 +5,7 @@ mod failures;
 mod orders;
 mod others;
 mod pace;
+mod pilots;
 mod places;
 mod publish;
 
@@ -14,9 +15,9 @@ use crate::failure::{Company, Coordinates, FailureClass, Failures};
 use crate::files;
 use crate::forecast;
 use crate::graph::{Graph, Node};
-use crate::job::{Arithmetic, Event, Input, Job, Metrics, SeriesFile};
+use crate::job::{Arithmetic, Event, Input, Job, Metrics, SeriesFile, Ticket};
 use crate::plan::{self, Plan};
-use crate::pool::{self, Message, Pool};
+use crate::pool::{self, Message, Slots};
 use crate::problem::{Problem, Result};
 use crate::record::Record;
 use crate::rooms::{Demand, Rooms};
@@ -78,8 +79,8 @@ pub struct Means<'r> {
     pub record: &'r mut Record,
     /// This program among those at work there.
     pub coordinator: &'r Coordinator,
-    /// The slots of this machine.
-    pub pool: Pool,
+    /// Where nodes run.
+    pub pool: Box<dyn Slots + 'r>,
     /// What nodes take of their devices.
     pub demands: Demands,
     /// How many nodes may run at once.
@@ -98,7 +99,7 @@ pub struct Run<'r> {
     results: &'r Results,
     record: &'r mut Record,
     coordinator: &'r Coordinator,
-    pool: Pool,
+    pool: Box<dyn Slots + 'r>,
     limit: usize,
     limits: Limits,
     patience: usize,
@@ -191,6 +192,7 @@ impl Running {
 /// A node whose folder is complete but not yet published.
 struct Sealed {
     node: NodeIndex,
+    attempt: u32,
     slot: usize,
     file: NodeFile,
     metrics: Metrics,
@@ -256,6 +258,10 @@ impl<'r> Run<'r> {
     /// If the results folder or the database cannot be written: the workers save first, and what was
     /// published stays.
     pub fn finish(mut self, messages: &Receiver<Message>) -> Result<Outcome> {
+        if let Err(problem) = self.tend() {
+            self.broken = Some(problem);
+            self.interrupts = 1;
+        }
         loop {
             match self.turn(messages) {
                 Ok(Turn::Again) => {}
@@ -274,7 +280,9 @@ impl<'r> Run<'r> {
         if let Some(problem) = self.broken {
             return Err(problem);
         }
-        if self.interrupts < 2 {
+        // What goes on alone keeps its claims.
+        let has_left = self.pool.goes_on_alone() && self.interrupts > 0;
+        if self.interrupts < 2 && !has_left {
             self.record.release_all(&self.coordinator.id)?;
             // Their workers had not left yet when this run began.
             survey::forget_gone(self.results, self.record)?;
@@ -289,6 +297,9 @@ impl<'r> Run<'r> {
             self.start_ready()?;
         }
         let over = !self.is_open() || self.schedule.is_over();
+        if self.interrupts > 0 && self.pool.goes_on_alone() && self.sealed.is_empty() {
+            return Ok(Turn::Last);
+        }
         if self.interrupts > 1 || (self.running() == 0 && self.sealed.is_empty() && over) {
             return Ok(Turn::Last);
         }
@@ -303,6 +314,7 @@ impl<'r> Run<'r> {
             self.commit()?;
         }
         self.monitor.tick();
+        self.tend()?;
         self.keep_limits();
         self.watch_memory();
         self.foresee();
@@ -385,6 +397,7 @@ impl<'r> Run<'r> {
         attempt: u32,
     ) -> Result<(), (FailureClass, Problem)> {
         let node = &self.graph.nodes[index];
+        let (kind, ticket) = (node.kind(), Ticket { key: node.key.hex(), attempt });
         let work = self.results.work(&node.folder());
         let path = work.join("job.json");
         let write = || {
@@ -402,7 +415,9 @@ impl<'r> Run<'r> {
             running.events = Some(events);
         }
         // A worker that died idle: a fresh one takes the job in the next round.
-        self.pool.start(slot, &path).map_err(|problem| (FailureClass::WorkerDied, problem))
+        self.pool
+            .start(slot, kind, &ticket, &path)
+            .map_err(|problem| (FailureClass::WorkerDied, problem))
     }
 
     fn job(&self, node: &Node, index: NodeIndex, slot: usize, attempt: u32) -> Result<Job> {
@@ -465,7 +480,11 @@ impl<'r> Run<'r> {
         self.interrupts += 1;
         let running: Vec<usize> =
             (0..self.slots.len()).filter(|slot| self.slots[*slot].is_some()).collect();
-        if self.interrupts == 1 {
+        if self.pool.goes_on_alone() {
+            if self.interrupts == 1 {
+                self.detach();
+            }
+        } else if self.interrupts == 1 {
             let text = format!(
                 "stopping: {} to save; once more to stop at once",
                 crate::words::plural(running.len(), "node")
@@ -514,7 +533,8 @@ impl<'r> Run<'r> {
                 let running = self.vacate(slot).expect("checked above");
                 self.monitor.show(&Change::Stopped { slot, name, step });
                 // In a pause it waits for the end of it.
-                match self.is_paused && self.is_open() {
+                let is_moved = self.is_paused || self.pool.is_leaving(slot);
+                match is_moved && self.is_open() {
                     true => {
                         self.schedule.put_back(running.node.index());
                         self.pool.replace(slot);
@@ -522,6 +542,7 @@ impl<'r> Run<'r> {
                     false => self.schedule.stopped(running.node.index()),
                 }
                 self.attempt(slot, &running, "stopped", None, 0);
+                self.settle(running.node, running.attempt);
                 self.release([running.node].into_iter())?;
             }
             Event::Failed { class, message } => return self.failed(slot, class, message),

@@ -157,6 +157,11 @@ impl Schedule {
         self.ready.iter().take(at_most).map(|(.., i)| *i).collect()
     }
 
+    /// How many tasks can start now.
+    pub fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Whether a task can start now.
     pub fn is_ready(&self, task: usize) -> bool {
         self.ready.contains(&self.rank(task))

@@ -3,6 +3,7 @@
 
 use crate::coordinator::{self, Coordinator};
 use crate::files::read_json;
+use crate::fleet;
 use crate::graph::{Graph, Node};
 use crate::job::{Metrics, SeriesFile};
 use crate::plan::{Known, Plan, Reason, trajectory_folder};
@@ -324,8 +325,11 @@ pub fn claim(
 
 /// Whether the holder of a claim is dead and its worker has left.
 pub fn is_gone(results: &Results, holder: &Holder) -> bool {
-    !coordinator::is_alive(results, &holder.coordinator)
-        && (holder.slot.is_empty() || pool::has_left(results, &holder.slot, &holder.coordinator))
+    let has_left = || match fleet::has_left(results, &holder.slot) {
+        Some(has_left) => has_left,
+        None => pool::has_left(results, &holder.slot, &holder.coordinator),
+    };
+    !coordinator::is_alive(results, &holder.coordinator) && (holder.slot.is_empty() || has_left())
 }
 
 /// Adds the rows of published folders; a folder that cannot be read is left for `verify`. Returns how

@@ -7,7 +7,7 @@ use crate::coordinator::{self, Coordinator};
 use crate::demand::Demands;
 use crate::job::Arithmetic;
 use crate::plan;
-use crate::pool::{self, Pool, Programs};
+use crate::pool::{self, Pool, Programs, Slots};
 use crate::problem::{Problem, Problems, Result};
 use crate::record::Record;
 use crate::run::{Limits, Means, Outcome, Run};
@@ -118,7 +118,7 @@ impl Aside {
             results,
             record: &mut record,
             coordinator,
-            pool,
+            pool: Box::new(pool),
             demands,
             limit,
             patience: 0,

@@ -4,6 +4,7 @@ mod adopt;
 mod again;
 mod asking;
 mod bundle;
+mod cancel;
 mod check;
 mod clean;
 mod compare;
@@ -25,6 +26,7 @@ mod log;
 mod merge;
 mod naming;
 mod paper;
+mod pilot;
 mod plan;
 mod query;
 mod rebuild;
@@ -106,6 +108,8 @@ enum Command {
     Stop(control::Stop),
     /// Let runs start some nodes before others.
     First(control::First),
+    /// Cancel the pilots of an experiment on a cluster.
+    Cancel(cancel::Cancel),
     /// Show a node: settings, inputs, numbers, files.
     Show(show::Show),
     /// Compare two nodes, points or specs, or a spec with a revision of its own.
@@ -143,6 +147,9 @@ enum Command {
     /// Runs the programs of command nodes; `run` starts it.
     #[command(hide = true)]
     Work(work::Work),
+    /// Runs nodes on a machine of a cluster; its scheduler starts it.
+    #[command(hide = true)]
+    Pilot(pilot::Pilot),
 }
 
 /// The command line as clap knows it.
@@ -189,6 +196,8 @@ pub fn main() -> ExitCode {
         Command::Merge(command) => command.run(&place),
         Command::Completions(command) => command.run(),
         Command::Work(command) => command.run(),
+        Command::Pilot(command) => command.run(),
+        Command::Cancel(command) => command.run(&place),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -9,13 +9,15 @@ use super::{Done, Place, print, read_spec, say};
 use crate::coordinator::Coordinator;
 use crate::demand::Demands;
 use crate::draw::{self, Studio, Undecided};
+use crate::fleet::{self, Fleet};
 use crate::graph::{Asked, Graph, Selection};
 use crate::plan::{self, Plan};
-use crate::pool::{self, Message, Pool, Programs};
+use crate::pool::{self, Message, Pool, Programs, Slots};
 use crate::problem::{Problem, Problems};
 use crate::record::{Estimated, Record, says_damaged};
 use crate::run::{Limits, Means, Outcome, Run};
 use crate::screen::{Change, Monitor, json_monitor, monitor};
+use crate::site::Site;
 use crate::spec::Spec;
 use crate::store::Results;
 use crate::words::{self, plural};
@@ -43,6 +45,9 @@ pub(super) struct RunCommand {
     /// Run on these devices instead of all GPUs that nobody else uses, or else all cores: cuda:0,2 or cpu:4.
     #[arg(long, value_name = "DEVICES")]
     devices: Option<String>,
+    /// Run on a cluster: the name of a site in configs/sites/, or a file that describes one.
+    #[arg(long, value_name = "SITE", conflicts_with_all = ["devices", "foreground", "jobs"])]
+    on: Option<String>,
     /// Go on in the background, whatever becomes of this terminal.
     #[arg(long, conflicts_with_all = ["foreground", "json"])]
     detach: bool,
@@ -88,9 +93,20 @@ impl RunCommand {
             return detach::detach(&results, &spec.name);
         }
         let limits = self.limiting.limits()?;
-        let mut rounds = Rounds { command: self, asked, spec, graph, results, limits };
+        let site = self.on.as_deref().map(|name| Site::read(&Site::find(name, &spec.file)?));
+        let site = site.transpose()?;
+        if site.is_some() && !self.limiting.is_none() {
+            let problem =
+                Problem::new("limits are kept by the run itself, and a cluster keeps its own");
+            return Err(problem.help("limit the pilots: `most` and `time` of the site").into());
+        }
+        let mut rounds = Rounds { command: self, asked, spec, graph, results, limits, site };
         let (outcome, record) = rounds.all(self.monitor().as_mut())?;
-        let Rounds { spec, graph, results, .. } = rounds;
+        let Rounds { spec, graph, results, site, .. } = rounds;
+        if let Some(site) = site.filter(|_| !outcome.stopped) {
+            // They would leave by themselves; until then others wait for their places.
+            fleet::dismiss(&site, &fleet::names(&results, &spec.name), false)?;
+        }
         if outcome.stopped {
             say("stopped; the same command goes on");
             // What was meant to fit is complete: there is something to see.
@@ -137,6 +153,8 @@ struct Rounds<'c> {
     results: Results,
     /// What is left of the limits.
     limits: Limits,
+    /// The cluster to run on, if it is not this machine.
+    site: Option<Site>,
 }
 
 impl Rounds<'_> {
@@ -191,14 +209,7 @@ impl Rounds<'_> {
         }
         let (sender, messages) = channel();
         listen_for_signals(sender.clone())?;
-        let mut workers = Pool::new(Programs::find(), results, &coordinator.id, devices, sender);
-        // Small nodes share GPUs as long as each has a core.
-        let at_once = workers.rooms().len().max(pool::cores());
-        let mut limit = command.jobs.map_or(at_once, |n| n as usize).clamp(1, workers.len());
-        if command.foreground {
-            workers.to_foreground();
-            limit = 1;
-        }
+        let (workers, limit) = self.slots(&coordinator, devices, sender)?;
         let rooms = workers.rooms();
         let demands = Demands::on(&rooms, || record.device_memory().unwrap_or_default());
         let devices = forecast::Devices { rooms: &rooms, demands: &demands, limit };
@@ -243,6 +254,29 @@ impl Rounds<'_> {
         };
         score(&estimated, &outcome, &mut record)?;
         Ok((outcome, record))
+    }
+
+    /// Where nodes run, and how many at once.
+    fn slots(
+        &self,
+        coordinator: &Coordinator,
+        devices: Vec<pool::Device>,
+        sender: Sender<Message>,
+    ) -> Result<(Box<dyn Slots>, usize), Problem> {
+        let Self { command, spec, results, .. } = self;
+        if let Some(site) = &self.site {
+            let fleet = Fleet::new(site.clone(), results, &spec.name, &coordinator.id, sender)?;
+            return Ok((Box::new(fleet), usize::MAX));
+        }
+        let mut workers = Pool::new(Programs::find(), results, &coordinator.id, devices, sender);
+        if command.foreground {
+            workers.to_foreground();
+            return Ok((Box::new(workers), 1));
+        }
+        // Small nodes share GPUs as long as each has a core.
+        let at_once = workers.rooms().len().max(pool::cores());
+        let limit = command.jobs.map_or(at_once, |n| n as usize).clamp(1, workers.len());
+        Ok((Box::new(workers), limit))
     }
 
     /// Mends what is to be mended, and plans what is to be run.

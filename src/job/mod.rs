@@ -55,6 +55,15 @@ pub struct Job {
     pub threads: u32,
 }
 
+/// One attempt at a node, by which others name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The node's key, in hex.
+    pub key: String,
+    /// The attempt.
+    pub attempt: u32,
+}
+
 /// A published node that a job reads from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {

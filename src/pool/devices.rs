@@ -4,7 +4,7 @@ use super::cards::Card;
 use crate::problem::{Problem, Result};
 
 /// Something that jobs can run on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Device {
     /// Its name on this machine, the same for every coordinator: `core-0`, `gpu-0`.
     pub slot: String,

@@ -10,8 +10,9 @@
 
 use super::cards::{Card, cards};
 use super::worker::{Ended, LONGEST_LINE, Worker, kill_group, listen};
-use super::{Device, Message};
+use super::{Device, Message, Slots};
 use crate::coordinator;
+use crate::job::Ticket;
 use crate::problem::{Problem, Result};
 use crate::rooms::Room;
 use crate::settings::Kind;
@@ -152,102 +153,9 @@ impl Pool {
         pool
     }
 
-    /// One more device, if it is not there yet; its place, and its slots if it is new.
-    pub fn add(&mut self, device: Device) -> (usize, Vec<usize>) {
-        if let Some(room) = self.find(&device.slot) {
-            return (room, vec![]);
-        }
-        let (room, first) = (self.devices.len(), self.slots.len());
-        for place in 0..device.places() {
-            let name = match place {
-                0 => device.slot.clone(),
-                n => format!("{}.{n}", device.slot),
-            };
-            let slot =
-                Slot { room, name, generation: 0, worker: None, log_from: 0, orphaned: None };
-            self.slots.push(slot);
-        }
-        self.devices.push(Lot { device, lease: None });
-        (room, (first..self.slots.len()).collect())
-    }
-
-    /// The place of a device with this name.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.devices.iter().position(|lot| lot.device.slot == name)
-    }
-
     /// Lets the workers write to the terminal instead of a log.
     pub fn to_foreground(&mut self) {
         self.foreground = true;
-    }
-
-    /// How many slots there are.
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// Whether there is no slot at all.
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    /// What there is of each device.
-    pub fn rooms(&self) -> Vec<Room> {
-        self.devices.iter().map(|lot| Room { memory: lot.device.memory }).collect()
-    }
-
-    /// The device of a slot, by its place in [`Pool::rooms`].
-    pub fn room(&self, slot: usize) -> usize {
-        self.slots[slot].room
-    }
-
-    /// The name of a slot.
-    pub fn name(&self, slot: usize) -> &str {
-        &self.slots[slot].name
-    }
-
-    /// The device of a slot.
-    pub fn device(&self, slot: usize) -> &Device {
-        &self.devices[self.slots[slot].room].device
-    }
-
-    /// Whether a message is from the worker that a slot has now.
-    pub fn is_current(&self, slot: usize, generation: u64) -> bool {
-        self.slots[slot].generation == generation && self.slots[slot].worker.is_some()
-    }
-
-    /// Gets a slot for a kind of node: its worker is started if nobody else's is on it.
-    ///
-    /// # Errors
-    /// If the worker cannot be started.
-    pub fn acquire(&mut self, slot: usize, kind: Kind) -> Result<Lease> {
-        let program = self.programs.of(kind).clone();
-        let is_unfit = |worker: &Worker| worker.is_stale() || !worker.is_of(&program);
-        if self.slots[slot].worker.as_ref().is_some_and(is_unfit) {
-            self.replace(slot);
-        }
-        if self.slots[slot].worker.is_some() {
-            return Ok(Lease::Ours);
-        }
-        let room = self.slots[slot].room;
-        if self.devices[room].lease.is_none() && self.device(slot).places() > 1 {
-            let path = slot_file(&self.results, &self.device(slot).slot, "lease");
-            let lease = open_log(&path)?;
-            if lease.try_lock().is_err() {
-                return Ok(self.taken(slot, &path.with_extension("owner")));
-            }
-            if self.is_strange(room) {
-                return Ok(Lease::Strange);
-            }
-            self.devices[room].lease = Some(lease);
-        }
-        let log = open_log(&self.file(slot, "log"))?;
-        if log.try_lock().is_err() {
-            return Ok(self.taken(slot, &self.file(slot, "owner")));
-        }
-        self.slots[slot].orphaned = None;
-        self.spawn(slot, log, &program)?;
-        Ok(Lease::Ours)
     }
 
     /// Who has a slot whose lock somebody holds; a worker that nobody waits for is killed in the end.
@@ -272,42 +180,6 @@ impl Pool {
             return false;
         };
         cards().iter().any(|card| card.uuid == *uuid && !self.strangers(card).is_empty())
-    }
-
-    /// The programs on a card that are none of this results folder's.
-    pub fn strangers(&self, card: &Card) -> Vec<u32> {
-        card.others(&known_workers(&self.results))
-    }
-
-    /// Whether a slot has a worker of ours for a kind of node.
-    pub fn has_worker(&self, slot: usize, kind: Kind) -> bool {
-        self.slots[slot].worker.as_ref().is_some_and(|worker| worker.is_of(self.programs.of(kind)))
-    }
-
-    /// Whether a slot has a worker of ours.
-    pub fn is_warm(&self, slot: usize) -> bool {
-        self.slots[slot].worker.is_some()
-    }
-
-    /// Bytes that the worker of a slot has taken of its GPU's memory, where these cards tell.
-    pub fn device_memory(&self, slot: usize, cards: &[Card]) -> Option<u64> {
-        let worker = self.slots[slot].worker.as_ref()?;
-        let uuid = self.device(slot).visible.as_ref()?;
-        cards.iter().find(|card| card.uuid == *uuid)?.taken_by(worker.pid())
-    }
-
-    /// Gives a job to the worker of a slot that was acquired.
-    ///
-    /// # Errors
-    /// If the worker is gone or does not take the job.
-    pub fn start(&mut self, slot: usize, job: &Path) -> Result<()> {
-        self.slots[slot].log_from =
-            fs::metadata(self.file(slot, "log")).map_or(0, |meta| meta.len());
-        let gone = |why: &str| {
-            Problem::system(format!("the worker of slot {slot} does not take the job: {why}"))
-        };
-        let worker = self.slots[slot].worker.as_mut().ok_or_else(|| gone("it is gone"))?;
-        worker.give(job).map_err(|e| gone(&e.to_string()))
     }
 
     /// The file of a slot: its `log`, `pid` or `owner`.
@@ -366,8 +238,122 @@ impl Pool {
         Ok(())
     }
 
-    /// What the worker of a slot wrote to standard error since its present job began.
-    pub fn errors(&self, slot: usize) -> String {
+    fn end(&mut self, slot: usize, deadline: Instant) -> Ended {
+        let ended = self.slots[slot].worker.take().map(|worker| worker.end(deadline));
+        let room = self.slots[slot].room;
+        if self.slots.iter().all(|slot| slot.room != room || slot.worker.is_none()) {
+            self.devices[room].lease = None;
+        }
+        ended.unwrap_or_default()
+    }
+}
+
+impl Slots for Pool {
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn rooms(&self) -> Vec<Room> {
+        self.devices.iter().map(|lot| Room { memory: lot.device.memory }).collect()
+    }
+
+    fn room(&self, slot: usize) -> usize {
+        self.slots[slot].room
+    }
+
+    fn name(&self, slot: usize) -> &str {
+        &self.slots[slot].name
+    }
+
+    fn device(&self, slot: usize) -> &Device {
+        &self.devices[self.slots[slot].room].device
+    }
+
+    fn is_current(&self, slot: usize, generation: u64) -> bool {
+        self.slots[slot].generation == generation && self.slots[slot].worker.is_some()
+    }
+
+    fn acquire(&mut self, slot: usize, kind: Kind) -> Result<Lease> {
+        let program = self.programs.of(kind).clone();
+        let is_unfit = |worker: &Worker| worker.is_stale() || !worker.is_of(&program);
+        if self.slots[slot].worker.as_ref().is_some_and(is_unfit) {
+            self.replace(slot);
+        }
+        if self.slots[slot].worker.is_some() {
+            return Ok(Lease::Ours);
+        }
+        let room = self.slots[slot].room;
+        if self.devices[room].lease.is_none() && self.device(slot).places() > 1 {
+            let path = slot_file(&self.results, &self.device(slot).slot, "lease");
+            let lease = open_log(&path)?;
+            if lease.try_lock().is_err() {
+                return Ok(self.taken(slot, &path.with_extension("owner")));
+            }
+            if self.is_strange(room) {
+                return Ok(Lease::Strange);
+            }
+            self.devices[room].lease = Some(lease);
+        }
+        let log = open_log(&self.file(slot, "log"))?;
+        if log.try_lock().is_err() {
+            return Ok(self.taken(slot, &self.file(slot, "owner")));
+        }
+        self.slots[slot].orphaned = None;
+        self.spawn(slot, log, &program)?;
+        Ok(Lease::Ours)
+    }
+
+    fn strangers(&self, card: &Card) -> Vec<u32> {
+        card.others(&known_workers(&self.results))
+    }
+
+    fn has_worker(&self, slot: usize, kind: Kind) -> bool {
+        self.slots[slot].worker.as_ref().is_some_and(|worker| worker.is_of(self.programs.of(kind)))
+    }
+
+    fn is_warm(&self, slot: usize) -> bool {
+        self.slots[slot].worker.is_some()
+    }
+
+    fn device_memory(&self, slot: usize, cards: &[Card]) -> Option<u64> {
+        let worker = self.slots[slot].worker.as_ref()?;
+        let uuid = self.device(slot).visible.as_ref()?;
+        cards.iter().find(|card| card.uuid == *uuid)?.taken_by(worker.pid())
+    }
+
+    fn start(&mut self, slot: usize, _: Kind, _: &Ticket, job: &Path) -> Result<()> {
+        self.slots[slot].log_from =
+            fs::metadata(self.file(slot, "log")).map_or(0, |meta| meta.len());
+        let gone = |why: &str| {
+            Problem::system(format!("the worker of slot {slot} does not take the job: {why}"))
+        };
+        let worker = self.slots[slot].worker.as_mut().ok_or_else(|| gone("it is gone"))?;
+        worker.give(job).map_err(|e| gone(&e.to_string()))
+    }
+
+    fn add(&mut self, device: Device) -> Option<(usize, Vec<usize>)> {
+        if let Some(room) = self.find(&device.slot) {
+            return Some((room, vec![]));
+        }
+        let (room, first) = (self.devices.len(), self.slots.len());
+        for place in 0..device.places() {
+            let name = match place {
+                0 => device.slot.clone(),
+                n => format!("{}.{n}", device.slot),
+            };
+            let slot =
+                Slot { room, name, generation: 0, worker: None, log_from: 0, orphaned: None };
+            self.slots.push(slot);
+        }
+        self.devices.push(Lot { device, lease: None });
+        Some((room, (first..self.slots.len()).collect()))
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.devices.iter().position(|lot| lot.device.slot == name)
+    }
+
+    fn errors(&self, slot: usize) -> String {
         let read = || -> std::io::Result<Vec<u8>> {
             let mut file = File::open(self.file(slot, "log"))?;
             // Of much, the end: that is where it tells why it died.
@@ -381,38 +367,25 @@ impl Pool {
         String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
     }
 
-    /// Asks the worker of a slot to save and end its job.
-    pub fn ask_to_stop(&mut self, slot: usize) {
+    fn ask_to_stop(&mut self, slot: usize) {
         if let Some(worker) = &mut self.slots[slot].worker {
             // A worker that is gone has nothing left to save.
             let _ = worker.say("stop\n");
         }
     }
 
-    /// Ends the worker of a slot; how it ended.
-    pub fn replace(&mut self, slot: usize) -> Ended {
+    fn replace(&mut self, slot: usize) -> Ended {
         self.end(slot, Instant::now() + GRACE)
     }
 
-    /// Ends the worker of a slot, and what it has started, without leaving it time.
-    pub fn kill(&mut self, slot: usize) {
+    fn kill(&mut self, slot: usize) {
         if let Some(worker) = &self.slots[slot].worker {
             kill_group(worker.pid());
         }
         self.end(slot, Instant::now());
     }
 
-    fn end(&mut self, slot: usize, deadline: Instant) -> Ended {
-        let ended = self.slots[slot].worker.take().map(|worker| worker.end(deadline));
-        let room = self.slots[slot].room;
-        if self.slots.iter().all(|slot| slot.room != room || slot.worker.is_none()) {
-            self.devices[room].lease = None;
-        }
-        ended.unwrap_or_default()
-    }
-
-    /// Closes every worker's input and waits until all have left; kills those that do not.
-    pub fn close(&mut self) {
+    fn close(&mut self) {
         self.slots.iter_mut().filter_map(|slot| slot.worker.as_mut()).for_each(Worker::close);
         let deadline = Instant::now() + GRACE;
         for slot in 0..self.slots.len() {

@@ -3,6 +3,7 @@
 mod cards;
 mod devices;
 mod local;
+mod slots;
 mod worker;
 
 use crate::job::Event;
@@ -10,6 +11,7 @@ use crate::problem::Result;
 pub use cards::{Card, cards, program};
 pub use devices::{Device, devices};
 pub use local::{Lease, Pool, Program, Programs, WORK, has_left, known_workers};
+pub use slots::{News, Slots};
 pub use worker::Ended;
 
 /// The devices of this machine that a run may use, or those of them that were asked for, as they are now.

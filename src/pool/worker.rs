@@ -121,6 +121,34 @@ impl Ended {
     pub fn words(&self) -> String {
         self.status.map_or_else(|| "was gone".to_owned(), |status| format!("ended with {status}"))
     }
+
+    /// The failure of a job whose worker ended in the middle of it, and had written this to standard error.
+    pub fn obituary(&self, errors: &str) -> (FailureClass, String) {
+        let told = last_words(errors);
+        let how = self.words();
+        let message = match (self.for_lack_of_memory, told.is_empty()) {
+            (true, _) => format!("the worker {how}: the system had no memory left"),
+            (false, true) => format!("the worker {how}"),
+            (false, false) => format!("the worker {how}: {told}"),
+        };
+        let class = match self.for_lack_of_memory {
+            true => FailureClass::HostMemory,
+            false => FailureClass::told_by(&told).unwrap_or(FailureClass::WorkerDied),
+        };
+        (class, message)
+    }
+}
+
+/// What a worker that died said of it: where it panicked and with what message, else its last lines.
+fn last_words(errors: &str) -> String {
+    let lines: Vec<&str> = errors.lines().collect();
+    let panic = lines.iter().rposition(|line| line.contains(" panicked at "));
+    // Below the message there may be a stack.
+    let said = match panic {
+        Some(at) => &lines[at..lines.len().min(at + 2)],
+        None => &lines[lines.len().saturating_sub(3)..],
+    };
+    said.join(" / ")
 }
 
 /// A worker is replaced after so many jobs.
@@ -217,5 +245,13 @@ mod tests {
         assert!(is_worn(3, gigabytes(2), gigabytes(7)));
         assert!(!is_worn(3, gigabytes(3), gigabytes(7)), "it holds much, and did so at first");
         assert!(!is_worn(3, Some(1 << 20), gigabytes(1)), "little is little");
+    }
+
+    #[test]
+    fn a_panic_is_told_by_its_message_whatever_stands_below() {
+        let panic = "first\n\nthread 'main' panicked at a.rs:1:2:\nno such thing\nstack backtrace:\n  0: a\n  1: b\n";
+        assert_eq!(last_words(panic), "thread 'main' panicked at a.rs:1:2: / no such thing");
+        assert_eq!(last_words("a\nb\nc\nd"), "b / c / d");
+        assert_eq!(last_words(""), "");
     }
 }

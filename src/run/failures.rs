@@ -14,18 +14,6 @@ use std::time::Duration;
 /// How long a worker may say nothing where the spec says nothing of it.
 const SILENCE: Duration = Duration::from_secs(30 * 60);
 
-/// What a worker that died said of it: where it panicked and with what message, else its last lines.
-fn last_words(errors: &str) -> String {
-    let lines: Vec<&str> = errors.lines().collect();
-    let panic = lines.iter().rposition(|line| line.contains(" panicked at "));
-    // Below the message there may be a stack.
-    let said = match panic {
-        Some(at) => &lines[at..lines.len().min(at + 2)],
-        None => &lines[lines.len().saturating_sub(3)..],
-    };
-    said.join(" / ")
-}
-
 impl Run<'_> {
     /// A worker's output ended: its node, if it had one, failed.
     pub(super) fn gone(&mut self, slot: usize) -> Result<()> {
@@ -34,17 +22,7 @@ impl Run<'_> {
         if self.slots[slot].is_none() {
             return Ok(());
         }
-        let told = last_words(&errors);
-        let how = ended.words();
-        let message = match (ended.for_lack_of_memory, told.is_empty()) {
-            (true, _) => format!("the worker {how}: the system had no memory left"),
-            (false, true) => format!("the worker {how}"),
-            (false, false) => format!("the worker {how}: {told}"),
-        };
-        let class = match ended.for_lack_of_memory {
-            true => FailureClass::HostMemory,
-            false => FailureClass::told_by(&told).unwrap_or(FailureClass::WorkerDied),
-        };
+        let (class, message) = ended.obituary(&errors);
         self.failed(slot, class, message)
     }
 
@@ -99,6 +77,7 @@ impl Run<'_> {
             alike: alike.nodes,
         });
         self.record_failure(slot, &running, class, message);
+        self.settle(running.node, running.attempt);
         self.schedule.failed(index.index(), again);
         if !again {
             self.release([index].into_iter())?;
@@ -166,18 +145,5 @@ impl Run<'_> {
                 waiting.len()
             )));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_is_told_by_its_message_whatever_stands_below() {
-        let panic = "first\n\nthread 'main' panicked at a.rs:1:2:\nno such thing\nstack backtrace:\n  0: a\n  1: b\n";
-        assert_eq!(last_words(panic), "thread 'main' panicked at a.rs:1:2: / no such thing");
-        assert_eq!(last_words("a\nb\nc\nd"), "b / c / d");
-        assert_eq!(last_words(""), "");
     }
 }

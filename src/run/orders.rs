@@ -71,7 +71,9 @@ impl Run<'_> {
         };
         for device in found {
             let (name, memory) = (device.slot.clone(), device.memory);
-            let (room, slots) = self.pool.add(device);
+            let Some((room, slots)) = self.pool.add(device) else {
+                return self.say("devices come with their pilots here");
+            };
             self.rooms.add(room, Room { memory });
             self.demands.add(Room { memory });
             if !slots.is_empty() {

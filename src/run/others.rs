@@ -170,7 +170,9 @@ impl Run<'_> {
             let left = TOGETHER.saturating_sub(since.elapsed());
             return if is_short { Duration::ZERO } else { left };
         }
+        // Pilots are heard by looking at files.
+        let looks = self.pool.goes_on_alone();
         let waits = self.wishing || self.schedule.count(State::Elsewhere) > 0;
-        if waits { LOOK } else { BEAT }
+        if looks || waits { LOOK } else { BEAT }
     }
 }

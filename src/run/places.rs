@@ -9,7 +9,6 @@ use crate::pool::{self, Lease};
 use crate::problem::Result;
 use crate::rooms::Demand;
 use crate::screen::Change;
-use crate::settings::Kind;
 use petgraph::graph::NodeIndex;
 use std::time::{Duration, Instant};
 
@@ -31,7 +30,8 @@ impl Run<'_> {
                 Found::NoRoom => break,
             }
         }
-        if wishing || self.wishing {
+        // Who has pilots of its own takes nobody's slot.
+        if (wishing || self.wishing) && !self.pool.goes_on_alone() {
             self.wish(wishing);
         }
         if changed {
@@ -45,8 +45,9 @@ impl Run<'_> {
         let demand = |task| self.demand(NodeIndex::new(task));
         match dispatch::next(&self.schedule, &self.rooms, demand) {
             Next::Start(task, rooms) => {
-                let kind = self.graph.nodes[NodeIndex::new(task)].kind();
-                let Some(slot) = self.get_slot(&rooms, kind)? else { return Ok(Found::NoSlot) };
+                let Some(slot) = self.get_slot(&rooms, NodeIndex::new(task))? else {
+                    return Ok(Found::NoSlot);
+                };
                 self.schedule.start(task);
                 let index = NodeIndex::new(task);
                 self.begin(index, slot, self.demand(index))?;
@@ -86,8 +87,9 @@ impl Run<'_> {
     }
 
     /// A slot on one of these devices, the best one first, if there is any.
-    fn get_slot(&mut self, rooms: &[usize], kind: Kind) -> Result<Option<usize>> {
+    fn get_slot(&mut self, rooms: &[usize], index: NodeIndex) -> Result<Option<usize>> {
         let now = Instant::now();
+        let kind = self.graph.nodes[index].kind();
         let is_free = |slot: &usize| {
             self.slots[*slot].is_none() && self.given_up.get(slot).is_none_or(|until| *until < now)
         };
@@ -95,7 +97,7 @@ impl Run<'_> {
             .iter()
             .flat_map(|room| {
                 let mut here: Vec<usize> = self.slots_of[*room].clone();
-                here.retain(is_free);
+                here.retain(|slot| is_free(slot) && self.fits(index, *slot));
                 // A worker that stands ready goes first; of others one is enough, for the device is one.
                 here.sort_by_key(|slot| !self.pool.has_worker(*slot, kind));
                 here.into_iter().take(1)

@@ -90,9 +90,10 @@ impl Run<'_> {
                 let bytes = file.artefacts.iter().map(|artefact| artefact.bytes).sum();
                 self.attempt(slot, &running, "done", None, bytes);
                 moment::pass("after", "attempt");
-                let (node, metrics, series) = (running.node, written.metrics, written.series);
+                let (node, attempt) = (running.node, running.attempt);
+                let (metrics, series) = (written.metrics, written.series);
                 self.sealed_since.get_or_insert_with(Instant::now);
-                self.sealed.push(Sealed { node, slot, file, metrics, series, seconds });
+                self.sealed.push(Sealed { node, attempt, slot, file, metrics, series, seconds });
                 self.share(slot);
                 Ok(())
             }
@@ -131,6 +132,9 @@ impl Run<'_> {
         self.record.finished(&rows)?;
         self.release(sealed.iter().map(|s| s.node))?;
         moment::pass("after", "release");
+        for s in &sealed {
+            self.settle(s.node, s.attempt);
+        }
         for (s, row) in sealed.iter().zip(&rows) {
             let name = self.graph.nodes[s.node].name.clone();
             let wanted = ["error", "validation_loss", "loss"];

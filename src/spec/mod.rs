@@ -141,7 +141,7 @@ impl Setting for Bytes {
 pub const SEED: &str = "seed";
 
 /// Names of folders in results/ that are not experiments.
-const TAKEN: [&str; 3] = ["nodes", "work", "workers"];
+const TAKEN: [&str; 4] = ["nodes", "work", "workers", "pilots"];
 
 const PARTS: [&str; 7] = ["question", "vars", "nodes", "sweeps", "figures", "tables", "labels"];
 

@@ -1,0 +1,749 @@
+//! Slots on the machines of a cluster: pilots are asked for as there is work, and what they report becomes the
+//! messages of a run. The coordinator can be killed at any moment: orders and reports lie in files, and the next one
+//! takes up what is under way.
+
+mod member;
+mod queue;
+
+use crate::failure::FailureClass;
+use crate::files;
+use crate::job::Ticket;
+use crate::pool::{Card, Device, Ended, Lease, Message, News, Slots};
+use crate::post::{Address, Order, Report};
+use crate::problem::{Problem, Result};
+use crate::rooms::Room;
+use crate::settings::Kind;
+use crate::site::{Names, Site};
+use crate::store::Results;
+use crate::words::plural;
+use member::Member;
+use queue::{Answer, Ask};
+pub use queue::{Job, Jobs, Scheduler};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+/// What the names of slots on pilots begin with.
+const PILOT: &str = "pilot:";
+
+/// The folder of logs among the pilots.
+const LOG: &str = "log";
+
+/// Time between two looks at the pilots' files.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// So many pilots in a row that end before they say anything are enough.
+const STRIKES: usize = 3;
+
+/// So many refused submissions in a row are enough.
+const REFUSALS: u32 = 10;
+
+/// The pause after a refused submission, doubled with each further one up to the second.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)];
+
+/// The pilots of an experiment and their slots.
+pub struct Fleet {
+    site: Site,
+    names: Names,
+    experiment: String,
+    owner: String,
+    /// Held for as long as this coordinator looks after them.
+    _lock: File,
+    asks: Sender<Ask>,
+    answers: Receiver<Answer>,
+    sender: Sender<Message>,
+    members: Vec<Member>,
+    known: BTreeSet<String>,
+    devices: Vec<Device>,
+    slots: Vec<Place>,
+    looked: Option<Instant>,
+    /// The jobs as they were listed last, and when they were asked for.
+    jobs: Jobs,
+    listed: Option<Instant>,
+    is_asking: bool,
+    /// Submissions that no list has shown yet, each with how many pilots, and when.
+    submitted: BTreeMap<String, (u64, Instant)>,
+    /// How many pilots are being asked for.
+    asking: u64,
+    refusals: u32,
+    not_before: Instant,
+    /// Jobs that ended before their pilots said anything, in a row.
+    strikes: Vec<String>,
+    /// Those that were counted.
+    struck: BTreeSet<String>,
+    said_waiting: bool,
+    paused: Option<Problem>,
+}
+
+/// A slot of a pilot.
+#[derive(Debug)]
+struct Place {
+    room: usize,
+    name: String,
+    member: usize,
+    /// Its place among the pilot's slots.
+    index: usize,
+    ticket: Option<Ticket>,
+}
+
+/// The names of an experiment's pilots in a results folder.
+pub fn names(results: &Results, experiment: &str) -> Names {
+    let digest = blake3::hash(results.root.as_os_str().as_encoded_bytes()).to_hex();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
+    let word: String = experiment.chars().map(plain).collect();
+    Names {
+        program: std::env::current_exe().unwrap_or_else(|_| "ablate".into()),
+        pilots: results.root.join("pilots").join(experiment),
+        job: format!("ablate-{word}-{}", &digest[..8]),
+    }
+}
+
+/// Whether the pilot that a slot belongs to has left, or nobody has heard of it for long; `None` for other slots.
+pub fn has_left(results: &Results, slot: &str) -> Option<bool> {
+    let rest = slot.strip_prefix(PILOT)?;
+    let (pilot, _) = rest.rsplit_once('/')?;
+    let address = Address { folder: results.root.join("pilots").join(pilot) };
+    let long_ago = || {
+        let changed = fs::metadata(address.heartbeat()).and_then(|meta| meta.modified());
+        changed.map_or(true, |at| at.elapsed().is_ok_and(|ago| ago > Duration::from_secs(600)))
+    };
+    Some(address.gone().exists() || long_ago())
+}
+
+/// Whether a slot belongs to a pilot of an experiment.
+pub fn is_of(slot: &str, experiment: &str) -> bool {
+    slot.strip_prefix(PILOT)
+        .and_then(|rest| rest.strip_prefix(experiment))
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Asks every pilot of an experiment to save and leave, and takes back what waits in the queue, or all.
+///
+/// # Errors
+/// If a file cannot be written, or the scheduler refuses.
+pub fn dismiss(site: &Site, names: &Names, all: bool) -> Result<usize> {
+    let mut asked = 0;
+    let owner = format!("{}-dismissal", jiff::Timestamp::now().as_millisecond());
+    for name in pilots(&names.pilots) {
+        let address = Address { folder: names.pilots.join(&name) };
+        if !address.gone().exists() {
+            Member::new(name, address, &owner).order(&Order::Leave)?;
+            asked += 1;
+        }
+    }
+    let ours = submissions(&names.pilots);
+    Scheduler::new(site.clone(), names.clone()).cancel(!all, &ours)?;
+    Ok(asked)
+}
+
+/// How many pilots of an experiment have not left.
+pub fn living(names: &Names) -> usize {
+    let address = |name: &String| Address { folder: names.pilots.join(name) };
+    pilots(&names.pilots).iter().filter(|name| !address(name).gone().exists()).count()
+}
+
+/// The names of the pilots in a folder.
+fn pilots(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut names: Vec<String> =
+        names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.retain(|name| name != LOG);
+    names.sort();
+    names
+}
+
+/// The submissions that were made and may not have ended.
+fn submissions(folder: &Path) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("submitted")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+impl Fleet {
+    /// Takes up the pilots of an experiment.
+    ///
+    /// # Errors
+    /// If another coordinator looks after them, or the scheduler would refuse to start any.
+    pub fn new(
+        site: Site,
+        results: &Results,
+        experiment: &str,
+        owner: &str,
+        sender: Sender<Message>,
+    ) -> Result<Self> {
+        let names = names(results, experiment);
+        let log = names.pilots.join(LOG);
+        fs::create_dir_all(&log).map_err(|e| Problem::os("make the folder", &log, &e))?;
+        let path = names.pilots.join("coordinator.lock");
+        let lock = File::create(&path).map_err(|e| Problem::os("make", &path, &e))?;
+        if lock.try_lock().is_err() {
+            let problem =
+                Problem::system(format!("another `ablate` looks after the pilots of {experiment}"));
+            return Err(problem.help("`ablate status --watch` shows what it does"));
+        }
+        let scheduler = Scheduler::new(site.clone(), names.clone());
+        // Where pilots are known the scheduler may be away for a while.
+        if pilots(&names.pilots).is_empty() {
+            scheduler.test().map_err(Problem::usage)?;
+        }
+        let submitted =
+            submissions(&names.pilots).into_iter().map(|id| (id, (1, Instant::now()))).collect();
+        let (asks, answers) = queue::ask(scheduler);
+        Ok(Self {
+            site,
+            names,
+            experiment: experiment.to_owned(),
+            owner: owner.to_owned(),
+            _lock: lock,
+            asks,
+            answers,
+            sender,
+            members: vec![],
+            known: BTreeSet::new(),
+            devices: vec![],
+            slots: vec![],
+            looked: None,
+            jobs: Jobs::new(),
+            listed: None,
+            is_asking: false,
+            submitted,
+            asking: 0,
+            refusals: 0,
+            not_before: Instant::now(),
+            strikes: vec![],
+            struck: BTreeSet::new(),
+            said_waiting: false,
+            paused: None,
+        })
+    }
+
+    fn poll(&self) -> Duration {
+        Duration::from_secs_f64(self.site.poll.0)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs_f64(self.site.patience.0)
+    }
+
+    /// Finds pilots that were not known, and hears all of them.
+    fn look(&mut self, news: &mut Vec<News>) -> Result<()> {
+        for name in pilots(&self.names.pilots) {
+            if self.known.insert(name.clone()) {
+                let address = Address { folder: self.names.pilots.join(&name) };
+                let mut member = Member::new(name, address, &self.owner);
+                let open = member.left_open()?;
+                self.members.push(member);
+                self.take_up(self.members.len() - 1, open, news)?;
+            }
+        }
+        for member in 0..self.members.len() {
+            if !self.members[member].is_over {
+                let heard = self.members[member].heard()?;
+                self.hear(member, heard, news);
+                self.judge(member, news);
+            }
+        }
+        Ok(())
+    }
+
+    /// A pilot that was there before: its devices first, then what it works on, then the rest of what it says.
+    fn take_up(
+        &mut self,
+        member: usize,
+        open: Vec<(usize, Ticket, Duration)>,
+        news: &mut Vec<News>,
+    ) -> Result<()> {
+        let heard = self.members[member].heard()?;
+        let (hello, rest): (Vec<Report>, Vec<Report>) =
+            heard.into_iter().partition(|report| matches!(report, Report::Hello { .. }));
+        self.hear(member, hello, news);
+        for (index, ticket, since) in open {
+            let Some(slot) = self.members[member].slots.get(index).copied() else { continue };
+            self.slots[slot].ticket = Some(ticket.clone());
+            news.push(News::Busy { slot, ticket, since });
+        }
+        self.hear(member, rest, news);
+        Ok(())
+    }
+
+    fn hear(&mut self, member: usize, heard: Vec<Report>, news: &mut Vec<News>) {
+        for report in heard {
+            match report {
+                Report::Hello { host, devices, ends, version } => {
+                    let told = Member::told(&devices);
+                    if version != env!("CARGO_PKG_VERSION") {
+                        let text = format!(
+                            "the pilot on {host} is ablate {version}: it is asked to leave"
+                        );
+                        news.push(News::Say(text));
+                        self.dismiss(member);
+                    }
+                    self.greet(member, devices, ends, news);
+                    news.push(News::Say(format!(
+                        "pilot {} on {host}: {told}",
+                        self.members[member].name
+                    )));
+                }
+                Report::Said { slot, ticket, event } => {
+                    let Some(slot) = self.members[member].slots.get(slot).copied() else {
+                        continue;
+                    };
+                    if self.slots[slot].ticket.as_ref() != Some(&ticket) {
+                        continue;
+                    }
+                    use crate::job::Event;
+                    if matches!(event, Event::Done | Event::Stopped { .. } | Event::Failed { .. }) {
+                        self.slots[slot].ticket = None;
+                    }
+                    // The run hears of it in its next turn; when it is over nobody listens.
+                    let _ = self.sender.send(Message::Event { slot, generation: 1, event });
+                }
+                Report::Garbled { slot, line } => {
+                    let Some(slot) = self.members[member].slots.get(slot).copied() else {
+                        continue;
+                    };
+                    let _ = self.sender.send(Message::Garbled { slot, line });
+                }
+                Report::Leaving { why } => {
+                    self.members[member].leaving = Some(why);
+                    let rooms = self.members[member].rooms.clone();
+                    news.extend(rooms.into_iter().map(|room| News::Left { room }));
+                    news.push(News::Say(format!(
+                        "pilot {} leaves: {}",
+                        self.members[member].name,
+                        why.words()
+                    )));
+                }
+                Report::Bye => {}
+            }
+        }
+    }
+
+    /// The devices of a pilot become slots.
+    fn greet(
+        &mut self,
+        member: usize,
+        devices: Vec<Device>,
+        ends: Option<i64>,
+        news: &mut Vec<News>,
+    ) {
+        self.strikes.clear();
+        // A later start of the same job: whatever the earlier one still does is not wanted.
+        let job = self.members[member].job().to_owned();
+        for other in 0..member {
+            if self.members[other].job() == job && !self.members[other].is_over {
+                self.dismiss(other);
+            }
+        }
+        self.members[member].has_said_hello = true;
+        self.members[member].ends = ends;
+        let mut index = 0;
+        for device in devices {
+            let room = self.devices.len();
+            let mut slots = vec![];
+            for place in 0..device.places() {
+                let own = if place == 0 {
+                    device.slot.clone()
+                } else {
+                    format!("{}.{place}", device.slot)
+                };
+                let name =
+                    format!("{PILOT}{}/{}/{own}", self.experiment, self.members[member].name);
+                slots.push(self.slots.len());
+                self.slots.push(Place { room, name, member, index, ticket: None });
+                index += 1;
+            }
+            self.members[member].rooms.push(room);
+            self.members[member].slots.extend(&slots);
+            self.devices.push(device);
+            news.push(News::Joined { room, slots });
+        }
+    }
+
+    fn dismiss(&mut self, member: usize) {
+        let member = &mut self.members[member];
+        if !member.is_dismissed {
+            // Without the order it leaves when it has nothing to do.
+            let _ = member.order(&Order::Leave);
+            member.is_dismissed = true;
+        }
+    }
+
+    /// Whether a pilot is over: it has left, or nothing was heard of it for too long.
+    fn judge(&mut self, member: usize, news: &mut Vec<News>) {
+        let patience = self.patience();
+        let this = &mut self.members[member];
+        let (silent, has_left) = (this.silent(), this.has_left());
+        let job = self.jobs.get(this.job());
+        // The scheduler's word that it is gone shortens the wait, but is not believed alone.
+        let is_denied = this.denied >= 2;
+        let patience = if is_denied { patience / 3 } else { patience };
+        if !has_left && silent <= patience {
+            if is_denied && this.has_said_hello {
+                self.dismiss(member);
+            }
+            return;
+        }
+        this.is_over = true;
+        let (name, state) = (this.name.clone(), job.map(|job| job.state.clone()));
+        let said_hello = this.has_said_hello;
+        // Nobody is to take it for living.
+        let _ = files::write_quickly(&this.address.gone(), b"");
+        news.extend(this.rooms.clone().into_iter().map(|room| News::Left { room }));
+        let (class, what) = cause(state.as_deref(), has_left);
+        if !has_left && said_hello {
+            news.push(News::Say(format!("pilot {name} is lost: {what}")));
+        }
+        for slot in this.slots.clone() {
+            if self.slots[slot].ticket.take().is_some() {
+                let message = format!("its pilot {name} is gone: {what}");
+                news.push(News::Lost { slot, class, message });
+            }
+        }
+        self.clear_away(member);
+    }
+
+    /// Removes the folder of a pilot that is over, once every end is written down.
+    fn clear_away(&mut self, member: usize) {
+        let member = &self.members[member];
+        if member.is_over && !member.has_open() {
+            // What stays is taken up and cleared away by the next coordinator.
+            let _ = fs::remove_dir_all(&member.address.folder);
+        }
+    }
+
+    /// Hears the scheduler.
+    fn take_answers(&mut self, news: &mut Vec<News>) {
+        while let Ok(answer) = self.answers.try_recv() {
+            match answer {
+                Answer::Submitted(count, Ok(id)) => {
+                    self.asking -= count;
+                    self.refusals = 0;
+                    news.push(News::Say(format!(
+                        "{} submitted as job {id}",
+                        plural(count as usize, "pilot")
+                    )));
+                    self.submitted.insert(id, (count, Instant::now()));
+                    self.note_submissions();
+                    // Soon there is something new to see.
+                    self.listed = None;
+                }
+                Answer::Submitted(count, Err(problem)) => {
+                    self.asking -= count;
+                    self.refusals += 1;
+                    let pause = (PAUSES[0] * 2u32.pow(self.refusals.min(9) - 1))
+                        .min(PAUSES[1])
+                        .min(self.poll() * 10);
+                    self.not_before = Instant::now() + pause;
+                    news.push(News::Say(problem.sentence.clone()));
+                    if self.refusals >= REFUSALS {
+                        self.paused = Some(problem);
+                    }
+                }
+                Answer::Listed(Ok(jobs)) => {
+                    self.is_asking = false;
+                    self.jobs = jobs;
+                    self.compare(news);
+                }
+                Answer::Listed(Err(problem)) => {
+                    self.is_asking = false;
+                    if !self.said_waiting {
+                        self.said_waiting = true;
+                        news.push(News::Say(format!("{}; what runs goes on", problem.sentence)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_submissions(&self) {
+        let ids: Vec<&str> = self.submitted.keys().map(String::as_str).collect();
+        let text = ids.join("\n") + "\n";
+        // By this a later coordinator knows what may still come; Slurm tells by the name of the jobs too.
+        let _ = files::write_aside(&self.names.pilots.join("submitted"), text.as_bytes());
+    }
+
+    /// Compares the scheduler's list with what is known.
+    fn compare(&mut self, news: &mut Vec<News>) {
+        self.said_waiting = false;
+        for member in &mut self.members {
+            let runs = self.jobs.get(member.job()).is_some_and(Job::may_run);
+            member.denied = if runs || member.is_over { 0 } else { member.denied + 1 };
+        }
+        let with_pilot: BTreeSet<&str> = self.members.iter().map(Member::job).collect();
+        let ended = self.jobs.iter().filter(|(name, job)| {
+            !job.is_live() && !with_pilot.contains(name.as_str()) && !self.struck.contains(*name)
+        });
+        let ours =
+            |name: &str| name.split('_').next().is_some_and(|id| self.submitted.contains_key(id));
+        let ended: Vec<(String, String)> = ended
+            .filter(|(name, _)| ours(name))
+            .map(|(name, job)| (name.clone(), job.state.clone()))
+            .collect();
+        for (name, state) in ended {
+            self.struck.insert(name.clone());
+            self.strikes.push(name.clone());
+            let log = self.names.pilots.join(LOG).join(format!("{name}.out"));
+            let said = files::tail(&log, 2000);
+            let said = said.trim();
+            news.push(News::Say(format!(
+                "job {name} ended before its pilot said anything ({state})"
+            )));
+            if self.strikes.len() >= STRIKES {
+                let what = format!("{STRIKES} pilots in a row ended before they said anything");
+                let help = match said.is_empty() {
+                    true => format!(
+                        "the last one is {state}, and its log {} is empty or missing",
+                        log.display()
+                    ),
+                    false => format!("the last one wrote: {said}"),
+                };
+                self.paused = Some(Problem::system(what).help(help));
+            }
+        }
+        // What the list does not show, long after it was submitted, is forgotten.
+        let jobs = &self.jobs;
+        let longest = self.poll() * 2 + Duration::from_secs(10);
+        self.submitted.retain(|id, (_, at)| {
+            let shown =
+                jobs.iter().any(|(name, job)| job.is_live() && name.split('_').next() == Some(id));
+            shown || at.elapsed() < longest
+        });
+        self.note_submissions();
+    }
+
+    /// How many pilots may still come.
+    fn coming(&self) -> u64 {
+        let with_pilot: BTreeSet<&str> = self
+            .members
+            .iter()
+            .filter(|m| m.has_said_hello && !m.is_over)
+            .map(Member::job)
+            .collect();
+        let mut coming = self.asking;
+        for (id, (count, _)) in &self.submitted {
+            let of_it = |name: &str| name.split('_').next() == Some(id);
+            let listed = self.jobs.iter().filter(|(name, _)| of_it(name));
+            let there = with_pilot.iter().filter(|name| of_it(name)).count() as u64;
+            coming += match listed.clone().count() {
+                0 => count.saturating_sub(there),
+                _ => listed
+                    .filter(|(name, job)| job.is_live() && !with_pilot.contains(name.as_str()))
+                    .count() as u64,
+            };
+        }
+        coming
+    }
+
+    /// Asks for pilots that are missing.
+    fn ask_for_more(&mut self, wanted: usize) {
+        if self.paused.is_some() || Instant::now() < self.not_before || self.asking > 0 {
+            return;
+        }
+        let known = self.members.iter().filter(|m| m.has_said_hello).map(|m| m.slots.len()).max();
+        // A GPU holds several small jobs, but nobody knows of them that they are small.
+        let known = known.map(|slots| (slots / self.places()).max(1) as u64);
+        let each = known.unwrap_or(self.site.slots);
+        let open = self.members.iter().filter(|member| member.is_open()).count() as u64;
+        let want = (wanted as u64).div_ceil(each).min(self.site.most);
+        let missing = want.saturating_sub(open + self.coming());
+        if missing == 0 {
+            return;
+        }
+        // Of other schedulers nothing is known about arrays.
+        let count = if self.site.commands.is_some() { 1 } else { missing };
+        self.asking += count;
+        if self.asks.send(Ask::Submit(count)).is_err() {
+            self.asking -= count;
+        }
+    }
+
+    /// How many slots a device has at most.
+    fn places(&self) -> usize {
+        self.devices.iter().map(Device::places).max().unwrap_or(1)
+    }
+
+    fn ask_for_list(&mut self) {
+        let is_due = self.listed.is_none_or(|at| at.elapsed() >= self.poll());
+        if is_due && !self.is_asking {
+            let ours = self.submitted.keys().cloned().collect();
+            self.is_asking = self.asks.send(Ask::List(ours)).is_ok();
+            self.listed = Some(Instant::now());
+        }
+    }
+}
+
+/// Why a pilot is gone, by the scheduler's last word.
+fn cause(state: Option<&str>, has_left: bool) -> (FailureClass, &'static str) {
+    match state {
+        _ if has_left => (FailureClass::WorkerDied, "it left without an end of the job"),
+        Some("OUT_OF_MEMORY") => (FailureClass::HostMemory, "its job had no memory left"),
+        Some("TIMEOUT" | "DEADLINE") => (FailureClass::WallTime, "the time of its job was up"),
+        Some("PREEMPTED") => (FailureClass::Preempted, "its place was given to others"),
+        Some("CANCELLED") => (FailureClass::Cancelled, "its job was cancelled"),
+        Some("NODE_FAIL" | "BOOT_FAIL") => (FailureClass::NodeFault, "its machine failed"),
+        Some("PENDING" | "REQUEUED" | "COMPLETING") => {
+            (FailureClass::Preempted, "its job was taken back and waits again")
+        }
+        Some("FAILED" | "COMPLETED") => (FailureClass::WorkerDied, "its job ended"),
+        _ => (FailureClass::NodeFault, "nothing is heard of it"),
+    }
+}
+
+impl Slots for Fleet {
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn rooms(&self) -> Vec<Room> {
+        self.devices.iter().map(|device| Room { memory: device.memory }).collect()
+    }
+
+    fn room(&self, slot: usize) -> usize {
+        self.slots[slot].room
+    }
+
+    fn name(&self, slot: usize) -> &str {
+        &self.slots[slot].name
+    }
+
+    fn device(&self, slot: usize) -> &Device {
+        &self.devices[self.slots[slot].room]
+    }
+
+    fn is_current(&self, _: usize, _: u64) -> bool {
+        true
+    }
+
+    fn acquire(&mut self, slot: usize, _: Kind) -> Result<Lease> {
+        let place = &self.slots[slot];
+        let is_free = place.ticket.is_none() && self.members[place.member].is_open();
+        Ok(if is_free { Lease::Ours } else { Lease::Taken })
+    }
+
+    fn start(&mut self, slot: usize, kind: Kind, ticket: &Ticket, job: &Path) -> Result<()> {
+        let Place { member, index, .. } = self.slots[slot];
+        let given = jiff::Timestamp::now().to_string();
+        let (job, ticket): (PathBuf, Ticket) = (job.to_owned(), ticket.clone());
+        self.slots[slot].ticket = Some(ticket.clone());
+        self.members[member].order(&Order::Start { slot: index, kind, job, ticket, given })
+    }
+
+    fn has_worker(&self, slot: usize, _: Kind) -> bool {
+        // Whether one is warm is the pilot's affair; a pilot that does not leave has a place.
+        self.members[self.slots[slot].member].is_open()
+    }
+
+    fn is_warm(&self, _: usize) -> bool {
+        false
+    }
+
+    fn device_memory(&self, _: usize, _: &[Card]) -> Option<u64> {
+        None
+    }
+
+    fn strangers(&self, _: &Card) -> Vec<u32> {
+        vec![]
+    }
+
+    fn add(&mut self, _: Device) -> Option<(usize, Vec<usize>)> {
+        None
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.slots.iter().find(|slot| slot.name == name).map(|slot| slot.room)
+    }
+
+    fn errors(&self, _: usize) -> String {
+        // The pilot keeps them beside the job.
+        String::new()
+    }
+
+    fn ask_to_stop(&mut self, slot: usize) {
+        let Place { member, index, .. } = self.slots[slot];
+        // If it cannot be written, the job goes on.
+        let _ = self.members[member].order(&Order::Stop { slot: index });
+    }
+
+    fn replace(&mut self, _: usize) -> Ended {
+        Ended::default()
+    }
+
+    fn kill(&mut self, slot: usize) {
+        let Place { member, index, .. } = self.slots[slot];
+        self.slots[slot].ticket = None;
+        let _ = self.members[member].order(&Order::Kill { slot: index });
+    }
+
+    fn close(&mut self) {}
+
+    fn tend(&mut self, wanted: usize) -> Result<Vec<News>> {
+        let mut news = vec![];
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return Ok(news);
+        }
+        let begun = Instant::now();
+        self.take_answers(&mut news);
+        self.look(&mut news)?;
+        self.ask_for_list();
+        // Before the first list nobody knows what waits in the queue.
+        if !self.jobs.is_empty() || !self.is_asking {
+            self.ask_for_more(wanted);
+        }
+        // On a slow file system looking must not be all that is done.
+        self.looked = Some(Instant::now() + begun.elapsed() * 4);
+        let alive = self.members.iter().any(|member| !member.is_over);
+        match self.paused.take() {
+            Some(problem) if !alive => Err(problem),
+            Some(problem) => {
+                self.paused = Some(problem);
+                Ok(news)
+            }
+            None => Ok(news),
+        }
+    }
+
+    fn settled(&mut self, ticket: &Ticket) {
+        for member in 0..self.members.len() {
+            if self.members[member].settle(ticket) {
+                self.clear_away(member);
+            }
+        }
+    }
+
+    fn left(&self, slot: usize) -> Option<Duration> {
+        let end = self.members[self.slots[slot].member].ends? - self.site.margin.0 as i64;
+        Some(Duration::from_secs((end - jiff::Timestamp::now().as_second()).max(0) as u64))
+    }
+
+    fn is_leaving(&self, slot: usize) -> bool {
+        !self.members[self.slots[slot].member].is_open()
+    }
+
+    fn goes_on_alone(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slots_of_an_experiment_are_told_from_others() {
+        let slot = "pilot:first/12_0.0/core-0";
+        assert!(is_of(slot, "first") && !is_of(slot, "fir") && !is_of("core-0", "first"));
+        let folder = tempfile::tempdir().unwrap();
+        let results = Results { root: folder.path().to_owned() };
+        assert_eq!(has_left(&results, "core-0"), None);
+        assert_eq!(has_left(&results, slot), Some(true));
+        let address = Address { folder: folder.path().join("pilots/first/12_0.0") };
+        address.make().unwrap();
+        fs::write(address.heartbeat(), "1").unwrap();
+        assert_eq!(has_left(&results, slot), Some(false));
+        fs::write(address.gone(), "").unwrap();
+        assert_eq!(has_left(&results, slot), Some(true));
+    }
+}

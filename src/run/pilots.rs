@@ -1,0 +1,122 @@
+//! Slots that come and go with the pilots of a cluster: what joins, what leaves, what an earlier run left under way.
+
+use super::places::Taken;
+use super::{Run, Running, now};
+use crate::fleet;
+use crate::job::Ticket;
+use crate::pool::News;
+use crate::problem::Result;
+use crate::record::{Claim, Holder};
+use crate::rooms::Room;
+use crate::schedule::State;
+use crate::screen::Change;
+use crate::settings::Kind;
+use crate::survey;
+use petgraph::graph::NodeIndex;
+use std::fs::OpenOptions;
+use std::time::{Duration, Instant};
+
+/// So much time has to be left at least for a node that saves what it has.
+const SHORTEST: Duration = Duration::from_secs(10);
+
+impl Run<'_> {
+    /// Looks after slots that come and go.
+    pub(super) fn tend(&mut self) -> Result<()> {
+        let open = self.is_open() && !self.is_paused;
+        let wanted = if open { self.running() + self.schedule.ready_count() } else { 0 };
+        for news in self.pool.tend(wanted)? {
+            match news {
+                News::Joined { room, slots } => self.join(room, slots),
+                News::Left { room } => self.rooms.give_up(room),
+                News::Busy { slot, ticket, since } => self.take_up(slot, &ticket, since)?,
+                News::Lost { slot, class, message } => self.failed(slot, class, message)?,
+                News::Say(text) => self.monitor.show(&Change::Say(text)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A device has come.
+    fn join(&mut self, room: usize, slots: Vec<usize>) {
+        let memory = slots.first().and_then(|slot| self.pool.device(*slot).memory);
+        self.rooms.add(room, Room { memory });
+        self.demands.add(Room { memory });
+        self.slots.extend(slots.iter().map(|_| None));
+        self.slots_of.push(slots);
+    }
+
+    /// Takes up what an earlier run gave to a slot; what is not wanted any more ends.
+    fn take_up(&mut self, slot: usize, ticket: &Ticket, since: Duration) -> Result<()> {
+        let index = self.graph.indices().find(|i| self.graph.nodes[*i].key.hex() == ticket.key);
+        let wanted = index.filter(|i| self.schedule.state(i.index()) == State::Waiting);
+        let Some(index) = wanted.filter(|i| self.schedule.is_ready(i.index())) else {
+            self.pool.kill(slot);
+            self.pool.settled(ticket);
+            return Ok(());
+        };
+        let name = self.graph.nodes[index].name.clone();
+        let results = self.results;
+        let slot_name = self.pool.name(slot).to_owned();
+        let experiment = slot_name.split([':', '/']).nth(1).unwrap_or_default().to_owned();
+        let holder = Holder { coordinator: self.coordinator.id.clone(), slot: slot_name };
+        let claim = Claim { names: self.claim_names(index), holder };
+        // The pilots of this experiment are ours now, and so is what they work on.
+        let is_free = |holder: &Holder| {
+            fleet::is_of(&holder.slot, &experiment) || survey::is_gone(results, holder)
+        };
+        if !self.record.claim(&claim, &is_free)? {
+            self.pool.kill(slot);
+            self.pool.settled(ticket);
+            return Ok(());
+        }
+        self.schedule.start(index.index());
+        let demand = self.demand(index);
+        self.rooms.enter(self.pool.room(slot), &demand);
+        let events = self.results.work(&self.graph.nodes[index].folder()).join("events.jsonl");
+        self.slots[slot] = Some(Running {
+            node: index,
+            attempt: ticket.attempt,
+            started: Instant::now().checked_sub(since).unwrap_or_else(Instant::now),
+            heard: Instant::now(),
+            clock: now(),
+            first: 0,
+            step: 0,
+            total: 0,
+            saved: 0,
+            arithmetic: None,
+            events: OpenOptions::new().create(true).append(true).open(events).ok(),
+            is_slow: false,
+            demand,
+            memory: Taken::since(None),
+        });
+        self.monitor.show(&Change::Note { name, text: "taken up from an earlier run".to_owned() });
+        Ok(())
+    }
+
+    /// Whether a node can be done, or save what it has, before a slot is taken back.
+    pub(super) fn fits(&self, index: NodeIndex, slot: usize) -> bool {
+        let Some(left) = self.pool.left(slot) else { return true };
+        let saves = match self.graph.nodes[index].kind() {
+            Kind::Train | Kind::Sample | Kind::Command => true,
+            Kind::Dataset | Kind::Evaluate => false,
+        };
+        let expected = self.expected[index.index()].filter(|_| !saves);
+        left >= expected.map_or(SHORTEST, Duration::from_secs_f64).max(SHORTEST)
+    }
+
+    /// The end of an attempt is written down.
+    pub(super) fn settle(&mut self, index: NodeIndex, attempt: u32) {
+        let ticket = Ticket { key: self.graph.nodes[index].key.hex(), attempt };
+        self.pool.settled(&ticket);
+    }
+
+    /// Leaves what runs elsewhere to itself.
+    pub(super) fn detach(&mut self) {
+        let running = crate::words::plural(self.running(), "node");
+        let text = format!(
+            "detached: {running} go on, and their pilots leave when they have nothing to do; the same command \
+             takes them up again, `ablate cancel` cancels them"
+        );
+        self.monitor.show(&Change::Say(text));
+    }
+}
