@@ -4,7 +4,7 @@ PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
 LIBTORCH_READY = tools/fetch-libtorch.sh
 
-.PHONY: demo test test-golden lint bench install libtorch build python fuzz
+.PHONY: demo test test-golden test-slurm lint bench install libtorch build python fuzz
 
 demo: libtorch
 	$(CARGO) build --release --workspace --bins
@@ -26,7 +26,7 @@ python: .venv/.ready
 
 .venv/.ready:
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet torch==2.11.0 numpy pandas safetensors matplotlib pyarrow tensorboard playwright
+	.venv/bin/pip install --quiet torch==2.11.0 numpy pandas safetensors matplotlib pyarrow tensorboard playwright diffusers
 	touch $@
 
 # Each fuzz target for a minute; needs `cargo install cargo-fuzz`. `make test` runs all of them briefly.
@@ -34,6 +34,12 @@ fuzz: libtorch
 	for target in spec npy event idx safetensors; do \
 	    LD_LIBRARY_PATH=$(CURDIR)/libtorch/lib RUSTC_BOOTSTRAP=1 \
 	    cargo fuzz run $$target -- -max_total_time=60 || exit 1; done
+
+# The parts that need a real Slurm, on daemons of their own; as root it installs Debian's packages first (14 s).
+test-slurm: libtorch
+	tests/slurm/install.sh
+	$(CARGO) build --bins --examples
+	$(CARGO) test --package ablate --test slurm
 
 test-golden: libtorch
 	$(CARGO) test --package ablate-worker --test golden_diffusion --test golden_cosmology -- --nocapture --test-threads=1

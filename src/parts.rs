@@ -55,13 +55,25 @@ pub fn code(folder: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// If one cannot be read, there are too many, or links lead in a circle.
 pub fn everything(folder: &Path) -> Result<Vec<PathBuf>> {
+    walk(folder, false)
+}
+
+/// The same with hidden ones.
+///
+/// # Errors
+/// As [`everything`].
+pub fn everything_hidden(folder: &Path) -> Result<Vec<PathBuf>> {
+    walk(folder, true)
+}
+
+fn walk(folder: &Path, hidden: bool) -> Result<Vec<PathBuf>> {
     let mut found = vec![folder.to_owned()];
     let mut open = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = open.pop() {
         let fail = |e: std::io::Error| Problem::os("list", &folder, &e);
         for entry in std::fs::read_dir(&folder).map_err(fail)? {
             let entry = entry.map_err(fail)?;
-            if entry.file_name().to_string_lossy().starts_with('.') {
+            if !hidden && entry.file_name().to_string_lossy().starts_with('.') {
                 continue;
             }
             let path = entry.path();

@@ -13,6 +13,7 @@ use crate::coordinator::Coordinator;
 use crate::demand::Demands;
 use crate::failure::{Company, Coordinates, FailureClass, Failures};
 use crate::files;
+use crate::fleet;
 use crate::forecast;
 use crate::graph::{Graph, Node};
 use crate::job::{Arithmetic, Event, Input, Job, Metrics, SeriesFile, Ticket};
@@ -162,7 +163,7 @@ enum Turn {
 /// A node on a slot.
 struct Running {
     node: NodeIndex,
-    attempt: u32,
+    ticket: Ticket,
     started: Instant,
     /// When its worker said something last.
     heard: Instant,
@@ -192,7 +193,7 @@ impl Running {
 /// A node whose folder is complete but not yet published.
 struct Sealed {
     node: NodeIndex,
-    attempt: u32,
+    ticket: Ticket,
     slot: usize,
     file: NodeFile,
     metrics: Metrics,
@@ -258,7 +259,7 @@ impl<'r> Run<'r> {
     /// If the results folder or the database cannot be written: the workers save first, and what was
     /// published stays.
     pub fn finish(mut self, messages: &Receiver<Message>) -> Result<Outcome> {
-        if let Err(problem) = self.tend() {
+        if let Err(problem) = self.tend().and_then(|()| self.forget_claims()) {
             self.broken = Some(problem);
             self.interrupts = 1;
         }
@@ -366,10 +367,12 @@ impl<'r> Run<'r> {
         self.rooms.enter(self.pool.room(slot), &demand);
         let before =
             self.demands.largest().and_then(|_| self.pool.device_memory(slot, &pool::cards()));
-        let attempt = self.record.attempts(&self.graph.nodes[index].key)?.len() as u32 + 1;
+        let key = &self.graph.nodes[index].key;
+        let attempt = self.record.attempts(key)?.len() as u32 + 1;
+        let ticket = Ticket { key: key.hex(), attempt, by: self.coordinator.id.clone() };
         self.slots[slot] = Some(Running {
             node: index,
-            attempt,
+            ticket: ticket.clone(),
             started: Instant::now(),
             heard: Instant::now(),
             clock: now(),
@@ -383,7 +386,7 @@ impl<'r> Run<'r> {
             demand,
             memory: Taken::since(before),
         });
-        match self.hand_over(index, slot, attempt) {
+        match self.hand_over(index, slot, &ticket) {
             Ok(()) => Ok(()),
             Err((class, problem)) => self.failed(slot, class, problem.to_string()),
         }
@@ -394,16 +397,16 @@ impl<'r> Run<'r> {
         &mut self,
         index: NodeIndex,
         slot: usize,
-        attempt: u32,
+        ticket: &Ticket,
     ) -> Result<(), (FailureClass, Problem)> {
         let node = &self.graph.nodes[index];
-        let (kind, ticket) = (node.kind(), Ticket { key: node.key.hex(), attempt });
+        let kind = node.kind();
         let work = self.results.work(&node.folder());
         let path = work.join("job.json");
         let write = || {
             std::fs::create_dir_all(&work)
                 .map_err(|e| Problem::os("make the folder", &work, &e))?;
-            let job = self.job(node, index, slot, attempt)?;
+            let job = self.job(node, index, slot, ticket.attempt)?;
             let text = serde_json::to_string_pretty(&job).expect("a job is plain data") + "\n";
             files::write_quickly(&path, text.as_bytes())?;
             let events = work.join("events.jsonl");
@@ -464,9 +467,7 @@ impl<'r> Run<'r> {
             }
             Message::Event { .. } | Message::Gone { .. } => Ok(()),
             Message::Garbled { slot, line } => {
-                let name = self.name(slot);
-                self.monitor
-                    .show(&Change::Note { name, text: format!("unexpected output: {line}") });
+                self.garbled(slot, &line);
                 Ok(())
             }
             Message::Interrupt => {
@@ -474,6 +475,11 @@ impl<'r> Run<'r> {
                 Ok(())
             }
         }
+    }
+
+    fn garbled(&mut self, slot: usize, line: &str) {
+        let (name, text) = (self.name(slot), format!("unexpected output: {line}"));
+        self.monitor.show(&Change::Note { name, text });
     }
 
     fn interrupt(&mut self) {
@@ -513,7 +519,8 @@ impl<'r> Run<'r> {
                 (running.first, running.step, running.saved) = (step, step, step);
                 running.total = total;
                 running.arithmetic = Some(arithmetic);
-                let (attempt, device) = (running.attempt, device_word(self.pool.device(slot)));
+                let attempt = running.ticket.attempt;
+                let device = device_word(self.pool.device(slot), self.pool.name(slot));
                 let place = self.pool.name(slot).to_owned();
                 let started = Change::Started { slot, place, name, device, step, total, attempt };
                 self.monitor.show(&started);
@@ -542,7 +549,7 @@ impl<'r> Run<'r> {
                     false => self.schedule.stopped(running.node.index()),
                 }
                 self.attempt(slot, &running, "stopped", None, 0);
-                self.settle(running.node, running.attempt);
+                self.pool.settled(&running.ticket);
                 self.release([running.node].into_iter())?;
             }
             Event::Failed { class, message } => return self.failed(slot, class, message),
@@ -579,8 +586,12 @@ impl<'r> Run<'r> {
 /// How often the loop looks up without a message.
 const BEAT: Duration = Duration::from_millis(500);
 
-fn device_word(device: &crate::pool::Device) -> String {
-    if device.name == "cpu" { "a core".to_owned() } else { device.model.clone() }
+fn device_word(device: &crate::pool::Device, slot: &str) -> String {
+    let word = if device.name == "cpu" { "a core" } else { &device.model };
+    match fleet::pilot_of(slot) {
+        Some(pilot) => format!("{word} of {pilot}"),
+        None => word.to_owned(),
+    }
 }
 
 /// The time, as attempts write it.

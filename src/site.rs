@@ -199,6 +199,18 @@ impl Site {
         })
     }
 
+    /// The model of the GPUs that a pilot asks for, as far as its options say; nothing if it asks for none.
+    pub fn model(&self) -> Option<String> {
+        let asked = ["gres", "gpus", "gpus-per-node", "gpus-per-task"]
+            .iter()
+            .find_map(|name| self.sbatch.0.get(*name))?;
+        // `gpu:h200:1`, `h200:1`, `gpu:1`, `1`.
+        let word = asked
+            .split(':')
+            .find(|word| *word != "gpu" && !word.bytes().all(|byte| byte.is_ascii_digit()));
+        Some(word.unwrap_or("GPU").to_owned())
+    }
+
     /// The script of a job of `count` pilots.
     pub fn script(&self, names: &Names, count: u64) -> String {
         let mut text = "#!/bin/bash\n".to_owned();

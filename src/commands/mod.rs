@@ -31,6 +31,7 @@ mod plan;
 mod query;
 mod rebuild;
 mod report;
+mod row;
 mod run;
 mod schema;
 mod select;
@@ -80,7 +81,7 @@ struct Cli {
 enum Command {
     /// Make a small project to start from.
     Init(init::Init),
-    /// Make a spec of the configuration of an earlier program.
+    /// Make a spec of the configuration of an earlier program, or of the runs that it made.
     Import(import::Import),
     /// Check specs: every mistake at once, each with its line.
     Check(check::Check),
@@ -147,6 +148,9 @@ enum Command {
     /// Runs the programs of command nodes; `run` starts it.
     #[command(hide = true)]
     Work(work::Work),
+    /// Looks up the numbers of a run that was imported; command nodes call it.
+    #[command(hide = true)]
+    Row(row::Row),
     /// Runs nodes on a machine of a cluster; its scheduler starts it.
     #[command(hide = true)]
     Pilot(pilot::Pilot),
@@ -197,6 +201,7 @@ pub fn main() -> ExitCode {
         Command::Completions(command) => command.run(),
         Command::Work(command) => command.run(),
         Command::Pilot(command) => command.run(),
+        Command::Row(command) => command.run(),
         Command::Cancel(command) => command.run(&place),
     };
     match outcome {

@@ -5,17 +5,21 @@ use super::{Done, Opened, Place, print};
 use crate::cost::{self, Estimate};
 use crate::decide::{self, Contest};
 use crate::demand::Demands;
+use crate::files;
+use crate::fleet;
 use crate::forecast::{self, Forecast};
 use crate::graph::Selection;
 use crate::plan::Reason;
 use crate::pool;
-use crate::problem::{Problem, Result};
+use crate::problem::{Problem, Problems, Result};
 use crate::rooms::Room;
 use crate::settings::Kind;
+use crate::site::Site;
 use crate::words::{self, plural};
 use petgraph::graph::NodeIndex;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::PathBuf;
 
 /// Arguments of `ablate plan`.
@@ -25,6 +29,7 @@ use std::path::PathBuf;
 Examples:
   ablate plan experiments/first.yaml
   ablate plan experiments/first.yaml --on 8xH200     (by what such a GPU did for this results folder before)
+  ablate plan experiments/first.yaml --on slurm      (a site in configs/sites/: what is submitted, and when it is done)
   ablate plan experiments/first.yaml --resolved      (where each value comes from)")]
 pub(super) struct PlanCommand {
     /// The spec, a YAML file.
@@ -37,9 +42,12 @@ pub(super) struct PlanCommand {
     /// Print each value of the merged spec with the file and line it came from.
     #[arg(long)]
     resolved: bool,
-    /// Plan for these devices, such as 8xH200 or 4xcpu, instead of those of this machine.
+    /// Plan for these devices, such as 8xH200 or 4xcpu, or for a site, instead of those of this machine.
     #[arg(long, value_name = "DEVICES")]
     on: Option<String>,
+    /// Write what a cluster's scheduler would get into this folder.
+    #[arg(long, value_name = "DIR", requires = "on", conflicts_with = "json")]
+    scripts: Option<PathBuf>,
     /// Print everything as JSON.
     #[arg(long, conflicts_with = "resolved")]
     json: bool,
@@ -61,18 +69,18 @@ struct Devices {
 }
 
 impl Devices {
-    /// Reads `8xH200`.
-    fn read(text: &str) -> Result<Self> {
-        let read = || {
-            let (count, model) = text.split_once(['x', '×'])?;
-            let count = count.trim().parse().ok().filter(|count| (1..=100_000).contains(count))?;
-            let model = model.trim();
-            (!model.is_empty()).then(|| Self::alike(count, model))
-        };
-        read().ok_or_else(|| {
-            let problem = Problem::new(format!("`--on {text}` names no devices"));
-            problem.help("write a number and a model, such as 8xH200 or 4xcpu")
-        })
+    /// The devices of as many pilots as a site allows.
+    fn of_site(site: &Site) -> Self {
+        let count = usize::try_from(site.most.saturating_mul(site.slots)).unwrap_or(usize::MAX);
+        Self::alike(count.clamp(1, 100_000), &site.model().unwrap_or_else(|| "cpu".to_owned()))
+    }
+
+    /// Reads `8xH200`; nothing if it is no number and model.
+    fn read(text: &str) -> Option<Self> {
+        let (count, model) = text.split_once(['x', '×'])?;
+        let count = count.trim().parse().ok().filter(|count| (1..=100_000).contains(count))?;
+        let model = model.trim();
+        (!model.is_empty()).then(|| Self::alike(count, model))
     }
 
     /// So many devices of one model. How much memory a GPU of it has is known if there is one here.
@@ -147,9 +155,13 @@ struct Told {
 
 impl PlanCommand {
     pub(super) fn run(&self, place: &Place) -> Done {
+        let mut site = None;
         let devices = match &self.on {
-            Some(on) => Devices::read(on)?,
             None => Devices::here()?,
+            Some(on) => match Devices::read(on) {
+                Some(devices) => devices,
+                None => Devices::of_site(site.insert(self.site(on)?)),
+            },
         };
         let opened = Opened::read_for(&self.spec, &self.asking, place, &devices.model)?;
         if self.resolved {
@@ -167,7 +179,47 @@ impl PlanCommand {
         print(&format!("{}\n", told.opened.spec.question));
         self.list(&told);
         told.summary().iter().for_each(|line| print(line));
+        if let Some(site) = site {
+            self.scripts(&site, &told)?;
+        }
         Ok(0)
+    }
+
+    fn site(&self, on: &str) -> Result<Site, Problems> {
+        let file = Site::find(on, &self.spec).map_err(|problem| {
+            let known =
+                problem.help.clone().map_or_else(String::new, |help| format!("; of sites {help}"));
+            let help =
+                format!("write a number and a model, such as 8xH200 or 4xcpu, or a site{known}");
+            Problem::new(format!("`--on {on}` names no devices")).help(help)
+        })?;
+        Site::read(&file)
+    }
+
+    /// What would be submitted.
+    fn scripts(&self, site: &Site, told: &Told) -> Result<()> {
+        let names = fleet::names(&told.opened.results, &told.opened.spec.name);
+        let waiting = told.to_run.len() as u64;
+        let pilots = waiting.div_ceil(site.slots).min(site.most);
+        let time =
+            site.sbatch.0.get("time").map_or(String::new(), |time| format!(", each for {time}"));
+        let count = plural(pilots as usize, "pilot");
+        print(&format!(
+            "On the cluster: up to {count} at once{time}, as jobs named {}.",
+            names.job
+        ));
+        let script = site.script(&names, pilots.max(1));
+        match &self.scripts {
+            None => print(&format!("\n{}", script.trim_end())),
+            Some(folder) => {
+                fs::create_dir_all(folder)
+                    .map_err(|e| Problem::os("make the folder", folder, &e))?;
+                let path = folder.join("pilots.sh");
+                files::write_aside(&path, script.as_bytes())?;
+                print(&format!("Written to {}.", path.display()));
+            }
+        }
+        Ok(())
     }
 
     fn list(&self, told: &Told) {

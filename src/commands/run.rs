@@ -265,7 +265,7 @@ impl Rounds<'_> {
     ) -> Result<(Box<dyn Slots>, usize), Problem> {
         let Self { command, spec, results, .. } = self;
         if let Some(site) = &self.site {
-            let fleet = Fleet::new(site.clone(), results, &spec.name, &coordinator.id, sender)?;
+            let fleet = Fleet::new(site.clone(), results, &spec.name, &coordinator.id)?;
             return Ok((Box::new(fleet), usize::MAX));
         }
         let mut workers = Pool::new(Programs::find(), results, &coordinator.id, devices, sender);

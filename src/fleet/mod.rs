@@ -7,8 +7,8 @@ mod queue;
 
 use crate::failure::FailureClass;
 use crate::files;
-use crate::job::Ticket;
-use crate::pool::{Card, Device, Ended, Lease, Message, News, Slots};
+use crate::job::{Event, Ticket};
+use crate::pool::{Card, Device, Ended, Lease, News, Slots};
 use crate::post::{Address, Order, Report};
 use crate::problem::{Problem, Result};
 use crate::rooms::Room;
@@ -53,7 +53,6 @@ pub struct Fleet {
     _lock: File,
     asks: Sender<Ask>,
     answers: Receiver<Answer>,
-    sender: Sender<Message>,
     members: Vec<Member>,
     known: BTreeSet<String>,
     devices: Vec<Device>,
@@ -65,6 +64,8 @@ pub struct Fleet {
     is_asking: bool,
     /// Submissions that no list has shown yet, each with how many pilots, and when.
     submitted: BTreeMap<String, (u64, Instant)>,
+    /// Submissions of this coordinator.
+    own: BTreeSet<String>,
     /// How many pilots are being asked for.
     asking: u64,
     refusals: u32,
@@ -74,6 +75,8 @@ pub struct Fleet {
     /// Those that were counted.
     struck: BTreeSet<String>,
     said_waiting: bool,
+    /// Why pilots wait in the queue, as it was said last.
+    said_queued: String,
     paused: Option<Problem>,
 }
 
@@ -112,8 +115,13 @@ pub fn has_left(results: &Results, slot: &str) -> Option<bool> {
     Some(address.gone().exists() || long_ago())
 }
 
+/// The pilot that a slot belongs to, if it does.
+pub fn pilot_of(slot: &str) -> Option<&str> {
+    slot.strip_prefix(PILOT)?.split('/').nth(1)
+}
+
 /// Whether a slot belongs to a pilot of an experiment.
-pub fn is_of(slot: &str, experiment: &str) -> bool {
+fn is_of(slot: &str, experiment: &str) -> bool {
     slot.strip_prefix(PILOT)
         .and_then(|rest| rest.strip_prefix(experiment))
         .is_some_and(|rest| rest.starts_with('/'))
@@ -166,13 +174,7 @@ impl Fleet {
     ///
     /// # Errors
     /// If another coordinator looks after them, or the scheduler would refuse to start any.
-    pub fn new(
-        site: Site,
-        results: &Results,
-        experiment: &str,
-        owner: &str,
-        sender: Sender<Message>,
-    ) -> Result<Self> {
+    pub fn new(site: Site, results: &Results, experiment: &str, owner: &str) -> Result<Self> {
         let names = names(results, experiment);
         let log = names.pilots.join(LOG);
         fs::create_dir_all(&log).map_err(|e| Problem::os("make the folder", &log, &e))?;
@@ -199,7 +201,6 @@ impl Fleet {
             _lock: lock,
             asks,
             answers,
-            sender,
             members: vec![],
             known: BTreeSet::new(),
             devices: vec![],
@@ -209,12 +210,14 @@ impl Fleet {
             listed: None,
             is_asking: false,
             submitted,
+            own: BTreeSet::new(),
             asking: 0,
             refusals: 0,
             not_before: Instant::now(),
             strikes: vec![],
             struck: BTreeSet::new(),
             said_waiting: false,
+            said_queued: String::new(),
             paused: None,
         })
     }
@@ -240,15 +243,18 @@ impl Fleet {
         }
         for member in 0..self.members.len() {
             if !self.members[member].is_over {
+                // Looked at first: what it wrote before it left is there then.
+                let has_left = self.members[member].has_left();
                 let heard = self.members[member].heard()?;
                 self.hear(member, heard, news);
-                self.judge(member, news);
+                self.judge(member, has_left, news);
             }
         }
         Ok(())
     }
 
-    /// A pilot that was there before: its devices first, then what it works on, then the rest of what it says.
+    /// A pilot that was there before: its devices first, then what it was given, each with all that it said of it, then
+    /// the rest.
     fn take_up(
         &mut self,
         member: usize,
@@ -256,13 +262,23 @@ impl Fleet {
         news: &mut Vec<News>,
     ) -> Result<()> {
         let heard = self.members[member].heard()?;
-        let (hello, rest): (Vec<Report>, Vec<Report>) =
-            heard.into_iter().partition(|report| matches!(report, Report::Hello { .. }));
+        let is_hello = |report: &Report| matches!(report, Report::Hello { .. });
+        let (hello, mut rest): (Vec<Report>, Vec<Report>) = heard.into_iter().partition(is_hello);
         self.hear(member, hello, news);
-        for (index, ticket, since) in open {
-            let Some(slot) = self.members[member].slots.get(index).copied() else { continue };
+        for (i, (index, ticket, since)) in open.iter().enumerate() {
+            let Some(slot) = self.members[member].slots.get(*index).copied() else { continue };
             self.slots[slot].ticket = Some(ticket.clone());
-            news.push(News::Busy { slot, ticket, since });
+            news.push(News::Busy { slot, ticket: ticket.clone(), since: *since });
+            let is_of_it =
+                |r: &Report| matches!(r, Report::Said { ticket: of, .. } if of == ticket);
+            let (of_it, others): (Vec<Report>, Vec<Report>) = rest.into_iter().partition(is_of_it);
+            rest = others;
+            self.hear(member, of_it, news);
+            // What was given later to the same slot shows that this is over.
+            let is_last = open[i + 1..].iter().all(|(later, ..)| later != index);
+            if !is_last && self.slots[slot].ticket.take().is_some() {
+                news.push(News::Event { slot, event: Event::Stopped { step: 0 } });
+            }
         }
         self.hear(member, rest, news);
         Ok(())
@@ -293,18 +309,16 @@ impl Fleet {
                     if self.slots[slot].ticket.as_ref() != Some(&ticket) {
                         continue;
                     }
-                    use crate::job::Event;
                     if matches!(event, Event::Done | Event::Stopped { .. } | Event::Failed { .. }) {
                         self.slots[slot].ticket = None;
                     }
-                    // The run hears of it in its next turn; when it is over nobody listens.
-                    let _ = self.sender.send(Message::Event { slot, generation: 1, event });
+                    news.push(News::Event { slot, event });
                 }
                 Report::Garbled { slot, line } => {
                     let Some(slot) = self.members[member].slots.get(slot).copied() else {
                         continue;
                     };
-                    let _ = self.sender.send(Message::Garbled { slot, line });
+                    news.push(News::Garbled { slot, line });
                 }
                 Report::Leaving { why } => {
                     self.members[member].leaving = Some(why);
@@ -372,10 +386,10 @@ impl Fleet {
     }
 
     /// Whether a pilot is over: it has left, or nothing was heard of it for too long.
-    fn judge(&mut self, member: usize, news: &mut Vec<News>) {
+    fn judge(&mut self, member: usize, has_left: bool, news: &mut Vec<News>) {
         let patience = self.patience();
         let this = &mut self.members[member];
-        let (silent, has_left) = (this.silent(), this.has_left());
+        let silent = this.silent();
         let job = self.jobs.get(this.job());
         // The scheduler's word that it is gone shortens the wait, but is not believed alone.
         let is_denied = this.denied >= 2;
@@ -392,12 +406,18 @@ impl Fleet {
         // Nobody is to take it for living.
         let _ = files::write_quickly(&this.address.gone(), b"");
         news.extend(this.rooms.clone().into_iter().map(|room| News::Left { room }));
-        let (class, what) = cause(state.as_deref(), has_left);
+        let (class, what) = cause(state.as_deref());
         if !has_left && said_hello {
             news.push(News::Say(format!("pilot {name} is lost: {what}")));
         }
         for slot in this.slots.clone() {
-            if self.slots[slot].ticket.take().is_some() {
+            if self.slots[slot].ticket.take().is_none() {
+                continue;
+            }
+            if has_left {
+                // An order that came when it was on its way out.
+                news.push(News::Event { slot, event: Event::Stopped { step: 0 } });
+            } else {
                 let message = format!("its pilot {name} is gone: {what}");
                 news.push(News::Lost { slot, class, message });
             }
@@ -425,6 +445,7 @@ impl Fleet {
                         "{} submitted as job {id}",
                         plural(count as usize, "pilot")
                     )));
+                    self.own.insert(id.clone());
                     self.submitted.insert(id, (count, Instant::now()));
                     self.note_submissions();
                     // Soon there is something new to see.
@@ -476,8 +497,7 @@ impl Fleet {
         let ended = self.jobs.iter().filter(|(name, job)| {
             !job.is_live() && !with_pilot.contains(name.as_str()) && !self.struck.contains(*name)
         });
-        let ours =
-            |name: &str| name.split('_').next().is_some_and(|id| self.submitted.contains_key(id));
+        let ours = |name: &str| name.split('_').next().is_some_and(|id| self.own.contains(id));
         let ended: Vec<(String, String)> = ended
             .filter(|(name, _)| ours(name))
             .map(|(name, job)| (name.clone(), job.state.clone()))
@@ -503,6 +523,7 @@ impl Fleet {
                 self.paused = Some(Problem::system(what).help(help));
             }
         }
+        self.tell_of_queue(news);
         // What the list does not show, long after it was submitted, is forgotten.
         let jobs = &self.jobs;
         let longest = self.poll() * 2 + Duration::from_secs(10);
@@ -512,6 +533,20 @@ impl Fleet {
             shown || at.elapsed() < longest
         });
         self.note_submissions();
+    }
+
+    /// Says why pilots wait in the queue, when nothing runs.
+    fn tell_of_queue(&mut self, news: &mut Vec<News>) {
+        let waiting: Vec<&Job> = self.jobs.values().filter(|job| job.state == "PENDING").collect();
+        let reasons: BTreeSet<&str> = waiting.iter().map(|job| job.reason.as_str()).collect();
+        let reasons: Vec<&str> = reasons.into_iter().filter(|reason| *reason != "None").collect();
+        let told = reasons.join(", ");
+        if told != self.said_queued && !told.is_empty() && !self.members.iter().any(Member::is_open)
+        {
+            let count = plural(waiting.len(), "pilot");
+            news.push(News::Say(format!("{count} in the queue: {told}")));
+            self.said_queued = told;
+        }
     }
 
     /// How many pilots may still come.
@@ -576,9 +611,8 @@ impl Fleet {
 }
 
 /// Why a pilot is gone, by the scheduler's last word.
-fn cause(state: Option<&str>, has_left: bool) -> (FailureClass, &'static str) {
+fn cause(state: Option<&str>) -> (FailureClass, &'static str) {
     match state {
-        _ if has_left => (FailureClass::WorkerDied, "it left without an end of the job"),
         Some("OUT_OF_MEMORY") => (FailureClass::HostMemory, "its job had no memory left"),
         Some("TIMEOUT" | "DEADLINE") => (FailureClass::WallTime, "the time of its job was up"),
         Some("PREEMPTED") => (FailureClass::Preempted, "its place was given to others"),
@@ -713,6 +747,14 @@ impl Slots for Fleet {
         }
     }
 
+    fn reject(&mut self, slot: usize, ticket: &Ticket) {
+        // It may have ended, and the slot been given something else.
+        if self.slots[slot].ticket.as_ref() == Some(ticket) {
+            self.kill(slot);
+        }
+        self.settled(ticket);
+    }
+
     fn left(&self, slot: usize) -> Option<Duration> {
         let end = self.members[self.slots[slot].member].ends? - self.site.margin.0 as i64;
         Some(Duration::from_secs((end - jiff::Timestamp::now().as_second()).max(0) as u64))
@@ -720,6 +762,10 @@ impl Slots for Fleet {
 
     fn is_leaving(&self, slot: usize) -> bool {
         !self.members[self.slots[slot].member].is_open()
+    }
+
+    fn owns(&self, name: &str) -> bool {
+        is_of(name, &self.experiment)
     }
 
     fn goes_on_alone(&self) -> bool {

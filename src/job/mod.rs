@@ -62,6 +62,8 @@ pub struct Ticket {
     pub key: String,
     /// The attempt.
     pub attempt: u32,
+    /// The coordinator that gave it: one that was killed may not have written down which attempt this was.
+    pub by: String,
 }
 
 /// A published node that a job reads from.

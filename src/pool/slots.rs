@@ -4,14 +4,15 @@ use super::cards::Card;
 use super::worker::Ended;
 use super::{Device, Lease};
 use crate::failure::FailureClass;
-use crate::job::Ticket;
+use crate::job::{Event, Ticket};
 use crate::problem::Result;
 use crate::rooms::Room;
 use crate::settings::Kind;
 use std::path::Path;
 use std::time::Duration;
 
-/// The slots of a run. What their workers say arrives on the channel that they were made with.
+/// The slots of a run. What workers of this machine say arrives on the channel that they were made with; what those
+/// elsewhere say, when they are looked after.
 pub trait Slots {
     /// How many slots there are.
     fn len(&self) -> usize;
@@ -93,6 +94,9 @@ pub trait Slots {
     /// The end of an attempt is written down: nobody needs to be told of it again.
     fn settled(&mut self, _ticket: &Ticket) {}
 
+    /// Nobody wants what a slot was given by an earlier run.
+    fn reject(&mut self, _slot: usize, _ticket: &Ticket) {}
+
     /// How long a slot is there still, if that is known.
     fn left(&self, _slot: usize) -> Option<Duration> {
         None
@@ -100,6 +104,11 @@ pub trait Slots {
 
     /// Whether what a slot does goes on elsewhere when it stops there.
     fn is_leaving(&self, _slot: usize) -> bool {
+        false
+    }
+
+    /// Whether a slot of this name is this run's to look after, whoever has used it before.
+    fn owns(&self, _name: &str) -> bool {
         false
     }
 
@@ -132,6 +141,20 @@ pub enum News {
         ticket: Ticket,
         /// How long ago it was given.
         since: Duration,
+    },
+    /// The worker of a slot says something.
+    Event {
+        /// The slot.
+        slot: usize,
+        /// What.
+        event: Event,
+    },
+    /// A line of a slot's worker that is no event.
+    Garbled {
+        /// The slot.
+        slot: usize,
+        /// The line.
+        line: String,
     },
     /// An attempt was lost with its slot.
     Lost {

@@ -6,6 +6,7 @@ use crate::job::{Input, Job};
 use crate::settings::{Call, Command, filled, spelled, variable_of};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
@@ -103,6 +104,9 @@ fn variables(
         // On cores it is to leave the GPUs to others.
         set("CUDA_VISIBLE_DEVICES", String::new());
     }
+    if let Some(path) = with_ours(std::env::var_os("PATH")) {
+        set("PATH", path);
+    }
     for (name, value) in &command.environment.variables.0 {
         set(name, value.clone());
     }
@@ -133,6 +137,14 @@ fn variables(
     }
     set("ABLATE_INPUTS", Value::Object(listed).to_string());
     all
+}
+
+/// The search path with the folder of this program at its end, so that programs can call it.
+fn with_ours(path: Option<OsString>) -> Option<String> {
+    let own = std::env::current_exe().ok()?;
+    let places =
+        path.iter().flat_map(std::env::split_paths).chain(own.parent().map(Path::to_owned));
+    std::env::join_paths(places).ok()?.into_string().ok()
 }
 
 impl Told {

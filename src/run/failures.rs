@@ -77,7 +77,7 @@ impl Run<'_> {
             alike: alike.nodes,
         });
         self.record_failure(slot, &running, class, message);
-        self.settle(running.node, running.attempt);
+        self.pool.settled(&running.ticket);
         self.schedule.failed(index.index(), again);
         if !again {
             self.release([index].into_iter())?;

@@ -33,7 +33,10 @@ impl Run<'_> {
             slot: self.pool.name(slot).to_owned(),
         };
         let claim = Claim { names: self.claim_names(index), holder };
-        self.record.claim(&claim, &|holder| survey::is_gone(self.results, holder))
+        // What pilots of ours work on was taken up before; what else was claimed for them never reached them.
+        let is_free =
+            |holder: &Holder| self.pool.owns(&holder.slot) || survey::is_gone(self.results, holder);
+        self.record.claim(&claim, &is_free)
     }
 
     /// Gives the claims of nodes back.
@@ -100,6 +103,7 @@ impl Run<'_> {
             let held = self.claim_names(index).iter().any(|name| {
                 claims.get(name).is_some_and(|holder| {
                     holder.coordinator != self.coordinator.id
+                        && !self.pool.owns(&holder.slot)
                         && !survey::is_gone(self.results, holder)
                 })
             });

@@ -2,17 +2,15 @@
 
 use super::places::Taken;
 use super::{Run, Running, now};
-use crate::fleet;
 use crate::job::Ticket;
 use crate::pool::News;
 use crate::problem::Result;
-use crate::record::{Claim, Holder};
 use crate::rooms::Room;
 use crate::schedule::State;
 use crate::screen::Change;
 use crate::settings::Kind;
-use crate::survey;
 use petgraph::graph::NodeIndex;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::time::{Duration, Instant};
 
@@ -29,11 +27,24 @@ impl Run<'_> {
                 News::Joined { room, slots } => self.join(room, slots),
                 News::Left { room } => self.rooms.give_up(room),
                 News::Busy { slot, ticket, since } => self.take_up(slot, &ticket, since)?,
+                News::Event { slot, event } => self.event(slot, event)?,
+                News::Garbled { slot, line } => self.garbled(slot, &line),
                 News::Lost { slot, class, message } => self.failed(slot, class, message)?,
                 News::Say(text) => self.monitor.show(&Change::Say(text)),
             }
         }
         Ok(())
+    }
+
+    /// Gives back what earlier runs had claimed for pilots that are ours, and that none of them works on.
+    pub(super) fn forget_claims(&mut self) -> Result<()> {
+        let mut stale: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, holder) in self.record.claims()? {
+            if holder.coordinator != self.coordinator.id && self.pool.owns(&holder.slot) {
+                stale.entry(holder.coordinator).or_default().push(name);
+            }
+        }
+        stale.iter().try_for_each(|(coordinator, names)| self.record.release(coordinator, names))
     }
 
     /// A device has come.
@@ -50,32 +61,27 @@ impl Run<'_> {
         let index = self.graph.indices().find(|i| self.graph.nodes[*i].key.hex() == ticket.key);
         let wanted = index.filter(|i| self.schedule.state(i.index()) == State::Waiting);
         let Some(index) = wanted.filter(|i| self.schedule.is_ready(i.index())) else {
-            self.pool.kill(slot);
-            self.pool.settled(ticket);
+            self.pool.reject(slot, ticket);
             return Ok(());
         };
         let name = self.graph.nodes[index].name.clone();
-        let results = self.results;
-        let slot_name = self.pool.name(slot).to_owned();
-        let experiment = slot_name.split([':', '/']).nth(1).unwrap_or_default().to_owned();
-        let holder = Holder { coordinator: self.coordinator.id.clone(), slot: slot_name };
-        let claim = Claim { names: self.claim_names(index), holder };
-        // The pilots of this experiment are ours now, and so is what they work on.
-        let is_free = |holder: &Holder| {
-            fleet::is_of(&holder.slot, &experiment) || survey::is_gone(results, holder)
-        };
-        if !self.record.claim(&claim, &is_free)? {
-            self.pool.kill(slot);
-            self.pool.settled(ticket);
+        if !self.claim(index, slot)? {
+            self.pool.reject(slot, ticket);
             return Ok(());
         }
         self.schedule.start(index.index());
+        // A run that was killed may have got as far as its seal.
+        if self.is_published(index) || self.publish_sealed(index)? {
+            self.done_elsewhere(index)?;
+            self.pool.reject(slot, ticket);
+            return self.release([index].into_iter());
+        }
         let demand = self.demand(index);
         self.rooms.enter(self.pool.room(slot), &demand);
         let events = self.results.work(&self.graph.nodes[index].folder()).join("events.jsonl");
         self.slots[slot] = Some(Running {
             node: index,
-            attempt: ticket.attempt,
+            ticket: ticket.clone(),
             started: Instant::now().checked_sub(since).unwrap_or_else(Instant::now),
             heard: Instant::now(),
             clock: now(),
@@ -102,12 +108,6 @@ impl Run<'_> {
         };
         let expected = self.expected[index.index()].filter(|_| !saves);
         left >= expected.map_or(SHORTEST, Duration::from_secs_f64).max(SHORTEST)
-    }
-
-    /// The end of an attempt is written down.
-    pub(super) fn settle(&mut self, index: NodeIndex, attempt: u32) {
-        let ticket = Ticket { key: self.graph.nodes[index].key.hex(), attempt };
-        self.pool.settled(&ticket);
     }
 
     /// Leaves what runs elsewhere to itself.

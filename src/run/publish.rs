@@ -90,10 +90,10 @@ impl Run<'_> {
                 let bytes = file.artefacts.iter().map(|artefact| artefact.bytes).sum();
                 self.attempt(slot, &running, "done", None, bytes);
                 moment::pass("after", "attempt");
-                let (node, attempt) = (running.node, running.attempt);
+                let (node, ticket) = (running.node, running.ticket);
                 let (metrics, series) = (written.metrics, written.series);
                 self.sealed_since.get_or_insert_with(Instant::now);
-                self.sealed.push(Sealed { node, attempt, slot, file, metrics, series, seconds });
+                self.sealed.push(Sealed { node, ticket, slot, file, metrics, series, seconds });
                 self.share(slot);
                 Ok(())
             }
@@ -133,7 +133,7 @@ impl Run<'_> {
         self.release(sealed.iter().map(|s| s.node))?;
         moment::pass("after", "release");
         for s in &sealed {
-            self.settle(s.node, s.attempt);
+            self.pool.settled(&s.ticket);
         }
         for (s, row) in sealed.iter().zip(&rows) {
             let name = self.graph.nodes[s.node].name.clone();
@@ -199,7 +199,7 @@ impl Run<'_> {
         let written = self.record.attempt(&Attempt {
             node: node.key.hex(),
             kind: node.kind(),
-            attempt: running.attempt,
+            attempt: running.ticket.attempt,
             host: host(),
             device: device.word().to_owned(),
             started: running.clock.clone(),

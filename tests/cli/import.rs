@@ -142,3 +142,74 @@ fn what_is_no_configuration_is_refused_with_what_is_known() {
     }
     bench.ablate(&["import", "nowhere.yaml"]).expect(2);
 }
+
+#[test]
+fn an_export_of_runs_becomes_tables_and_figures() {
+    let bench = Bench::new("");
+    let mut text = "\"Name\",\"State\",\"Runtime\",\"optimizer.lr\",\"seed\",\"val/loss\",\"test acc\",\"_step\"\n".to_owned();
+    for (lr, seed, loss) in [
+        ("0.1", 0, 0.5),
+        ("0.1", 1, 0.7),
+        ("0.01", 0, 0.4),
+        ("0.01", 1, 0.2),
+        ("1e-3", 0, 0.9),
+        ("1e-3", 1, 0.7),
+    ] {
+        text += &format!(
+            "\"run-{lr}-{seed}\",\"finished\",\"12\",\"{lr}\",\"{seed}\",\"{loss}\",\"{}\",\"100\"\n",
+            1.0 - loss
+        );
+    }
+    text += "\"broken\",\"crashed\",\"1\",\"0.1\",\"2\",\"\",\"\",\"3\"\n";
+    bench.write("wandb.csv", &text);
+    let said = bench.ablate(&["import", "wandb.csv", "-o", "earlier.yaml"]).expect(0);
+    for words in
+        ["parameters: optimizer.lr; metrics: val/loss, test acc", "1 run without a metric left out"]
+    {
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+    bench.ablate(&["check", "earlier.yaml"]).expect(0);
+    let said = bench.ablate(&["run", "earlier.yaml"]).expect(0);
+    assert_eq!(said.started(), 6);
+    let table = std::fs::read_to_string(bench.path("results/earlier/tables/main.md")).unwrap();
+    assert!(table.contains("| 0.01 | **0.30 ± 0.14** | **0.70 ± 0.14** |"), "{table}");
+    assert!(bench.path("results/earlier/figures/first.pdf").exists());
+    let again = bench.ablate(&["import", "wandb.csv", "-o", "earlier.yaml"]).expect(2);
+    assert!(again.err.contains("is in the way"), "{}", again.err);
+    let wrong = bench
+        .ablate(&["import", "wandb.csv", "-o", "other.yaml", "--metrics", "val/los"])
+        .expect(2);
+    assert!(
+        wrong.err.contains("there is no column `val/los`")
+            && wrong.err.contains("did you mean `val/loss`?"),
+        "{}",
+        wrong.err
+    );
+    assert!(!bench.path("other.yaml").exists());
+}
+
+#[test]
+fn jobs_of_hydra_become_points() {
+    let bench = Bench::new("");
+    for (job, (lr, width)) in
+        [("0.1", "32"), ("0.1", "64"), ("0.2", "32"), ("0.2", "64")].iter().enumerate()
+    {
+        let folder = bench.path(&format!("multirun/{job}/.hydra"));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(
+            folder.join("overrides.yaml"),
+            format!("- optimizer.lr={lr}\n- +model.width={width}\n"),
+        )
+        .unwrap();
+        bench.write(
+            &format!("multirun/{job}/metrics.json"),
+            &format!("{{\"fid\": {job}.5, \"note\": \"x\"}}"),
+        );
+    }
+    bench.ablate(&["import", "multirun", "-o", "earlier.yaml"]).expect(0);
+    bench.ablate(&["run", "earlier.yaml"]).expect(0);
+    let table = std::fs::read_to_string(bench.path("results/earlier/tables/main.md")).unwrap();
+    assert!(table.contains("| 64 | 0.2 | 3.500 |"), "{table}");
+    let said = bench.ablate(&["import", "results", "-o", "other.yaml"]).expect(2);
+    assert!(said.err.contains("holds no jobs of Hydra"), "{}", said.err);
+}

@@ -9,6 +9,7 @@ mod formats;
 mod measures;
 mod objectives;
 mod oracle;
+mod own_programs;
 mod project;
 #[path = "../../../tests/support/python.rs"]
 mod python;

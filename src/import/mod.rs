@@ -1,6 +1,8 @@
 //! Configurations of earlier programs → specs: three layouts of YAML, each told by the keys it has. What has no
 //! counterpart is named, never dropped in silence. Nothing here knows files.
 
+pub mod runs;
+
 use crate::problem::{Problem, Result};
 use crate::words;
 use serde_json::Value;
