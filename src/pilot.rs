@@ -86,7 +86,7 @@ pub fn work(pilots: &Path, manner: Manner) -> Result<()> {
     // Locks and logs of its workers lie in its own folder: other pilots have slots of the same names.
     let own = Results { root: address.folder.clone() };
     fs::create_dir_all(own.workers())
-        .map_err(|e| Problem::os("make the folder", &own.workers(), &e))?;
+        .map_err(|e| Problem::os("make the folder", own.workers(), &e))?;
     let pool = Pool::new(Programs::find(), &own, "pilot", devices.clone(), sender);
     let mut pilot = Pilot {
         busy: (0..pool.len()).map(|_| None).collect(),

@@ -419,7 +419,7 @@ impl<'r> Run<'r> {
         }
         // A worker that died idle: a fresh one takes the job in the next round.
         self.pool
-            .start(slot, kind, &ticket, &path)
+            .start(slot, kind, ticket, &path)
             .map_err(|problem| (FailureClass::WorkerDied, problem))
     }
 

@@ -4,24 +4,23 @@
 
 mod member;
 mod queue;
+mod slots;
+mod supply;
 
 use crate::failure::FailureClass;
 use crate::files;
 use crate::job::{Event, Ticket};
-use crate::pool::{Card, Device, Ended, Lease, News, Slots};
+use crate::pool::{Device, News};
 use crate::post::{Address, Order, Report};
 use crate::problem::{Problem, Result};
-use crate::rooms::Room;
-use crate::settings::Kind;
 use crate::site::{Names, Site};
 use crate::store::Results;
-use crate::words::plural;
 use member::Member;
 use queue::{Answer, Ask};
 pub use queue::{Job, Jobs, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -433,181 +432,6 @@ impl Fleet {
             let _ = fs::remove_dir_all(&member.address.folder);
         }
     }
-
-    /// Hears the scheduler.
-    fn take_answers(&mut self, news: &mut Vec<News>) {
-        while let Ok(answer) = self.answers.try_recv() {
-            match answer {
-                Answer::Submitted(count, Ok(id)) => {
-                    self.asking -= count;
-                    self.refusals = 0;
-                    news.push(News::Say(format!(
-                        "{} submitted as job {id}",
-                        plural(count as usize, "pilot")
-                    )));
-                    self.own.insert(id.clone());
-                    self.submitted.insert(id, (count, Instant::now()));
-                    self.note_submissions();
-                    // Soon there is something new to see.
-                    self.listed = None;
-                }
-                Answer::Submitted(count, Err(problem)) => {
-                    self.asking -= count;
-                    self.refusals += 1;
-                    let pause = (PAUSES[0] * 2u32.pow(self.refusals.min(9) - 1))
-                        .min(PAUSES[1])
-                        .min(self.poll() * 10);
-                    self.not_before = Instant::now() + pause;
-                    news.push(News::Say(problem.sentence.clone()));
-                    if self.refusals >= REFUSALS {
-                        self.paused = Some(problem);
-                    }
-                }
-                Answer::Listed(Ok(jobs)) => {
-                    self.is_asking = false;
-                    self.jobs = jobs;
-                    self.compare(news);
-                }
-                Answer::Listed(Err(problem)) => {
-                    self.is_asking = false;
-                    if !self.said_waiting {
-                        self.said_waiting = true;
-                        news.push(News::Say(format!("{}; what runs goes on", problem.sentence)));
-                    }
-                }
-            }
-        }
-    }
-
-    fn note_submissions(&self) {
-        let ids: Vec<&str> = self.submitted.keys().map(String::as_str).collect();
-        let text = ids.join("\n") + "\n";
-        // By this a later coordinator knows what may still come; Slurm tells by the name of the jobs too.
-        let _ = files::write_aside(&self.names.pilots.join("submitted"), text.as_bytes());
-    }
-
-    /// Compares the scheduler's list with what is known.
-    fn compare(&mut self, news: &mut Vec<News>) {
-        self.said_waiting = false;
-        for member in &mut self.members {
-            let runs = self.jobs.get(member.job()).is_some_and(Job::may_run);
-            member.denied = if runs || member.is_over { 0 } else { member.denied + 1 };
-        }
-        let with_pilot: BTreeSet<&str> = self.members.iter().map(Member::job).collect();
-        let ended = self.jobs.iter().filter(|(name, job)| {
-            !job.is_live() && !with_pilot.contains(name.as_str()) && !self.struck.contains(*name)
-        });
-        let ours = |name: &str| name.split('_').next().is_some_and(|id| self.own.contains(id));
-        let ended: Vec<(String, String)> = ended
-            .filter(|(name, _)| ours(name))
-            .map(|(name, job)| (name.clone(), job.state.clone()))
-            .collect();
-        for (name, state) in ended {
-            self.struck.insert(name.clone());
-            self.strikes.push(name.clone());
-            let log = self.names.pilots.join(LOG).join(format!("{name}.out"));
-            let said = files::tail(&log, 2000);
-            let said = said.trim();
-            news.push(News::Say(format!(
-                "job {name} ended before its pilot said anything ({state})"
-            )));
-            if self.strikes.len() >= STRIKES {
-                let what = format!("{STRIKES} pilots in a row ended before they said anything");
-                let help = match said.is_empty() {
-                    true => format!(
-                        "the last one is {state}, and its log {} is empty or missing",
-                        log.display()
-                    ),
-                    false => format!("the last one wrote: {said}"),
-                };
-                self.paused = Some(Problem::system(what).help(help));
-            }
-        }
-        self.tell_of_queue(news);
-        // What the list does not show, long after it was submitted, is forgotten.
-        let jobs = &self.jobs;
-        let longest = self.poll() * 2 + Duration::from_secs(10);
-        self.submitted.retain(|id, (_, at)| {
-            let shown =
-                jobs.iter().any(|(name, job)| job.is_live() && name.split('_').next() == Some(id));
-            shown || at.elapsed() < longest
-        });
-        self.note_submissions();
-    }
-
-    /// Says why pilots wait in the queue, when nothing runs.
-    fn tell_of_queue(&mut self, news: &mut Vec<News>) {
-        let waiting: Vec<&Job> = self.jobs.values().filter(|job| job.state == "PENDING").collect();
-        let reasons: BTreeSet<&str> = waiting.iter().map(|job| job.reason.as_str()).collect();
-        let reasons: Vec<&str> = reasons.into_iter().filter(|reason| *reason != "None").collect();
-        let told = reasons.join(", ");
-        if told != self.said_queued && !told.is_empty() && !self.members.iter().any(Member::is_open)
-        {
-            let count = plural(waiting.len(), "pilot");
-            news.push(News::Say(format!("{count} in the queue: {told}")));
-            self.said_queued = told;
-        }
-    }
-
-    /// How many pilots may still come.
-    fn coming(&self) -> u64 {
-        let with_pilot: BTreeSet<&str> = self
-            .members
-            .iter()
-            .filter(|m| m.has_said_hello && !m.is_over)
-            .map(Member::job)
-            .collect();
-        let mut coming = self.asking;
-        for (id, (count, _)) in &self.submitted {
-            let of_it = |name: &str| name.split('_').next() == Some(id);
-            let listed = self.jobs.iter().filter(|(name, _)| of_it(name));
-            let there = with_pilot.iter().filter(|name| of_it(name)).count() as u64;
-            coming += match listed.clone().count() {
-                0 => count.saturating_sub(there),
-                _ => listed
-                    .filter(|(name, job)| job.is_live() && !with_pilot.contains(name.as_str()))
-                    .count() as u64,
-            };
-        }
-        coming
-    }
-
-    /// Asks for pilots that are missing.
-    fn ask_for_more(&mut self, wanted: usize) {
-        if self.paused.is_some() || Instant::now() < self.not_before || self.asking > 0 {
-            return;
-        }
-        let known = self.members.iter().filter(|m| m.has_said_hello).map(|m| m.slots.len()).max();
-        // A GPU holds several small jobs, but nobody knows of them that they are small.
-        let known = known.map(|slots| (slots / self.places()).max(1) as u64);
-        let each = known.unwrap_or(self.site.slots);
-        let open = self.members.iter().filter(|member| member.is_open()).count() as u64;
-        let want = (wanted as u64).div_ceil(each).min(self.site.most);
-        let missing = want.saturating_sub(open + self.coming());
-        if missing == 0 {
-            return;
-        }
-        // Of other schedulers nothing is known about arrays.
-        let count = if self.site.commands.is_some() { 1 } else { missing };
-        self.asking += count;
-        if self.asks.send(Ask::Submit(count)).is_err() {
-            self.asking -= count;
-        }
-    }
-
-    /// How many slots a device has at most.
-    fn places(&self) -> usize {
-        self.devices.iter().map(Device::places).max().unwrap_or(1)
-    }
-
-    fn ask_for_list(&mut self) {
-        let is_due = self.listed.is_none_or(|at| at.elapsed() >= self.poll());
-        if is_due && !self.is_asking {
-            let ours = self.submitted.keys().cloned().collect();
-            self.is_asking = self.asks.send(Ask::List(ours)).is_ok();
-            self.listed = Some(Instant::now());
-        }
-    }
 }
 
 /// Why a pilot is gone, by the scheduler's last word.
@@ -623,153 +447,6 @@ fn cause(state: Option<&str>) -> (FailureClass, &'static str) {
         }
         Some("FAILED" | "COMPLETED") => (FailureClass::WorkerDied, "its job ended"),
         _ => (FailureClass::NodeFault, "nothing is heard of it"),
-    }
-}
-
-impl Slots for Fleet {
-    fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    fn rooms(&self) -> Vec<Room> {
-        self.devices.iter().map(|device| Room { memory: device.memory }).collect()
-    }
-
-    fn room(&self, slot: usize) -> usize {
-        self.slots[slot].room
-    }
-
-    fn name(&self, slot: usize) -> &str {
-        &self.slots[slot].name
-    }
-
-    fn device(&self, slot: usize) -> &Device {
-        &self.devices[self.slots[slot].room]
-    }
-
-    fn is_current(&self, _: usize, _: u64) -> bool {
-        true
-    }
-
-    fn acquire(&mut self, slot: usize, _: Kind) -> Result<Lease> {
-        let place = &self.slots[slot];
-        let is_free = place.ticket.is_none() && self.members[place.member].is_open();
-        Ok(if is_free { Lease::Ours } else { Lease::Taken })
-    }
-
-    fn start(&mut self, slot: usize, kind: Kind, ticket: &Ticket, job: &Path) -> Result<()> {
-        let Place { member, index, .. } = self.slots[slot];
-        let given = jiff::Timestamp::now().to_string();
-        let (job, ticket): (PathBuf, Ticket) = (job.to_owned(), ticket.clone());
-        self.slots[slot].ticket = Some(ticket.clone());
-        self.members[member].order(&Order::Start { slot: index, kind, job, ticket, given })
-    }
-
-    fn has_worker(&self, slot: usize, _: Kind) -> bool {
-        // Whether one is warm is the pilot's affair; a pilot that does not leave has a place.
-        self.members[self.slots[slot].member].is_open()
-    }
-
-    fn is_warm(&self, _: usize) -> bool {
-        false
-    }
-
-    fn device_memory(&self, _: usize, _: &[Card]) -> Option<u64> {
-        None
-    }
-
-    fn strangers(&self, _: &Card) -> Vec<u32> {
-        vec![]
-    }
-
-    fn add(&mut self, _: Device) -> Option<(usize, Vec<usize>)> {
-        None
-    }
-
-    fn find(&self, name: &str) -> Option<usize> {
-        self.slots.iter().find(|slot| slot.name == name).map(|slot| slot.room)
-    }
-
-    fn errors(&self, _: usize) -> String {
-        // The pilot keeps them beside the job.
-        String::new()
-    }
-
-    fn ask_to_stop(&mut self, slot: usize) {
-        let Place { member, index, .. } = self.slots[slot];
-        // If it cannot be written, the job goes on.
-        let _ = self.members[member].order(&Order::Stop { slot: index });
-    }
-
-    fn replace(&mut self, _: usize) -> Ended {
-        Ended::default()
-    }
-
-    fn kill(&mut self, slot: usize) {
-        let Place { member, index, .. } = self.slots[slot];
-        self.slots[slot].ticket = None;
-        let _ = self.members[member].order(&Order::Kill { slot: index });
-    }
-
-    fn close(&mut self) {}
-
-    fn tend(&mut self, wanted: usize) -> Result<Vec<News>> {
-        let mut news = vec![];
-        if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
-            return Ok(news);
-        }
-        let begun = Instant::now();
-        self.take_answers(&mut news);
-        self.look(&mut news)?;
-        self.ask_for_list();
-        // Before the first list nobody knows what waits in the queue.
-        if !self.jobs.is_empty() || !self.is_asking {
-            self.ask_for_more(wanted);
-        }
-        // On a slow file system looking must not be all that is done.
-        self.looked = Some(Instant::now() + begun.elapsed() * 4);
-        let alive = self.members.iter().any(|member| !member.is_over);
-        match self.paused.take() {
-            Some(problem) if !alive => Err(problem),
-            Some(problem) => {
-                self.paused = Some(problem);
-                Ok(news)
-            }
-            None => Ok(news),
-        }
-    }
-
-    fn settled(&mut self, ticket: &Ticket) {
-        for member in 0..self.members.len() {
-            if self.members[member].settle(ticket) {
-                self.clear_away(member);
-            }
-        }
-    }
-
-    fn reject(&mut self, slot: usize, ticket: &Ticket) {
-        // It may have ended, and the slot been given something else.
-        if self.slots[slot].ticket.as_ref() == Some(ticket) {
-            self.kill(slot);
-        }
-        self.settled(ticket);
-    }
-
-    fn left(&self, slot: usize) -> Option<Duration> {
-        let end = self.members[self.slots[slot].member].ends? - self.site.margin.0 as i64;
-        Some(Duration::from_secs((end - jiff::Timestamp::now().as_second()).max(0) as u64))
-    }
-
-    fn is_leaving(&self, slot: usize) -> bool {
-        !self.members[self.slots[slot].member].is_open()
-    }
-
-    fn owns(&self, name: &str) -> bool {
-        is_of(name, &self.experiment)
-    }
-
-    fn goes_on_alone(&self) -> bool {
-        true
     }
 }
 

@@ -196,12 +196,11 @@ fn run(command: &mut Command, input: Option<String>) -> Result<String> {
 
 /// The number in what `sbatch --parsable` prints: `123` or `123;cluster`, below whatever the site prints too.
 fn id_in(said: &str) -> Option<String> {
-    let numbers = said.lines().filter_map(|line| {
+    said.lines().rev().find_map(|line| {
         let word = line.trim().split(';').next()?;
-        (!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| word.to_owned())
-    });
-    numbers.last()
+        let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| word.to_owned())
+    })
 }
 
 /// The jobs in lines of `squeue`.
