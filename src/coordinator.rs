@@ -2,7 +2,7 @@
 //! long as it lives, so a lock that can be taken means that its owner is gone; nobody types `unlock`.
 //! Also the wishes of coordinators that wait for a slot. Nothing here knows nodes or the database.
 
-use crate::files::{read_json, write_aside};
+use crate::files::{is_network, read_json, write_aside};
 use crate::problem::{Problem, Result};
 use crate::store::Results;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,13 @@ impl Coordinator {
             // Another one may be clearing away the same files.
             let _ = fs::remove_file(lock_file(results, &id));
             remove_files(results, &id);
+        }
+        // There two programs that write one database may not see each other in time.
+        if is_network(&folder) && !living(results).is_empty() {
+            let problem = Problem::system(
+                "another `ablate` works in this results folder, which lies on a network file system: one at a time",
+            );
+            return Err(problem.help("wait for it, or keep the results on a disk of one machine"));
         }
         let now = jiff::Timestamp::now().as_millisecond();
         let id = format!("{now}-{}", std::process::id());

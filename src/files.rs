@@ -93,6 +93,39 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T
     }
 }
 
+/// Whether a path lies on a file system of another machine, where shared memory is not shared and a second writer may
+/// not be seen. `ABLATE_NETWORK=1` says so of all, `0` of none.
+pub fn is_network(path: &Path) -> bool {
+    match std::env::var("ABLATE_NETWORK").as_deref() {
+        Ok("1") => return true,
+        Ok("0") => return false,
+        _ => {}
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // NFS, SMB (three names), Lustre, GPFS, BeeGFS, Ceph, AFS, 9P, and whatever a program serves.
+        const NETWORK: [u32; 11] = [
+            0x6969,
+            0x517B,
+            0xFF53_4D42,
+            0xFE53_4D42,
+            0x0BD0_0BD0,
+            0x4750_4653,
+            0x1983_0326,
+            0x00C3_6400,
+            0x5346_414F,
+            0x0102_1997,
+            0x6573_5546,
+        ];
+        rustix::fs::statfs(path).is_ok_and(|system| NETWORK.contains(&(system.f_type as u32)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// The BLAKE3 digest of a file, in hex, and its size in bytes.
 ///
 /// # Errors

@@ -30,6 +30,9 @@ pub struct Manner {
     pub devices: Option<String>,
 }
 
+/// The environment variable by which a pilot of another scheduler than Slurm is known.
+pub const TOKEN: &str = "ABLATE_PILOT";
+
 /// Time between two looks at orders.
 const BEAT: Duration = Duration::from_millis(25);
 
@@ -121,6 +124,9 @@ fn variable(name: &str) -> Option<String> {
 
 /// The name of a pilot: that of its job, and which start of it this is.
 fn name() -> String {
+    if let Some(token) = variable(TOKEN) {
+        return format!("{token}_0.0");
+    }
     let job = variable("SLURM_ARRAY_JOB_ID").or_else(|| variable("SLURM_JOB_ID"));
     let Some(job) = job else {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -188,7 +194,7 @@ impl Pilot {
         loop {
             self.end_if_lost();
             self.look_around();
-            for (_, order) in self.orders.read::<Order>()? {
+            for (_, order) in self.orders.read::<Order>() {
                 self.obey(order);
             }
             if let Ok(message) = self.messages.recv_timeout(BEAT) {

@@ -90,6 +90,8 @@ pub struct Means<'r> {
     pub limits: Limits,
     /// After how many equal failures at a value of an axis the rest there is left out; 0 for never.
     pub patience: usize,
+    /// Whether it leaves as soon as there is nothing to do but wait.
+    pub once: bool,
     /// What the user sees.
     pub monitor: &'r mut dyn Monitor,
 }
@@ -104,6 +106,9 @@ pub struct Run<'r> {
     limit: usize,
     limits: Limits,
     patience: usize,
+    once: bool,
+    /// When pilots were heard last.
+    heard: Instant,
     /// Seconds of devices that ended attempts took.
     spent: f64,
     monitor: &'r mut dyn Monitor,
@@ -209,7 +214,7 @@ impl<'r> Run<'r> {
         let mut slots_of = vec![vec![]; rooms.len()];
         (0..means.pool.len()).for_each(|slot| slots_of[means.pool.room(slot)].push(slot));
         let Means { graph, results, record, coordinator, pool, demands, .. } = means;
-        let Means { limit, limits, patience, monitor, .. } = means;
+        let Means { limit, limits, patience, once, monitor, .. } = means;
         Self {
             graph,
             results,
@@ -218,6 +223,8 @@ impl<'r> Run<'r> {
             limit,
             limits,
             patience,
+            once,
+            heard: Instant::now(),
             spent: 0.0,
             monitor,
             schedule: Schedule::new(forecast::tasks(graph, plan, wanted)),
@@ -316,6 +323,7 @@ impl<'r> Run<'r> {
         }
         self.monitor.tick();
         self.tend()?;
+        self.leave_in_time();
         self.keep_limits();
         self.watch_memory();
         self.foresee();

@@ -122,6 +122,7 @@ impl Aside {
             demands,
             limit,
             patience: 0,
+            once: false,
             limits: Limits::default(),
             monitor: monitor.as_mut(),
         };

@@ -6,7 +6,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Write a spec", &["init", "import", "check", "graph", "schema"]),
     ("Run it", &["devices", "plan", "run", "status", "log"]),
-    ("While it runs", &["pause", "resume", "stop", "first", "cancel"]),
+    ("While it runs", &["pause", "resume", "stop", "first", "tick", "cancel"]),
     ("Ask why", &["why", "show", "select", "compare"]),
     ("See results", &["serve", "report", "figure", "table", "query", "export"]),
     ("Publish", &["paper", "bundle"]),

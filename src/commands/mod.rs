@@ -40,6 +40,7 @@ mod settled;
 mod show;
 mod status;
 mod table;
+mod tick;
 mod verify;
 mod why;
 mod work;
@@ -109,6 +110,8 @@ enum Command {
     Stop(control::Stop),
     /// Let runs start some nodes before others.
     First(control::First),
+    /// Move an experiment on a cluster on, and leave: for cron.
+    Tick(tick::Tick),
     /// Cancel the pilots of an experiment on a cluster.
     Cancel(cancel::Cancel),
     /// Show a node: settings, inputs, numbers, files.
@@ -203,6 +206,7 @@ pub fn main() -> ExitCode {
         Command::Pilot(command) => command.run(),
         Command::Row(command) => command.run(),
         Command::Cancel(command) => command.run(&place),
+        Command::Tick(command) => command.run(&place),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

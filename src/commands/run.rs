@@ -69,6 +69,9 @@ pub(super) struct RunCommand {
     limiting: Limiting,
     #[command(flatten)]
     naming: Naming,
+    /// Do what can be done now, and leave; `ablate tick` says so.
+    #[arg(long, hide = true, requires = "on")]
+    once: bool,
 }
 
 impl RunCommand {
@@ -237,6 +240,7 @@ impl Rounds<'_> {
             limit,
             limits: *limits,
             patience: command.alike,
+            once: command.once,
             monitor,
         };
         let mut outcome = Run::new(means, &plan, &wanted).finish(&messages)?;

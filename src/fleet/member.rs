@@ -68,12 +68,9 @@ impl Member {
     }
 
     /// The orders to start something that an earlier coordinator has left open.
-    ///
-    /// # Errors
-    /// If one cannot be understood.
-    pub(super) fn left_open(&mut self) -> Result<Vec<(usize, Ticket, Duration)>> {
+    pub(super) fn left_open(&mut self) -> Vec<(usize, Ticket, Duration)> {
         let mut found = vec![];
-        for (file, order) in Reader::new(self.address.orders()).read::<Order>()? {
+        for (file, order) in Reader::new(self.address.orders()).read::<Order>() {
             let Order::Start { slot, ticket, given, .. } = order else { continue };
             let ago = given.parse::<jiff::Timestamp>().map_or(0, |given| {
                 jiff::Timestamp::now().as_millisecond() - given.as_millisecond()
@@ -81,7 +78,7 @@ impl Member {
             self.open.insert(ticket.clone(), file);
             found.push((slot, ticket, Duration::from_millis(ago.max(0) as u64)));
         }
-        Ok(found)
+        found
     }
 
     /// Gives an order.
@@ -97,12 +94,9 @@ impl Member {
     }
 
     /// What it has reported since, of attempts that are open.
-    ///
-    /// # Errors
-    /// If a report cannot be understood.
-    pub(super) fn heard(&mut self) -> Result<Vec<Report>> {
+    pub(super) fn heard(&mut self) -> Vec<Report> {
         let mut heard = vec![];
-        for (file, reports) in self.reports.read::<Vec<Report>>()? {
+        for (file, reports) in self.reports.read::<Vec<Report>>() {
             let mut tickets = BTreeSet::new();
             let mut is_kept = false;
             for report in reports {
@@ -132,7 +126,7 @@ impl Member {
                 (_, true) => {}
             }
         }
-        Ok(heard)
+        heard
     }
 
     /// The end of an attempt is written down; whether it was one of this pilot's.

@@ -63,6 +63,8 @@ pub struct Fleet {
     is_asking: bool,
     /// Submissions that no list has shown yet, each with how many pilots, and when.
     submitted: BTreeMap<String, (u64, Instant)>,
+    /// They as they were written down last.
+    noted: String,
     /// Submissions of this coordinator.
     own: BTreeSet<String>,
     /// How many pilots are being asked for.
@@ -209,6 +211,7 @@ impl Fleet {
             listed: None,
             is_asking: false,
             submitted,
+            noted: String::new(),
             own: BTreeSet::new(),
             asking: 0,
             refusals: 0,
@@ -235,7 +238,7 @@ impl Fleet {
             if self.known.insert(name.clone()) {
                 let address = Address { folder: self.names.pilots.join(&name) };
                 let mut member = Member::new(name, address, &self.owner);
-                let open = member.left_open()?;
+                let open = member.left_open();
                 self.members.push(member);
                 self.take_up(self.members.len() - 1, open, news)?;
             }
@@ -244,7 +247,7 @@ impl Fleet {
             if !self.members[member].is_over {
                 // Looked at first: what it wrote before it left is there then.
                 let has_left = self.members[member].has_left();
-                let heard = self.members[member].heard()?;
+                let heard = self.members[member].heard();
                 self.hear(member, heard, news);
                 self.judge(member, has_left, news);
             }
@@ -260,7 +263,7 @@ impl Fleet {
         open: Vec<(usize, Ticket, Duration)>,
         news: &mut Vec<News>,
     ) -> Result<()> {
-        let heard = self.members[member].heard()?;
+        let heard = self.members[member].heard();
         let is_hello = |report: &Report| matches!(report, Report::Hello { .. });
         let (hello, mut rest): (Vec<Report>, Vec<Report>) = heard.into_iter().partition(is_hello);
         self.hear(member, hello, news);

@@ -1,6 +1,7 @@
 //! What a scheduler is asked, in its own commands: to submit, to list, to cancel. It may take a minute to answer, or not
 //! answer at all; a thread asks, so that nobody else waits.
 
+use crate::pilot::TOKEN;
 use crate::problem::{Problem, Result};
 use crate::site::{Names, Site, quoted};
 use std::collections::BTreeMap;
@@ -83,11 +84,15 @@ impl Scheduler {
                 .ok_or_else(|| Problem::system(format!("sbatch says no number: {}", said.trim())));
         };
         let log = self.names.pilots.join("log");
-        let path = log.join(format!("{}.sh", jiff::Timestamp::now().as_nanosecond()));
+        // By this word the pilot is known; what the scheduler calls its job is known only afterwards.
+        let token = jiff::Timestamp::now().as_nanosecond().to_string();
+        let path = log.join(format!("{token}.sh"));
+        let line = format!("set -e\nexport {TOKEN}={token}\n");
+        let script = script.replacen("set -e\n", &line, 1);
         std::fs::write(&path, script).map_err(|e| Problem::os("write", &path, &e))?;
         let line = commands.submit.replace("{script}", &quoted(&path.display().to_string()));
         let said = run(Command::new("sh").args(["-c", &line]), None)?;
-        let last = said.split_whitespace().next_back().map(str::to_owned);
+        let last = said.split_whitespace().next_back().map(|id| format!("{token}={id}"));
         last.ok_or_else(|| Problem::system(format!("`{line}` prints no name of a job")))
     }
 
@@ -112,7 +117,7 @@ impl Scheduler {
             return Ok(jobs_in(&run(&mut command, None)?));
         };
         let is_alive = |id: &String| {
-            let line = commands.alive.replace("{id}", &quoted(id));
+            let line = commands.alive.replace("{id}", &quoted(id_of(id)));
             let status = Command::new("sh")
                 .args(["-c", &line])
                 .stdout(Stdio::null())
@@ -122,7 +127,7 @@ impl Scheduler {
         };
         let state = |id: &String| {
             let state = if is_alive(id) { "ALIVE" } else { "COMPLETED" };
-            (format!("{id}_0"), Job { state: state.to_owned(), reason: String::new() })
+            (format!("{}_0", stem(id)), Job { state: state.to_owned(), reason: String::new() })
         };
         Ok(ours.iter().map(state).collect())
     }
@@ -141,11 +146,22 @@ impl Scheduler {
             return run(&mut command, None).map(|_| ());
         };
         for id in ours.iter().filter(|_| !only_waiting) {
-            let line = commands.cancel.replace("{id}", &quoted(id));
-            run(Command::new("sh").args(["-c", &line]), None)?;
+            let line = commands.cancel.replace("{id}", &quoted(id_of(id)));
+            // Those that have ended cannot be cancelled.
+            let _ = run(Command::new("sh").args(["-c", &line]), None);
         }
         Ok(())
     }
+}
+
+/// What the names of a submission's jobs begin with.
+pub(super) fn stem(submission: &str) -> &str {
+    submission.split('=').next().unwrap_or(submission)
+}
+
+/// What another scheduler than Slurm calls the job of a submission.
+fn id_of(submission: &str) -> &str {
+    submission.split_once('=').map_or(submission, |(_, id)| id)
 }
 
 /// A command of Slurm, without what the user's settings, or a job around us, would make of it.

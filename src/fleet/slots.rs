@@ -152,6 +152,10 @@ impl Slots for Fleet {
         is_of(name, &self.experiment)
     }
 
+    fn is_settled(&self) -> bool {
+        self.listed.is_some() && !self.is_asking && self.asking == 0
+    }
+
     fn goes_on_alone(&self) -> bool {
         true
     }

@@ -1,7 +1,7 @@
 //! How many pilots there are to be: what the scheduler is asked for, what it answers, and when enough is enough.
 
 use super::member::Member;
-use super::queue::{Answer, Ask, Job};
+use super::queue::{Answer, Ask, Job, stem};
 use super::{Fleet, LOG, PAUSES, REFUSALS, STRIKES};
 use crate::files;
 use crate::pool::{Device, News};
@@ -56,11 +56,15 @@ impl Fleet {
         }
     }
 
-    fn note_submissions(&self) {
+    fn note_submissions(&mut self) {
         let ids: Vec<&str> = self.submitted.keys().map(String::as_str).collect();
         let text = ids.join("\n") + "\n";
-        // By this a later coordinator knows what may still come; Slurm tells by the name of the jobs too.
-        let _ = files::write_aside(&self.names.pilots.join("submitted"), text.as_bytes());
+        if text != self.noted {
+            // By this a later coordinator knows what may still come; Slurm tells by the name of the jobs too.
+            let path = self.names.pilots.join("submitted");
+            let _ = files::write_quickly(&path, text.as_bytes());
+            self.noted = text;
+        }
     }
 
     /// Compares the scheduler's list with what is known.
@@ -74,7 +78,7 @@ impl Fleet {
         let ended = self.jobs.iter().filter(|(name, job)| {
             !job.is_live() && !with_pilot.contains(name.as_str()) && !self.struck.contains(*name)
         });
-        let ours = |name: &str| name.split('_').next().is_some_and(|id| self.own.contains(id));
+        let ours = |name: &str| self.own.iter().any(|id| name.split('_').next() == Some(stem(id)));
         let ended: Vec<(String, String)> = ended
             .filter(|(name, _)| ours(name))
             .map(|(name, job)| (name.clone(), job.state.clone()))
@@ -105,8 +109,9 @@ impl Fleet {
         let jobs = &self.jobs;
         let longest = self.poll() * 2 + Duration::from_secs(10);
         self.submitted.retain(|id, (_, at)| {
-            let shown =
-                jobs.iter().any(|(name, job)| job.is_live() && name.split('_').next() == Some(id));
+            let shown = jobs
+                .iter()
+                .any(|(name, job)| job.is_live() && name.split('_').next() == Some(stem(id)));
             shown || at.elapsed() < longest
         });
         self.note_submissions();
@@ -136,7 +141,7 @@ impl Fleet {
             .collect();
         let mut coming = self.asking;
         for (id, (count, _)) in &self.submitted {
-            let of_it = |name: &str| name.split('_').next() == Some(id);
+            let of_it = |name: &str| name.split('_').next() == Some(stem(id));
             let listed = self.jobs.iter().filter(|(name, _)| of_it(name));
             let there = with_pilot.iter().filter(|name| of_it(name)).count() as u64;
             coming += match listed.clone().count() {

@@ -112,6 +112,11 @@ pub trait Slots {
         false
     }
 
+    /// Whether nothing is being asked of a scheduler.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     /// Whether jobs go on when the run leaves.
     fn goes_on_alone(&self) -> bool {
         false

@@ -139,9 +139,13 @@ impl Record {
         // Taken at the beginning, so that no transaction is refused in its middle.
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
         connection.busy_timeout(Duration::from_secs(30)).map_err(sql)?;
-        let setup =
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
-        patiently(|| connection.execute_batch(setup)).map_err(|e| unreadable(path, &e))?;
+        // A write-ahead log needs memory that all its users share, and machines share none.
+        let journal = match crate::files::is_network(path) {
+            true => "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;",
+            false => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+        };
+        let setup = format!("{journal} PRAGMA foreign_keys = ON;");
+        patiently(|| connection.execute_batch(&setup)).map_err(|e| unreadable(path, &e))?;
         let mut record = Self { connection, path: path.to_owned(), file: identity_of(path) };
         record.migrate(path)?;
         Ok(record)

@@ -17,12 +17,16 @@ use std::time::{Duration, Instant};
 /// So much time has to be left at least for a node that saves what it has.
 const SHORTEST: Duration = Duration::from_secs(10);
 
+/// How long nothing must come before a run leaves that waits for nothing.
+const QUIET: Duration = Duration::from_secs(1);
+
 impl Run<'_> {
     /// Looks after slots that come and go.
     pub(super) fn tend(&mut self) -> Result<()> {
         let open = self.is_open() && !self.is_paused;
         let wanted = if open { self.running() + self.schedule.ready_count() } else { 0 };
         for news in self.pool.tend(wanted)? {
+            self.heard = Instant::now();
             match news {
                 News::Joined { room, slots } => self.join(room, slots),
                 News::Left { room } => self.rooms.give_up(room),
@@ -108,6 +112,14 @@ impl Run<'_> {
         };
         let expected = self.expected[index.index()].filter(|_| !saves);
         left >= expected.map_or(SHORTEST, Duration::from_secs_f64).max(SHORTEST)
+    }
+
+    /// A run that is to do what can be done now, and no more, leaves when all is quiet.
+    pub(super) fn leave_in_time(&mut self) {
+        let is_quiet = self.heard.elapsed() > QUIET && self.pool.is_settled();
+        if self.once && self.interrupts == 0 && is_quiet && !self.schedule.is_over() {
+            self.interrupts = 1;
+        }
     }
 
     /// Leaves what runs elsewhere to itself.

@@ -25,6 +25,7 @@ mod import;
 mod init;
 mod layers;
 mod merge;
+mod pilots;
 mod planning;
 mod programs;
 #[path = "../support/python.rs"]
