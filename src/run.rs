@@ -529,7 +529,7 @@ impl<'r> Run<'r> {
                 running.arithmetic = Some(arithmetic);
                 let attempt = running.ticket.attempt;
                 let device = device_word(self.pool.device(slot), self.pool.name(slot));
-                let place = self.pool.name(slot).to_owned();
+                let place = fleet::place_of(self.pool.name(slot)).to_owned();
                 let started = Change::Started { slot, place, name, device, step, total, attempt };
                 self.monitor.show(&started);
             }

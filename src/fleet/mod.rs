@@ -116,6 +116,11 @@ pub fn has_left(results: &Results, slot: &str) -> Option<bool> {
     Some(address.gone().exists() || long_ago())
 }
 
+/// The name of a slot as people read it: that of an experiment is known where it is shown.
+pub fn place_of(slot: &str) -> &str {
+    slot.strip_prefix(PILOT).and_then(|rest| rest.split_once('/')).map_or(slot, |(_, place)| place)
+}
+
 /// The pilot that a slot belongs to, if it does.
 pub fn pilot_of(slot: &str) -> Option<&str> {
     slot.strip_prefix(PILOT)?.split('/').nth(1)

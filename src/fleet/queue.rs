@@ -85,7 +85,7 @@ impl Scheduler {
         };
         let log = self.names.pilots.join("log");
         // By this word the pilot is known; what the scheduler calls its job is known only afterwards.
-        let token = jiff::Timestamp::now().as_nanosecond().to_string();
+        let token = format!("{:x}", jiff::Timestamp::now().as_millisecond());
         let path = log.join(format!("{token}.sh"));
         let line = format!("set -e\nexport {TOKEN}={token}\n");
         let script = script.replacen("set -e\n", &line, 1);
@@ -160,7 +160,7 @@ pub(super) fn stem(submission: &str) -> &str {
 }
 
 /// What another scheduler than Slurm calls the job of a submission.
-fn id_of(submission: &str) -> &str {
+pub(super) fn id_of(submission: &str) -> &str {
     submission.split_once('=').map_or(submission, |(_, id)| id)
 }
 

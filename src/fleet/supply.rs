@@ -1,7 +1,7 @@
 //! How many pilots there are to be: what the scheduler is asked for, what it answers, and when enough is enough.
 
 use super::member::Member;
-use super::queue::{Answer, Ask, Job, stem};
+use super::queue::{Answer, Ask, Job, id_of, stem};
 use super::{Fleet, LOG, PAUSES, REFUSALS, STRIKES};
 use crate::files;
 use crate::pool::{Device, News};
@@ -19,8 +19,9 @@ impl Fleet {
                     self.asking -= count;
                     self.refusals = 0;
                     news.push(News::Say(format!(
-                        "{} submitted as job {id}",
-                        plural(count as usize, "pilot")
+                        "{} submitted as job {}",
+                        plural(count as usize, "pilot"),
+                        id_of(&id)
                     )));
                     self.own.insert(id.clone());
                     self.submitted.insert(id, (count, Instant::now()));
