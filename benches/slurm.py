@@ -9,19 +9,10 @@ daemons of the cluster share this machine's cores with the work. Needs Debian's 
 Snakemake comes by pip into a folder of its own."""
 import argparse, os, pathlib, re, subprocess, sys, tempfile, time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-ABLATE = ROOT / "target/release/ablate"
-FAKE = ROOT / "target/release/examples/fake-worker"
+from dispatch import ABLATE, FAKE, ROOT, TRIVIAL
+
 UP, DOWN = ROOT / "tests/slurm/up.sh", ROOT / "tests/slurm/down.sh"
 
-SPEC = """
-question: what does a node cost?
-vars: {{ seed: 0 }}
-nodes:
-  maps: {{ dataset: {{ log_normal_fields: {{ side: 16, maps: 40, seed: $seed }} }} }}
-sweeps:
-  main: {{ seeds: {n} }}
-"""
 SITE = """
 sbatch: { partition: main, cpus-per-task: 4, mem: 400, time: 30 }
 most: 4
@@ -64,7 +55,7 @@ class Cluster:
 
 def pilots(n):
     with Cluster() as cluster, tempfile.TemporaryDirectory() as folder:
-        pathlib.Path(folder, "spec.yaml").write_text(SPEC.format(n=n))
+        pathlib.Path(folder, "spec.yaml").write_text(TRIVIAL.format(n=n))
         pathlib.Path(folder, "site.yaml").write_text(SITE)
         begin = time.perf_counter()
         done = subprocess.run([ABLATE, "run", "spec.yaml", "--on", "site.yaml"], cwd=folder, env=cluster.env,
@@ -115,7 +106,7 @@ def snakemake(n):
 def reattach():
     """Seconds from the start of a run until it has taken up four running nodes, while a thousand jobs wait."""
     with Cluster() as cluster, tempfile.TemporaryDirectory() as folder:
-        pathlib.Path(folder, "spec.yaml").write_text(SPEC.format(n=16))
+        pathlib.Path(folder, "spec.yaml").write_text(TRIVIAL.format(n=16))
         pathlib.Path(folder, "site.yaml").write_text(SITE)
         env = dict(cluster.env, ABLATE_FAKE="slow maps 20000")
         log = pathlib.Path(folder, "log")

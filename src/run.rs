@@ -8,6 +8,7 @@ mod pace;
 mod pilots;
 mod places;
 mod publish;
+mod running;
 
 use crate::coordinator::Coordinator;
 use crate::demand::Demands;
@@ -16,7 +17,7 @@ use crate::files;
 use crate::fleet;
 use crate::forecast;
 use crate::graph::{Graph, Node};
-use crate::job::{Arithmetic, Event, Input, Job, Metrics, SeriesFile, Ticket};
+use crate::job::{Event, Input, Job, Metrics, SeriesFile, Ticket};
 use crate::plan::{self, Plan};
 use crate::pool::{self, Message, Slots};
 use crate::problem::{Problem, Result};
@@ -29,10 +30,9 @@ use crate::store::{NodeFile, Results};
 use crate::survey;
 use pace::Pace;
 use petgraph::graph::NodeIndex;
-use places::Taken;
+use running::Running;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::OpenOptions;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -163,36 +163,6 @@ pub struct Run<'r> {
 enum Turn {
     Again,
     Last,
-}
-
-/// A node on a slot.
-struct Running {
-    node: NodeIndex,
-    ticket: Ticket,
-    started: Instant,
-    /// When its worker said something last.
-    heard: Instant,
-    clock: String,
-    first: u64,
-    step: u64,
-    total: u64,
-    saved: u64,
-    arithmetic: Option<Arithmetic>,
-    events: Option<File>,
-    /// Whether it was said that it is slow.
-    is_slow: bool,
-    /// What it takes of its device.
-    demand: Demand,
-    memory: Taken,
-}
-
-impl Running {
-    /// Keeps an event in the node's folder.
-    fn log(&mut self, event: &Event) {
-        let line = serde_json::to_string(event).expect("an event is plain data") + "\n";
-        // The event log is for people: a full disk shows elsewhere.
-        let _ = self.events.as_mut().map(|events| events.write_all(line.as_bytes()));
-    }
 }
 
 /// A node whose folder is complete but not yet published.
@@ -378,22 +348,7 @@ impl<'r> Run<'r> {
         let key = &self.graph.nodes[index].key;
         let attempt = self.record.attempts(key)?.len() as u32 + 1;
         let ticket = Ticket { key: key.hex(), attempt, by: self.coordinator.id.clone() };
-        self.slots[slot] = Some(Running {
-            node: index,
-            ticket: ticket.clone(),
-            started: Instant::now(),
-            heard: Instant::now(),
-            clock: now(),
-            first: 0,
-            step: 0,
-            total: 0,
-            saved: 0,
-            arithmetic: None,
-            events: None,
-            is_slow: false,
-            demand,
-            memory: Taken::since(before),
-        });
+        self.slots[slot] = Some(Running::new(index, ticket.clone(), demand, before));
         match self.hand_over(index, slot, &ticket) {
             Ok(()) => Ok(()),
             Err((class, problem)) => self.failed(slot, class, problem.to_string()),

@@ -108,7 +108,10 @@ impl RunCommand {
         let Rounds { spec, graph, results, site, .. } = rounds;
         if let Some(site) = site.filter(|_| !outcome.stopped) {
             // They would leave by themselves; until then others wait for their places.
-            fleet::dismiss(&site, &fleet::names(&results, &spec.name), false)?;
+            if let Err(problem) = fleet::dismiss(&site, &fleet::names(&results, &spec.name), false)
+            {
+                say(&format!("pilots stay until they are idle: {problem}"));
+            }
         }
         if outcome.stopped {
             say("stopped; the same command goes on");

@@ -238,14 +238,14 @@ impl Fleet {
     }
 
     /// Finds pilots that were not known, and hears all of them.
-    fn look(&mut self, news: &mut Vec<News>) -> Result<()> {
+    fn look(&mut self, news: &mut Vec<News>) {
         for name in pilots(&self.names.pilots) {
             if self.known.insert(name.clone()) {
                 let address = Address { folder: self.names.pilots.join(&name) };
                 let mut member = Member::new(name, address, &self.owner);
                 let open = member.left_open();
                 self.members.push(member);
-                self.take_up(self.members.len() - 1, open, news)?;
+                self.take_up(self.members.len() - 1, open, news);
             }
         }
         for member in 0..self.members.len() {
@@ -257,7 +257,6 @@ impl Fleet {
                 self.judge(member, has_left, news);
             }
         }
-        Ok(())
     }
 
     /// A pilot that was there before: its devices first, then what it was given, each with all that it said of it, then
@@ -267,7 +266,7 @@ impl Fleet {
         member: usize,
         open: Vec<(usize, Ticket, Duration)>,
         news: &mut Vec<News>,
-    ) -> Result<()> {
+    ) {
         let heard = self.members[member].heard();
         let is_hello = |report: &Report| matches!(report, Report::Hello { .. });
         let (hello, mut rest): (Vec<Report>, Vec<Report>) = heard.into_iter().partition(is_hello);
@@ -288,7 +287,6 @@ impl Fleet {
             }
         }
         self.hear(member, rest, news);
-        Ok(())
     }
 
     fn hear(&mut self, member: usize, heard: Vec<Report>, news: &mut Vec<News>) {
@@ -400,7 +398,8 @@ impl Fleet {
         let job = self.jobs.get(this.job());
         // The scheduler's word that it is gone shortens the wait, but is not believed alone.
         let is_denied = this.denied >= 2;
-        let patience = if is_denied { patience / 3 } else { patience };
+        // Even so a pilot has ended what it runs before that, after three quarters of its patience with itself.
+        let patience = if is_denied { patience * 4 / 5 } else { patience };
         if !has_left && silent <= patience {
             if is_denied && this.has_said_hello {
                 self.dismiss(member);

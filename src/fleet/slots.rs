@@ -104,7 +104,7 @@ impl Slots for Fleet {
         }
         let begun = Instant::now();
         self.take_answers(&mut news);
-        self.look(&mut news)?;
+        self.look(&mut news);
         self.ask_for_list();
         // Before the first list nobody knows what waits in the queue.
         if !self.jobs.is_empty() || !self.is_asking {
@@ -113,12 +113,8 @@ impl Slots for Fleet {
         // On a slow file system looking must not be all that is done.
         self.looked = Some(Instant::now() + begun.elapsed() * 4);
         let alive = self.members.iter().any(|member| !member.is_over);
-        match self.paused.take() {
-            Some(problem) if !alive => Err(problem),
-            Some(problem) => {
-                self.paused = Some(problem);
-                Ok(news)
-            }
+        match self.paused.take_if(|_| !alive) {
+            Some(problem) => Err(problem),
             None => Ok(news),
         }
     }

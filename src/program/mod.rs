@@ -43,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Serves jobs that arrive on standard input, or does the one in a file; the exit code.
 pub fn main(job: Option<&Path>) -> u8 {
+    // Whose child we are is known from here on.
+    is_orphaned();
     // The programs inherit the lock of the slot: it is taken for as long as one of them lives, whatever happens to us.
     let _lock = rustix::io::dup(std::io::stderr());
     match job {
@@ -227,5 +229,5 @@ impl Attempt {
 fn is_orphaned() -> bool {
     static PARENT: std::sync::OnceLock<Option<rustix::process::Pid>> = std::sync::OnceLock::new();
     let now = rustix::process::getppid();
-    *PARENT.get_or_init(|| now) != now || now.is_none_or(|pid| pid.as_raw_nonzero().get() == 1)
+    *PARENT.get_or_init(|| now) != now
 }

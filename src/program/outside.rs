@@ -74,7 +74,7 @@ mod tests {
     fn only_what_changed_outside_the_results_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path();
-        let work = here.join("results/work/command-1");
+        let work = here.join("results").join("work").join("command-1");
         fs::create_dir_all(&work).unwrap();
         fs::create_dir_all(here.join("sub")).unwrap();
         fs::write(here.join("old"), "1").unwrap();

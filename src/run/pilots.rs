@@ -1,8 +1,8 @@
 //! Slots that come and go with the pilots of a cluster: what joins, what leaves, what an earlier run left under way.
 
-use super::places::Taken;
-use super::{Run, Running, now};
+use super::{Run, Running};
 use crate::job::Ticket;
+use crate::key::Key;
 use crate::pool::News;
 use crate::problem::Result;
 use crate::rooms::Room;
@@ -42,6 +42,9 @@ impl Run<'_> {
 
     /// Gives back what earlier runs had claimed for pilots that are ours, and that none of them works on.
     pub(super) fn forget_claims(&mut self) -> Result<()> {
+        if !self.pool.goes_on_alone() {
+            return Ok(());
+        }
         let mut stale: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, holder) in self.record.claims()? {
             if holder.coordinator != self.coordinator.id && self.pool.owns(&holder.slot) {
@@ -62,7 +65,8 @@ impl Run<'_> {
 
     /// Takes up what an earlier run gave to a slot; what is not wanted any more ends.
     fn take_up(&mut self, slot: usize, ticket: &Ticket, since: Duration) -> Result<()> {
-        let index = self.graph.indices().find(|i| self.graph.nodes[*i].key.hex() == ticket.key);
+        let key = Key::from_hex(&ticket.key);
+        let index = self.graph.indices().find(|i| Some(self.graph.nodes[*i].key) == key);
         let wanted = index.filter(|i| self.schedule.state(i.index()) == State::Waiting);
         let Some(index) = wanted.filter(|i| self.schedule.is_ready(i.index())) else {
             self.pool.reject(slot, ticket);
@@ -83,22 +87,10 @@ impl Run<'_> {
         let demand = self.demand(index);
         self.rooms.enter(self.pool.room(slot), &demand);
         let events = self.results.work(&self.graph.nodes[index].folder()).join("events.jsonl");
-        self.slots[slot] = Some(Running {
-            node: index,
-            ticket: ticket.clone(),
-            started: Instant::now().checked_sub(since).unwrap_or_else(Instant::now),
-            heard: Instant::now(),
-            clock: now(),
-            first: 0,
-            step: 0,
-            total: 0,
-            saved: 0,
-            arithmetic: None,
-            events: OpenOptions::new().create(true).append(true).open(events).ok(),
-            is_slow: false,
-            demand,
-            memory: Taken::since(None),
-        });
+        let mut running = Running::new(index, ticket.clone(), demand, None);
+        running.started = running.started.checked_sub(since).unwrap_or(running.started);
+        running.events = OpenOptions::new().create(true).append(true).open(events).ok();
+        self.slots[slot] = Some(running);
         self.monitor.show(&Change::Note { name, text: "taken up from an earlier run".to_owned() });
         Ok(())
     }
@@ -111,7 +103,8 @@ impl Run<'_> {
             Kind::Dataset | Kind::Evaluate => false,
         };
         let expected = self.expected[index.index()].filter(|_| !saves);
-        left >= expected.map_or(SHORTEST, Duration::from_secs_f64).max(SHORTEST)
+        let seconds = |s| Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX);
+        left >= expected.map_or(SHORTEST, seconds).max(SHORTEST)
     }
 
     /// A run that is to do what can be done now, and no more, leaves when all is quiet.
@@ -126,8 +119,8 @@ impl Run<'_> {
     pub(super) fn detach(&mut self) {
         let running = crate::words::plural(self.running(), "node");
         let text = format!(
-            "detached: {running} go on, and their pilots leave when they have nothing to do; the same command \
-             takes them up again, `ablate cancel` cancels them"
+            "detached: what runs goes on ({running}), and pilots leave when they have nothing to do; the same \
+             command takes them up again, `ablate cancel` cancels them"
         );
         self.monitor.show(&Change::Say(text));
     }

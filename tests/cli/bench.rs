@@ -1,7 +1,8 @@
 //! A folder with a spec and results, and the `ablate` program on it with the fake worker.
 
+pub(crate) use crate::said::Said;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// The spec that most tests run: 2 schedules × 2 sampler lengths × 2 seeds, 21 nodes.
 pub(crate) const SPEC: &str = "\
@@ -94,28 +95,7 @@ impl Bench {
     }
 }
 
-/// What a program said, and its exit code.
-pub(crate) struct Said {
-    pub(crate) out: String,
-    pub(crate) err: String,
-    pub(crate) code: Option<i32>,
-}
-
 impl Said {
-    pub(crate) fn of(output: Output) -> Self {
-        Self {
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-            code: output.status.code(),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
-        self
-    }
-
     /// How many nodes were started.
     pub(crate) fn started(&self) -> usize {
         self.err.lines().filter(|line| line.contains("] start  ")).count()

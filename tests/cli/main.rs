@@ -32,6 +32,8 @@ mod programs;
 mod python;
 mod report;
 mod run;
+#[path = "../support/said.rs"]
+mod said;
 mod schema;
 mod screens;
 mod selecting;

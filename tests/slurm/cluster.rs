@@ -1,9 +1,10 @@
 //! One throw-away cluster with a folder for results, and `ablate` on it with the fake worker.
 
+use crate::said::Said;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -315,28 +316,5 @@ impl Started {
         };
         assert_eq!(status.code(), Some(code), "{}", self.said());
         self.said()
-    }
-}
-
-/// What a program said, and its exit code.
-pub(crate) struct Said {
-    pub(crate) out: String,
-    pub(crate) err: String,
-    code: Option<i32>,
-}
-
-impl Said {
-    fn of(output: Output) -> Self {
-        Self {
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-            code: output.status.code(),
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
-        self
     }
 }

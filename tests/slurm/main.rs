@@ -6,3 +6,5 @@
 mod cluster;
 mod faults;
 mod runs;
+#[path = "../support/said.rs"]
+mod said;
