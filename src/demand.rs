@@ -46,7 +46,8 @@ impl Demands {
     /// What a node takes; `company` tells what an earlier attempt of it has shown.
     pub fn of(&self, graph: &Graph, index: NodeIndex, company: Option<Company>) -> Demand {
         let Some((smallest, largest)) = self.gpus else {
-            return Demand { share: WHOLE, memory: 0, company: company.unwrap_or_default() };
+            let company = company.unwrap_or_default();
+            return Demand { share: WHOLE, company, ..Demand::default() };
         };
         let run = &graph.nodes[index].run;
         let known = self.memory.of(graph.nodes[index].kind(), &cost::work(graph, index));
@@ -60,7 +61,8 @@ impl Demands {
         };
         let was_short = run.memory.is_none() && known.is_some_and(|known| known.was_short);
         let shy = if was_short { Company::AloneOnDevice } else { Company::Any };
-        Demand { share, memory: memory.unwrap_or(0), company: company.unwrap_or(shy) }
+        let company = company.unwrap_or(shy);
+        Demand { share, memory: memory.unwrap_or(0), company, class: 0 }
     }
 }
 
@@ -84,10 +86,10 @@ mod tests {
 
     #[test]
     fn devices_that_come_later_count() {
-        let mut demands = Demands::on(&[Room { memory: None }], || panic!("nobody asks"));
+        let mut demands = Demands::on(&[Room::here(None)], || panic!("nobody asks"));
         assert_eq!(demands.largest(), None);
-        demands.add(Room { memory: Some(80) });
-        demands.add(Room { memory: Some(40) });
+        demands.add(Room::here(Some(80)));
+        demands.add(Room::here(Some(40)));
         assert_eq!((demands.gpus, demands.largest()), (Some((40, 80)), Some(80)));
     }
 }

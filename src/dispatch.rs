@@ -21,13 +21,26 @@ pub enum Next {
 }
 
 /// The first task that can start and for which there is room. A task that fits nowhere yet keeps the emptiest
-/// device that can hold it from those behind it.
-pub fn next(schedule: &Schedule, rooms: &Rooms, demand: impl Fn(usize) -> Demand) -> Next {
-    if rooms.are_full() {
+/// device that can hold it from those behind it; a class whose devices are full holds nobody else up.
+pub fn next(
+    schedule: &Schedule,
+    rooms: &Rooms,
+    class: impl Fn(usize) -> usize,
+    demand: impl Fn(usize) -> Demand,
+) -> Next {
+    let (mut kept, mut looked) = (BTreeSet::new(), 0);
+    let open = rooms.open();
+    if open.is_empty() {
         return Next::Wait;
     }
-    let mut kept = BTreeSet::new();
-    for task in schedule.ready(AHEAD) {
+    for task in schedule.ready() {
+        if !open.contains(&class(task)) {
+            continue;
+        }
+        if looked == AHEAD {
+            return Next::Wait;
+        }
+        looked += 1;
         match rooms.choose(&demand(task), &kept) {
             Choice::Now(rooms) => return Next::Start(task, rooms),
             Choice::Later(room) => {
@@ -74,7 +87,8 @@ pub fn simulate(
     let mut running: BinaryHeap<Reverse<Running>> = BinaryHeap::new();
     loop {
         while running.len() < limit
-            && let Next::Start(task, places) = next(&schedule, &rooms, &demand)
+            && let Next::Start(task, places) =
+                next(&schedule, &rooms, |task| demand(task).class, &demand)
         {
             schedule.start(task);
             let (seconds, again) = match attempt(task, now) {
@@ -127,11 +141,11 @@ mod tests {
     }
 
     fn cores(n: usize) -> (Rooms, usize) {
-        (Rooms::new((0..n).map(|_| Room { memory: None })), n)
+        (Rooms::new((0..n).map(|_| Room::here(None))), n)
     }
 
     fn whole(_: usize) -> Demand {
-        Demand { share: WHOLE, memory: 0, company: Company::Any }
+        Demand { share: WHOLE, ..Demand::default() }
     }
 
     /// Seconds of the longest path from each task on.
@@ -223,11 +237,11 @@ mod tests {
         let waiting = |n| end(cores(n), whole, State::Waiting);
         assert_eq!([waiting(1), waiting(2), waiting(64)], [7.0, 5.0, 5.0]);
         assert_eq!(end(cores(2), whole, State::Done), 4.0, "what is done takes no time");
-        let gpu = |limit| (Rooms::new([Room { memory: Some(100) }]), limit);
-        let half = |_| Demand { share: WHOLE / 2, memory: 50, company: Company::Any };
+        let gpu = |limit| (Rooms::new([Room::here(Some(100))]), limit);
+        let half = |_| Demand { share: WHOLE / 2, memory: 50, ..Demand::default() };
         assert_eq!(end(gpu(8), half, State::Waiting), 5.0, "halves share a device");
         assert_eq!(end(gpu(1), half, State::Waiting), 7.0, "unless fewer may run at once");
-        let large = |_| Demand { share: WHOLE / 2, memory: 51, company: Company::Any };
+        let large = |_| Demand { share: WHOLE / 2, memory: 51, ..Demand::default() };
         assert_eq!(end(gpu(8), large, State::Waiting), 7.0, "or their memory is too large");
     }
 
@@ -240,6 +254,24 @@ mod tests {
         let schedule = Schedule::new(tasks(&inputs, &paths(&inputs, &seconds), |_| 0));
         let took = simulate(schedule, cores(3), whole, |i, _| Attempt::Done(seconds[i]));
         assert_eq!(took, 90.0);
+    }
+
+    #[test]
+    fn a_class_without_room_holds_no_other_up() {
+        // A hundred tasks of a class that has no device go before one that has.
+        let seconds = [1.0; 101];
+        let inputs = vec![vec![]; 101];
+        let schedule = Schedule::new(tasks(&inputs, &paths(&inputs, &seconds), |i| i as u64));
+        let mut rooms = Rooms::new([Room { memory: None, class: 1 }]);
+        let class = |i: usize| usize::from(i == 100);
+        let demand = |i| Demand { class: class(i), ..whole(i) };
+        assert_eq!(next(&schedule, &rooms, class, demand), Next::Start(100, vec![0]));
+        rooms.add(1, Room::here(None));
+        assert_eq!(next(&schedule, &rooms, class, demand), Next::Start(0, vec![1]));
+        rooms.enter(1, &demand(0));
+        assert_eq!(next(&schedule, &rooms, class, demand), Next::Start(100, vec![0]));
+        rooms.enter(0, &demand(100));
+        assert_eq!(next(&schedule, &rooms, class, demand), Next::Wait);
     }
 
     /// What a device holds, kept by the test itself.
@@ -269,16 +301,18 @@ mod tests {
                     share: 100 * (1 + random.below(10) as u32),
                     memory: random.below(80) as u64,
                     company: company[random.below(5)],
+                    class: 0,
                 })
                 .collect();
             let sizes: Vec<u64> =
                 (0..1 + random.below(3)).map(|_| 80 + random.below(3) as u64).collect();
-            let mut rooms = Rooms::new(sizes.iter().map(|size| Room { memory: Some(*size) }));
+            let mut rooms = Rooms::new(sizes.iter().map(|size| Room::here(Some(*size))));
             let mut schedule = Schedule::new(tasks(&inputs, &vec![1.0; n], |i| i as u64 % 3));
             let mut running: Vec<(usize, usize)> = vec![];
             let mut steps = 0;
             while !schedule.is_over() {
-                while let Next::Start(task, places) = next(&schedule, &rooms, |i| demands[i]) {
+                while let Next::Start(task, places) = next(&schedule, &rooms, |_| 0, |i| demands[i])
+                {
                     assert!(inputs[task].iter().all(|input| schedule.state(*input) == State::Done));
                     let room = places[random.below(places.len())];
                     schedule.start(task);

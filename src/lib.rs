@@ -33,6 +33,8 @@ pub mod job;
 
 pub mod spec;
 
+pub mod site;
+
 pub mod import;
 
 pub mod schema;
@@ -72,8 +74,6 @@ pub mod program;
 pub mod pool;
 
 pub mod post;
-
-pub mod site;
 
 pub mod pilot;
 

@@ -2,8 +2,8 @@
 //! it, on the same warm workers as a run on one machine, and leaves when there is nothing to do, when its time is up
 //! or when it is taken back. It opens no database and calls no scheduler.
 
-use crate::files::write_quickly;
-use crate::job::{Event, Ticket};
+use crate::files::{read_json, write_quickly};
+use crate::job::{Event, Job, Ticket};
 use crate::pool::{self, Device, Lease, Message, Pool, Programs, Slots};
 use crate::post::{Address, Farewell, Order, Reader, Report, Writer};
 use crate::problem::{Problem, Result};
@@ -28,6 +28,10 @@ pub struct Manner {
     pub patience: Duration,
     /// Its devices, as `--devices` names them, instead of all that its job has.
     pub devices: Option<String>,
+    /// The name of its pool; empty for the first.
+    pub pool: String,
+    /// The folder of its order, if it is for one node.
+    pub own: Option<String>,
 }
 
 /// The environment variable by which a pilot of another scheduler than Slurm is known.
@@ -62,6 +66,8 @@ struct Pilot {
     busy: Vec<Option<Busy>>,
     idle_since: Instant,
     leaving: Option<Farewell>,
+    /// Whether the node that it is for has ended.
+    is_done: bool,
     /// When the scheduler ends it, in seconds since 1970.
     ends: Option<i64>,
     /// When it last gave a sign of life.
@@ -74,7 +80,15 @@ struct Pilot {
 /// # Errors
 /// If the folder cannot be written, or the devices cannot be found.
 pub fn work(pilots: &Path, manner: Manner) -> Result<()> {
-    let address = enter(pilots)?;
+    let began = jiff::Timestamp::now().as_second();
+    let entered = match &manner.own {
+        Some(own) => take_order(pilots, own)?,
+        None => Some(enter(pilots, &manner.pool)?),
+    };
+    let Some(address) = entered else {
+        // The order was taken back, or an earlier start of this job has taken it.
+        return Ok(());
+    };
     let signalled = Arc::new(AtomicBool::new(false));
     // The scheduler's warning, its preemption, and whoever runs it by hand.
     for signal in
@@ -99,6 +113,7 @@ pub fn work(pilots: &Path, manner: Manner) -> Result<()> {
         told: Instant::now(),
         idle_since: Instant::now(),
         leaving: None,
+        is_done: false,
         ends: variable("SLURM_JOB_END_TIME").and_then(|text| text.parse().ok()),
         address,
         manner,
@@ -110,6 +125,7 @@ pub fn work(pilots: &Path, manner: Manner) -> Result<()> {
     let hello = Report::Hello {
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         devices,
+        began,
         ends: pilot.ends,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
@@ -137,8 +153,11 @@ fn name() -> String {
 }
 
 /// Makes a folder of its own. A scheduler that lost its memory gives numbers a second time.
-fn enter(pilots: &Path) -> Result<Address> {
-    let name = name();
+fn enter(pilots: &Path, pool: &str) -> Result<Address> {
+    let name = match pool {
+        "" => name(),
+        pool => format!("{pool}-{}", name()),
+    };
     fs::create_dir_all(pilots).map_err(|e| Problem::os("make the folder", pilots, &e))?;
     for again in 0..1000 {
         let name = if again == 0 { name.clone() } else { format!("{name}.again{again}") };
@@ -154,6 +173,13 @@ fn enter(pilots: &Path) -> Result<Address> {
         }
     }
     Err(Problem::system(format!("a thousand pilots are called {name}")))
+}
+
+/// The folder of the pilot of one node, if nobody else has taken its order.
+fn take_order(pilots: &Path, own: &str) -> Result<Option<Address>> {
+    let address = Address { folder: pilots.join(own) };
+    let is_first = address.booking().exists() && address.begin()?;
+    Ok(is_first.then_some(address))
 }
 
 /// The devices of the job: its GPUs, or else as many cores as it asked for.
@@ -231,7 +257,7 @@ impl Pilot {
             self.begin_to_leave(Farewell::Time);
         } else if self.busy.iter().any(Option::is_some) {
             self.idle_since = Instant::now();
-        } else if self.idle_since.elapsed() > self.manner.idle {
+        } else if self.idle_since.elapsed() > self.manner.idle || self.is_done {
             self.begin_to_leave(Farewell::Idle);
         }
     }
@@ -254,6 +280,7 @@ impl Pilot {
                 self.pool.kill(slot);
                 // Whoever asked has written the end down.
                 self.busy[slot] = None;
+                self.is_done = self.manner.own.is_some();
             }
             Order::Stop { .. } | Order::Kill { .. } => {}
             Order::Leave if self.leaving.is_none() => self.begin_to_leave(Farewell::Asked),
@@ -267,7 +294,9 @@ impl Pilot {
             return self.outgoing.push(said(Event::Stopped { step: 0 }));
         }
         let started = match self.pool.acquire(slot, kind) {
-            Ok(Lease::Ours) => self.pool.start(slot, kind, &ticket, &job),
+            Ok(Lease::Ours) => {
+                self.fit(slot, &job).and_then(|job| self.pool.start(slot, kind, &ticket, &job))
+            }
             Ok(_) => Err(Problem::system("others use the device")),
             Err(problem) => Err(problem),
         };
@@ -279,8 +308,25 @@ impl Pilot {
             Err(problem) => {
                 let class = crate::failure::FailureClass::WorkerDied;
                 self.outgoing.push(said(Event::Failed { class, message: problem.to_string() }));
+                self.is_done = self.manner.own.is_some();
             }
         }
+    }
+
+    /// The job for a slot. When that of a node with a job of its own was written, nobody knew its device.
+    fn fit(&self, slot: usize, path: &Path) -> Result<PathBuf> {
+        if self.manner.own.is_none() {
+            return Ok(path.to_owned());
+        }
+        let read = read_json(path)?;
+        let mut job: Job =
+            read.ok_or_else(|| Problem::system(format!("{} is gone", path.display())))?;
+        let device = self.pool.device(slot);
+        (job.device, job.threads) = (device.name.clone(), device.threads);
+        let path = self.address.folder.join("job.json");
+        let text = serde_json::to_string_pretty(&job).expect("a job is plain data") + "\n";
+        write_quickly(&path, text.as_bytes())?;
+        Ok(path)
     }
 
     fn hear(&mut self, message: Message) {
@@ -314,6 +360,7 @@ impl Pilot {
         if ends {
             keep_log(&busy.work, &self.pool.errors(slot));
             self.busy[slot] = None;
+            self.is_done = self.manner.own.is_some();
         }
         if matches!(event, Event::Failed { .. }) {
             self.pool.replace(slot);

@@ -55,6 +55,8 @@ pub enum Report {
         host: String,
         /// Its devices.
         devices: Vec<Device>,
+        /// When it began, in seconds since 1970.
+        began: i64,
         /// When the scheduler ends it, in seconds since 1970, if that is known.
         ends: Option<i64>,
         /// Its version.
@@ -132,6 +134,28 @@ impl Address {
     /// The sign of life, written anew again and again.
     pub fn heartbeat(&self) -> PathBuf {
         self.folder.join("alive")
+    }
+
+    /// What a pilot was submitted for, if it is for one node: the name of its pool.
+    pub fn booking(&self) -> PathBuf {
+        self.folder.join("booking")
+    }
+
+    /// A file that whoever comes first makes: the pilot of one node, or who takes its order back.
+    pub fn begun(&self) -> PathBuf {
+        self.folder.join("begun")
+    }
+
+    /// Makes that file; whether nobody had.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn begin(&self) -> Result<bool> {
+        match fs::OpenOptions::new().write(true).create_new(true).open(self.begun()) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(Problem::os("make", self.begun(), &e)),
+        }
     }
 
     /// A file that is there once nothing of the pilot lives any more, or is taken to.

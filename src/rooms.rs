@@ -13,6 +13,8 @@ pub struct Demand {
     pub memory: u64,
     /// Beside whom it runs.
     pub company: Company,
+    /// The class of devices that it is for.
+    pub class: usize,
 }
 
 /// A device as a whole.
@@ -23,11 +25,18 @@ pub const WHOLE: u32 = 1000;
 pub struct Room {
     /// Bytes of its memory that tasks may take; `None` if it cannot be shared.
     pub memory: Option<u64>,
+    /// Its class: tasks go to devices of theirs.
+    pub class: usize,
 }
 
 impl Room {
     /// The memory of a GPU of which only the model is known.
     pub const UNKNOWN: u64 = u64::MAX;
+
+    /// A device of the first class, which is the only one of a machine.
+    pub fn here(memory: Option<u64>) -> Self {
+        Self { memory, class: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -69,13 +78,16 @@ impl Rooms {
         Self { all: rooms.into_iter().map(Held::new).collect(), closed: false }
     }
 
-    /// Whether no device takes anything more, whatever it is.
-    pub fn are_full(&self) -> bool {
+    /// The classes of devices that take anything more.
+    pub fn open(&self) -> BTreeSet<usize> {
+        if self.closed {
+            return BTreeSet::new();
+        }
         let is_full = |held: &Held| {
             let is_taken = held.room.memory.is_none() || held.closed || held.share >= WHOLE;
             held.given_up || (held.tasks > 0 && is_taken)
         };
-        self.closed || self.all.iter().all(is_full)
+        self.all.iter().filter(|held| !is_full(held)).map(|held| held.room.class).collect()
     }
 
     /// Where a task could go, leaving out devices that are kept for others.
@@ -83,8 +95,11 @@ impl Rooms {
         if self.closed {
             return Choice::AfterAll;
         }
-        let large = |i: &usize| self.all[*i].room.memory.is_none_or(|all| demand.memory <= all);
-        let possible: Vec<usize> = (0..self.all.len()).filter(large).collect();
+        let could = |i: &usize| {
+            let room = self.all[*i].room;
+            room.class == demand.class && room.memory.is_none_or(|all| demand.memory <= all)
+        };
+        let possible: Vec<usize> = (0..self.all.len()).filter(could).collect();
         if possible.is_empty() {
             return Choice::Never;
         }
@@ -169,11 +184,11 @@ mod tests {
     const GIGABYTE: u64 = 1 << 30;
 
     fn demand(share: u32, gigabytes: u64) -> Demand {
-        Demand { share, memory: gigabytes * GIGABYTE, company: Company::Any }
+        Demand { share, memory: gigabytes * GIGABYTE, ..Demand::default() }
     }
 
     fn gpus(n: usize) -> Rooms {
-        Rooms::new((0..n).map(|_| Room { memory: Some(80 * GIGABYTE) }))
+        Rooms::new((0..n).map(|_| Room::here(Some(80 * GIGABYTE))))
     }
 
     fn now(choice: Choice) -> usize {
@@ -232,21 +247,21 @@ mod tests {
 
     #[test]
     fn what_only_a_device_that_was_given_up_could_hold_waits_for_it() {
-        let memory = |gigabytes: u64| Room { memory: Some(gigabytes * GIGABYTE) };
+        let memory = |gigabytes: u64| Room::here(Some(gigabytes * GIGABYTE));
         let mut rooms = Rooms::new([memory(80), memory(40)]);
         rooms.give_up(0);
         let (large, small, none) = (demand(WHOLE, 60), demand(100, 1), BTreeSet::new());
         assert_eq!(rooms.choose(&large, &none), Choice::Later(0));
         assert_eq!(rooms.choose(&small, &BTreeSet::from([0])), Choice::Now(vec![1]));
         rooms.give_up(1);
-        assert!(rooms.are_full());
+        assert!(rooms.open().is_empty());
         rooms.add(0, memory(80));
         assert_eq!(now(rooms.choose(&large, &none)), 0);
     }
 
     #[test]
     fn a_core_takes_one_task_whatever_it_asks_for() {
-        let (mut rooms, none) = (Rooms::new([Room { memory: None }; 2]), BTreeSet::new());
+        let (mut rooms, none) = (Rooms::new([Room::here(None); 2]), BTreeSet::new());
         let tenth = demand(100, 200);
         rooms.enter(now(rooms.choose(&tenth, &none)), &tenth);
         assert_eq!(now(rooms.choose(&tenth, &none)), 1);

@@ -122,6 +122,8 @@ pub struct Run<'r> {
     slots: Vec<Option<Running>>,
     /// Nodes that run alone the next time.
     company: BTreeMap<NodeIndex, Company>,
+    /// The class of devices that each node is for.
+    classes: Vec<usize>,
     /// Seconds that each node was expected to take, where that is known.
     expected: Vec<Option<f64>>,
     pace: Pace,
@@ -185,6 +187,8 @@ impl<'r> Run<'r> {
         (0..means.pool.len()).for_each(|slot| slots_of[means.pool.room(slot)].push(slot));
         let Means { graph, results, record, coordinator, pool, demands, .. } = means;
         let Means { limit, limits, patience, once, monitor, .. } = means;
+        let seconds = |index: NodeIndex| plan.estimate(index).map(|estimate| estimate.seconds);
+        let class = |index: NodeIndex| pool.class(&graph.nodes[index].asks(seconds(index)));
         Self {
             graph,
             results,
@@ -204,7 +208,8 @@ impl<'r> Run<'r> {
             slots: (0..pool.len()).map(|_| None).collect(),
             company: BTreeMap::new(),
             watched: Instant::now(),
-            expected: graph.indices().map(|i| Some(plan.estimate(i)?.seconds)).collect(),
+            classes: graph.indices().map(class).collect(),
+            expected: graph.indices().map(seconds).collect(),
             pace: Pace::default(),
             pool,
             begun: now(),

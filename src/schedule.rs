@@ -152,9 +152,9 @@ impl Schedule {
         self.set(task, State::Running);
     }
 
-    /// At most so many of the tasks that can start now, in the order in which they should.
-    pub fn ready(&self, at_most: usize) -> Vec<usize> {
-        self.ready.iter().take(at_most).map(|(.., i)| *i).collect()
+    /// The tasks that can start now, in the order in which they should.
+    pub fn ready(&self) -> impl Iterator<Item = usize> {
+        self.ready.iter().map(|(.., i)| *i)
     }
 
     /// How many tasks can start now.
@@ -261,7 +261,8 @@ mod tests {
     /// Starts as many tasks as can start, at most `free`.
     fn start(schedule: &mut Schedule, free: usize) -> Vec<usize> {
         let mut started = vec![];
-        while let Some(task) = schedule.ready(1).pop().filter(|_| started.len() < free) {
+        while started.len() < free {
+            let Some(task) = schedule.ready().next() else { break };
             schedule.start(task);
             started.push(task);
         }

@@ -28,6 +28,7 @@ mod naming;
 mod paper;
 mod pilot;
 mod plan;
+mod plan_site;
 mod query;
 mod rebuild;
 mod report;

@@ -22,6 +22,12 @@ pub(super) struct Pilot {
     /// Devices, instead of all that the job has.
     #[arg(long)]
     devices: Option<String>,
+    /// The pool it belongs to.
+    #[arg(long, default_value = "")]
+    pool: String,
+    /// Do what was ordered in the folder of this name, and leave.
+    #[arg(long)]
+    own: Option<String>,
 }
 
 impl Pilot {
@@ -32,6 +38,8 @@ impl Pilot {
             margin: seconds(self.margin),
             patience: seconds(self.patience),
             devices: self.devices.clone(),
+            pool: self.pool.clone(),
+            own: self.own.clone(),
         };
         pilot::work(&self.folder, manner)?;
         Ok(0)

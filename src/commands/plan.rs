@@ -1,12 +1,11 @@
 //! `ablate plan`: what would run, why, what sharing saves, and how long it may take.
 
 use super::asking::Asking;
+use super::plan_site::submissions;
 use super::{Done, Opened, Place, print};
 use crate::cost::{self, Estimate};
 use crate::decide::{self, Contest};
 use crate::demand::Demands;
-use crate::files;
-use crate::fleet;
 use crate::forecast::{self, Forecast};
 use crate::graph::Selection;
 use crate::plan::Reason;
@@ -19,7 +18,6 @@ use crate::words::{self, plural};
 use petgraph::graph::NodeIndex;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 
 /// Arguments of `ablate plan`.
@@ -92,14 +90,14 @@ impl Devices {
         });
         // Small nodes share GPUs: of their hosts it is supposed that they have cores enough.
         let limit = if memory.is_some() { usize::MAX } else { count };
-        Self { rooms: vec![Room { memory }; count], limit, model: model.to_owned() }
+        Self { rooms: vec![Room::here(memory); count], limit, model: model.to_owned() }
     }
 
     /// The devices of this machine.
     fn here() -> Result<Self> {
         let devices = pool::devices_here(None)?;
         let model = devices.first().map_or("cpu", |device| device.word()).to_owned();
-        let rooms: Vec<Room> = devices.iter().map(|d| Room { memory: d.memory }).collect();
+        let rooms: Vec<Room> = devices.iter().map(|d| Room::here(d.memory)).collect();
         Ok(Self { limit: rooms.len().max(pool::cores()), rooms, model })
     }
 
@@ -180,7 +178,8 @@ impl PlanCommand {
         self.list(&told);
         told.summary().iter().for_each(|line| print(line));
         if let Some(site) = site {
-            self.scripts(&site, &told)?;
+            let Told { opened, to_run, .. } = &told;
+            submissions(&site, opened, to_run).show(self.scripts.as_deref())?;
         }
         Ok(0)
     }
@@ -194,32 +193,6 @@ impl PlanCommand {
             Problem::new(format!("`--on {on}` names no devices")).help(help)
         })?;
         Site::read(&file)
-    }
-
-    /// What would be submitted.
-    fn scripts(&self, site: &Site, told: &Told) -> Result<()> {
-        let names = fleet::names(&told.opened.results, &told.opened.spec.name);
-        let waiting = told.to_run.len() as u64;
-        let pilots = waiting.div_ceil(site.slots).min(site.most);
-        let time =
-            site.sbatch.0.get("time").map_or(String::new(), |time| format!(", each for {time}"));
-        let count = plural(pilots as usize, "pilot");
-        print(&format!(
-            "On the cluster: up to {count} at once{time}, as jobs named {}.",
-            names.job
-        ));
-        let script = site.script(&names, pilots.max(1));
-        match &self.scripts {
-            None => print(&format!("\n{}", script.trim_end())),
-            Some(folder) => {
-                fs::create_dir_all(folder)
-                    .map_err(|e| Problem::os("make the folder", folder, &e))?;
-                let path = folder.join("pilots.sh");
-                files::write_aside(&path, script.as_bytes())?;
-                print(&format!("Written to {}.", path.display()));
-            }
-        }
-        Ok(())
     }
 
     fn list(&self, told: &Told) {

@@ -5,6 +5,7 @@ use super::detach;
 use super::limits::{Limiting, fitting};
 use super::naming::Naming;
 use super::settled::Settled;
+use super::tick;
 use super::{Done, Place, print, read_spec, say};
 use crate::coordinator::Coordinator;
 use crate::demand::Demands;
@@ -96,14 +97,15 @@ impl RunCommand {
             return detach::detach(&results, &spec.name);
         }
         let limits = self.limiting.limits()?;
-        let site = self.on.as_deref().map(|name| Site::read(&Site::find(name, &spec.file)?));
-        let site = site.transpose()?;
+        let file = self.on.as_deref().map(|name| Site::find(name, &spec.file)).transpose()?;
+        let site = file.as_deref().map(Site::read).transpose()?;
+        let tick = file.filter(|_| whole).map(|file| tick::call(&spec, profile, &file, &results));
         if site.is_some() && !self.limiting.is_none() {
             let problem =
                 Problem::new("limits are kept by the run itself, and a cluster keeps its own");
             return Err(problem.help("limit the pilots: `most` and `time` of the site").into());
         }
-        let mut rounds = Rounds { command: self, asked, spec, graph, results, limits, site };
+        let mut rounds = Rounds { command: self, asked, spec, graph, results, limits, site, tick };
         let (outcome, record) = rounds.all(self.monitor().as_mut())?;
         let Rounds { spec, graph, results, site, .. } = rounds;
         if let Some(site) = site.filter(|_| !outcome.stopped) {
@@ -161,6 +163,8 @@ struct Rounds<'c> {
     limits: Limits,
     /// The cluster to run on, if it is not this machine.
     site: Option<Site>,
+    /// The call that moves the experiment on there.
+    tick: Option<String>,
 }
 
 impl Rounds<'_> {
@@ -272,7 +276,8 @@ impl Rounds<'_> {
     ) -> Result<(Box<dyn Slots>, usize), Problem> {
         let Self { command, spec, results, .. } = self;
         if let Some(site) = &self.site {
-            let fleet = Fleet::new(site.clone(), results, &spec.name, &coordinator.id)?;
+            let experiment = (spec.name.as_str(), self.tick.clone());
+            let fleet = Fleet::new(site.clone(), results, experiment, &coordinator.id)?;
             return Ok((Box::new(fleet), usize::MAX));
         }
         let mut workers = Pool::new(Programs::find(), results, &coordinator.id, devices, sender);

@@ -2,9 +2,12 @@
 
 use super::run::RunCommand;
 use super::{Done, Place};
+use crate::site::quoted;
+use crate::spec::Spec;
+use crate::store::Results;
 use clap::Parser;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `ablate tick`.
 #[derive(Debug, clap::Args)]
@@ -42,4 +45,19 @@ impl Tick {
         }
         Given::parse_from(words).run.run(place)
     }
+}
+
+/// The call of a tick for the shell of whatever machine sees the same files.
+pub(super) fn call(spec: &Spec, profile: Option<&str>, site: &Path, results: &Results) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "ablate".into());
+    let words = [program.as_path(), Path::new("tick"), &absolute(&spec.file)].map(PathBuf::from);
+    let mut words: Vec<String> = words.iter().map(|word| word.display().to_string()).collect();
+    words.extend(["--on".to_owned(), absolute(site).display().to_string()]);
+    words.extend(["--results".to_owned(), absolute(&results.root).display().to_string()]);
+    words.extend(profile.into_iter().flat_map(|name| ["--profile".to_owned(), name.to_owned()]));
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

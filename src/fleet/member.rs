@@ -1,5 +1,6 @@
 //! One pilot as its coordinator knows it.
 
+use super::queue::is_own;
 use crate::job::{Event, Ticket};
 use crate::pool::Device;
 use crate::post::{Address, Farewell, Order, Reader, Report, Writer, remove};
@@ -19,6 +20,12 @@ pub(super) struct Member {
     pub(super) slots: Vec<usize>,
     pub(super) rooms: Vec<usize>,
     pub(super) has_said_hello: bool,
+    /// The place of its pool.
+    pub(super) pool: usize,
+    /// When it began, in seconds since 1970.
+    pub(super) began: Option<i64>,
+    /// When the job of a pilot for one node was seen last, or submitted; `None` for other pilots.
+    pub(super) queued: Option<Instant>,
     pub(super) leaving: Option<Farewell>,
     /// Whether nothing of it is to be expected any more.
     pub(super) is_over: bool,
@@ -39,6 +46,9 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn new(name: String, address: Address, owner: &str) -> Self {
         Self {
+            pool: 0,
+            began: None,
+            queued: address.booking().exists().then(Instant::now),
             reports: Reader::new(address.reports()),
             orders: Writer::one_of(address.orders(), owner),
             name,
@@ -57,14 +67,44 @@ impl Member {
         }
     }
 
-    /// The name of its job, without the number of its starts.
+    /// The name of its job, without that of its pool and the number of its starts.
     pub(super) fn job(&self) -> &str {
-        self.name.split('.').next().unwrap_or(&self.name)
+        let name = self.name.split('.').next().unwrap_or(&self.name);
+        match is_own(name) {
+            true => name,
+            false => name.split_once('-').map_or(name, |(_, job)| job),
+        }
+    }
+
+    /// The name of its pool, as it says it itself.
+    pub(super) fn pool_name(&self) -> String {
+        match self.queued {
+            Some(_) => fs::read_to_string(self.address.booking()).unwrap_or_default(),
+            None => self.name.split_once('-').map_or("", |(pool, _)| pool).to_owned(),
+        }
+    }
+
+    /// Whether it is for one node.
+    pub(super) fn is_own(&self) -> bool {
+        self.queued.is_some()
+    }
+
+    /// Whether its job has not begun, as far as is known; nothing is expected of it then.
+    pub(super) fn is_queued(&mut self) -> bool {
+        let is_queued = self.is_own() && !self.has_said_hello && !self.address.begun().exists();
+        if is_queued {
+            self.sign.1 = Instant::now();
+        }
+        is_queued
     }
 
     /// Whether it takes jobs.
     pub(super) fn is_open(&self) -> bool {
-        self.has_said_hello && self.leaving.is_none() && !self.is_over && !self.is_dismissed
+        !self.is_own()
+            && self.has_said_hello
+            && self.leaving.is_none()
+            && !self.is_over
+            && !self.is_dismissed
     }
 
     /// The orders to start something that an earlier coordinator has left open.

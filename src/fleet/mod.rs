@@ -3,6 +3,8 @@
 //! takes up what is under way.
 
 mod member;
+mod outside;
+mod own;
 mod queue;
 mod slots;
 mod supply;
@@ -16,13 +18,15 @@ use crate::problem::{Problem, Result};
 use crate::site::{Names, Site};
 use crate::store::Results;
 use member::Member;
+pub use outside::{dismiss, has_left, living, names, pilot_of, place_of};
+use outside::{pilots, submissions};
 use queue::{Answer, Ask};
 pub use queue::{Job, Jobs, Scheduler};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
+use supply::{Submission, Supply};
 
 /// What the names of slots on pilots begin with.
 const PILOT: &str = "pilot:";
@@ -32,15 +36,6 @@ const LOG: &str = "log";
 
 /// Time between two looks at the pilots' files.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// So many pilots in a row that end before they say anything are enough.
-const STRIKES: usize = 3;
-
-/// So many refused submissions in a row are enough.
-const REFUSALS: u32 = 10;
-
-/// The pause after a refused submission, doubled with each further one up to the second.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)];
 
 /// The pilots of an experiment and their slots.
 pub struct Fleet {
@@ -54,31 +49,30 @@ pub struct Fleet {
     answers: Receiver<Answer>,
     members: Vec<Member>,
     known: BTreeSet<String>,
-    devices: Vec<Device>,
+    /// The devices of pilots, and the class of each.
+    devices: Vec<(Device, usize)>,
     slots: Vec<Place>,
     looked: Option<Instant>,
     /// The jobs as they were listed last, and when they were asked for.
     jobs: Jobs,
     listed: Option<Instant>,
     is_asking: bool,
+    /// Whether the scheduler has told of jobs at all, and since something was submitted.
+    has_listed: bool,
+    has_seen: bool,
     /// Submissions that no list has shown yet, each with how many pilots, and when.
-    submitted: BTreeMap<String, (u64, Instant)>,
+    submitted: BTreeMap<String, Submission>,
     /// They as they were written down last.
     noted: String,
-    /// Submissions of this coordinator.
-    own: BTreeSet<String>,
-    /// How many pilots are being asked for.
-    asking: u64,
-    refusals: u32,
-    not_before: Instant,
-    /// Jobs that ended before their pilots said anything, in a row.
-    strikes: Vec<String>,
-    /// Those that were counted.
+    /// The pools of the site.
+    supplies: Vec<Supply>,
+    /// Jobs that ended before their pilots said anything, as far as they were counted.
     struck: BTreeSet<String>,
     said_waiting: bool,
     /// Why pilots wait in the queue, as it was said last.
     said_queued: String,
-    paused: Option<Problem>,
+    /// What is to be told of next.
+    news: Vec<News>,
 }
 
 /// A slot of a pilot.
@@ -86,102 +80,25 @@ pub struct Fleet {
 struct Place {
     room: usize,
     name: String,
-    member: usize,
+    /// The pilot; of a place for a job of its own the last one, if there was any.
+    member: Option<usize>,
     /// Its place among the pilot's slots.
     index: usize,
     ticket: Option<Ticket>,
 }
 
-/// The names of an experiment's pilots in a results folder.
-pub fn names(results: &Results, experiment: &str) -> Names {
-    let digest = blake3::hash(results.root.as_os_str().as_encoded_bytes()).to_hex();
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
-    let word: String = experiment.chars().map(plain).collect();
-    Names {
-        program: std::env::current_exe().unwrap_or_else(|_| "ablate".into()),
-        pilots: results.root.join("pilots").join(experiment),
-        job: format!("ablate-{word}-{}", &digest[..8]),
-    }
-}
-
-/// Whether the pilot that a slot belongs to has left, or nobody has heard of it for long; `None` for other slots.
-pub fn has_left(results: &Results, slot: &str) -> Option<bool> {
-    let rest = slot.strip_prefix(PILOT)?;
-    let (pilot, _) = rest.rsplit_once('/')?;
-    let address = Address { folder: results.root.join("pilots").join(pilot) };
-    let long_ago = || {
-        let changed = fs::metadata(address.heartbeat()).and_then(|meta| meta.modified());
-        changed.map_or(true, |at| at.elapsed().is_ok_and(|ago| ago > Duration::from_secs(600)))
-    };
-    Some(address.gone().exists() || long_ago())
-}
-
-/// The name of a slot as people read it: that of an experiment is known where it is shown.
-pub fn place_of(slot: &str) -> &str {
-    slot.strip_prefix(PILOT).and_then(|rest| rest.split_once('/')).map_or(slot, |(_, place)| place)
-}
-
-/// The pilot that a slot belongs to, if it does.
-pub fn pilot_of(slot: &str) -> Option<&str> {
-    slot.strip_prefix(PILOT)?.split('/').nth(1)
-}
-
-/// Whether a slot belongs to a pilot of an experiment.
-fn is_of(slot: &str, experiment: &str) -> bool {
-    slot.strip_prefix(PILOT)
-        .and_then(|rest| rest.strip_prefix(experiment))
-        .is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// Asks every pilot of an experiment to save and leave, and takes back what waits in the queue, or all.
-///
-/// # Errors
-/// If a file cannot be written, or the scheduler refuses.
-pub fn dismiss(site: &Site, names: &Names, all: bool) -> Result<usize> {
-    let mut asked = 0;
-    let owner = format!("{}-dismissal", jiff::Timestamp::now().as_millisecond());
-    for name in pilots(&names.pilots) {
-        let address = Address { folder: names.pilots.join(&name) };
-        if !address.gone().exists() {
-            Member::new(name, address, &owner).order(&Order::Leave)?;
-            asked += 1;
-        }
-    }
-    let ours = submissions(&names.pilots);
-    Scheduler::new(site.clone(), names.clone()).cancel(!all, &ours)?;
-    Ok(asked)
-}
-
-/// How many pilots of an experiment have not left.
-pub fn living(names: &Names) -> usize {
-    let address = |name: &String| Address { folder: names.pilots.join(name) };
-    pilots(&names.pilots).iter().filter(|name| !address(name).gone().exists()).count()
-}
-
-/// The names of the pilots in a folder.
-fn pilots(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut names: Vec<String> =
-        names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.retain(|name| name != LOG);
-    names.sort();
-    names
-}
-
-/// The submissions that were made and may not have ended.
-fn submissions(folder: &Path) -> Vec<String> {
-    let text = fs::read_to_string(folder.join("submitted")).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
-}
-
 impl Fleet {
-    /// Takes up the pilots of an experiment.
+    /// Takes up the pilots of an experiment; the call `tick` moves it on by a step.
     ///
     /// # Errors
     /// If another coordinator looks after them, or the scheduler would refuse to start any.
-    pub fn new(site: Site, results: &Results, experiment: &str, owner: &str) -> Result<Self> {
-        let names = names(results, experiment);
+    pub fn new(
+        site: Site,
+        results: &Results,
+        (experiment, tick): (&str, Option<String>),
+        owner: &str,
+    ) -> Result<Self> {
+        let names = Names { tick, ..names(results, experiment) };
         let log = names.pilots.join(LOG);
         fs::create_dir_all(&log).map_err(|e| Problem::os("make the folder", &log, &e))?;
         let path = names.pilots.join("coordinator.lock");
@@ -191,13 +108,17 @@ impl Fleet {
                 Problem::system(format!("another `ablate` looks after the pilots of {experiment}"));
             return Err(problem.help("`ablate status --watch` shows what it does"));
         }
-        let scheduler = Scheduler::new(site.clone(), names.clone());
+        let pools = site.all_pools();
+        let scheduler = Scheduler::new(pools.clone(), names.clone());
         // Where pilots are known the scheduler may be away for a while.
         if pilots(&names.pilots).is_empty() {
             scheduler.test().map_err(Problem::usage)?;
         }
-        let submitted =
-            submissions(&names.pilots).into_iter().map(|id| (id, (1, Instant::now()))).collect();
+        let place = |name: &str| pools.iter().position(|pool| pool.name == name).unwrap_or(0);
+        let submitted = submissions(&names.pilots)
+            .into_iter()
+            .map(|(id, pool)| (id, Submission { pool: place(&pool), count: 1, at: Instant::now() }))
+            .collect();
         let (asks, answers) = queue::ask(scheduler);
         Ok(Self {
             site,
@@ -215,17 +136,15 @@ impl Fleet {
             jobs: Jobs::new(),
             listed: None,
             is_asking: false,
+            has_listed: false,
+            has_seen: false,
             submitted,
             noted: String::new(),
-            own: BTreeSet::new(),
-            asking: 0,
-            refusals: 0,
-            not_before: Instant::now(),
-            strikes: vec![],
+            supplies: pools.into_iter().map(Supply::new).collect(),
             struck: BTreeSet::new(),
             said_waiting: false,
             said_queued: String::new(),
-            paused: None,
+            news: vec![],
         })
     }
 
@@ -244,6 +163,8 @@ impl Fleet {
                 let address = Address { folder: self.names.pilots.join(&name) };
                 let mut member = Member::new(name, address, &self.owner);
                 let open = member.left_open();
+                let pool = member.pool_name();
+                member.pool = self.place_of_pool(&pool);
                 self.members.push(member);
                 self.take_up(self.members.len() - 1, open, news);
             }
@@ -270,7 +191,13 @@ impl Fleet {
         let heard = self.members[member].heard();
         let is_hello = |report: &Report| matches!(report, Report::Hello { .. });
         let (hello, mut rest): (Vec<Report>, Vec<Report>) = heard.into_iter().partition(is_hello);
-        self.hear(member, hello, news);
+        if self.members[member].is_own() {
+            self.place_for(member, news);
+            // Its time counts from when it began, and not from when it was given.
+            rest.splice(..0, hello);
+        } else {
+            self.hear(member, hello, news);
+        }
         for (i, (index, ticket, since)) in open.iter().enumerate() {
             let Some(slot) = self.members[member].slots.get(*index).copied() else { continue };
             self.slots[slot].ticket = Some(ticket.clone());
@@ -292,7 +219,8 @@ impl Fleet {
     fn hear(&mut self, member: usize, heard: Vec<Report>, news: &mut Vec<News>) {
         for report in heard {
             match report {
-                Report::Hello { host, devices, ends, version } => {
+                Report::Hello { host, devices, began, ends, version } => {
+                    self.members[member].began = Some(began);
                     let told = Member::told(&devices);
                     if version != env!("CARGO_PKG_VERSION") {
                         let text = format!(
@@ -348,7 +276,8 @@ impl Fleet {
         ends: Option<i64>,
         news: &mut Vec<News>,
     ) {
-        self.strikes.clear();
+        let pool = self.members[member].pool;
+        self.supplies[pool].strikes.clear();
         // A later start of the same job: whatever the earlier one still does is not wanted.
         let job = self.members[member].job().to_owned();
         for other in 0..member {
@@ -358,6 +287,9 @@ impl Fleet {
         }
         self.members[member].has_said_hello = true;
         self.members[member].ends = ends;
+        if self.members[member].is_own() {
+            return self.greet_own(member, devices, news);
+        }
         let mut index = 0;
         for device in devices {
             let room = self.devices.len();
@@ -371,12 +303,13 @@ impl Fleet {
                 let name =
                     format!("{PILOT}{}/{}/{own}", self.experiment, self.members[member].name);
                 slots.push(self.slots.len());
+                let member = Some(member);
                 self.slots.push(Place { room, name, member, index, ticket: None });
                 index += 1;
             }
             self.members[member].rooms.push(room);
             self.members[member].slots.extend(&slots);
-            self.devices.push(device);
+            self.devices.push((device, 2 * pool));
             news.push(News::Joined { room, slots });
         }
     }
@@ -393,6 +326,9 @@ impl Fleet {
     /// Whether a pilot is over: it has left, or nothing was heard of it for too long.
     fn judge(&mut self, member: usize, has_left: bool, news: &mut Vec<News>) {
         let patience = self.patience();
+        if !has_left && self.members[member].is_queued() {
+            return self.judge_queued(member, news);
+        }
         let this = &mut self.members[member];
         let silent = this.silent();
         let job = self.jobs.get(this.job());
@@ -417,7 +353,8 @@ impl Fleet {
             news.push(News::Say(format!("pilot {name} is lost: {what}")));
         }
         for slot in this.slots.clone() {
-            if self.slots[slot].ticket.take().is_none() {
+            let is_its = self.slots[slot].member == Some(member);
+            if !is_its || self.slots[slot].ticket.take().is_none() {
                 continue;
             }
             if has_left {
@@ -454,26 +391,5 @@ fn cause(state: Option<&str>) -> (FailureClass, &'static str) {
         }
         Some("FAILED" | "COMPLETED") => (FailureClass::WorkerDied, "its job ended"),
         _ => (FailureClass::NodeFault, "nothing is heard of it"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slots_of_an_experiment_are_told_from_others() {
-        let slot = "pilot:first/12_0.0/core-0";
-        assert!(is_of(slot, "first") && !is_of(slot, "fir") && !is_of("core-0", "first"));
-        let folder = tempfile::tempdir().unwrap();
-        let results = Results { root: folder.path().to_owned() };
-        assert_eq!(has_left(&results, "core-0"), None);
-        assert_eq!(has_left(&results, slot), Some(true));
-        let address = Address { folder: folder.path().join("pilots/first/12_0.0") };
-        address.make().unwrap();
-        fs::write(address.heartbeat(), "1").unwrap();
-        assert_eq!(has_left(&results, slot), Some(false));
-        fs::write(address.gone(), "").unwrap();
-        assert_eq!(has_left(&results, slot), Some(true));
     }
 }

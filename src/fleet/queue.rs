@@ -3,7 +3,7 @@
 
 use crate::pilot::TOKEN;
 use crate::problem::{Problem, Result};
-use crate::site::{Names, Site, quoted};
+use crate::site::{Commands, Names, OWN, Pool, Purpose, quoted};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -50,42 +50,51 @@ pub type Jobs = BTreeMap<String, Job>;
 /// A scheduler, and the site that says how it is spoken to.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
-    site: Site,
+    pools: Vec<Pool>,
     names: Names,
 }
 
 impl Scheduler {
-    /// The scheduler of a site, for the jobs of one experiment.
-    pub fn new(site: Site, names: Names) -> Self {
-        Self { site, names }
+    /// The scheduler of a site's pools, for the jobs of one experiment.
+    pub fn new(pools: Vec<Pool>, names: Names) -> Self {
+        Self { pools, names }
     }
 
-    /// Whether it would take a job of these pilots; what it says.
+    /// Whether it would take a job of each pool; what it says.
     ///
     /// # Errors
     /// If it would not.
     pub fn test(&self) -> Result<()> {
-        if self.site.commands.is_some() {
-            return Ok(());
+        for pool in self.pools.iter().filter(|pool| pool.site.commands.is_none()) {
+            let script = pool.site.script(&self.names, &pool.name, Purpose::Pilots(1));
+            run(slurm("sbatch").arg("--test-only"), Some(script))?;
         }
-        let script = self.site.script(&self.names, 1);
-        run(slurm("sbatch").arg("--test-only"), Some(script)).map(|_| ())
+        Ok(())
     }
 
-    /// Submits pilots; the name of the submission.
+    /// Submits a job of a pool; the name of the submission.
     ///
     /// # Errors
     /// If it refuses.
-    pub fn submit(&self, count: u64) -> Result<String> {
-        let script = self.site.script(&self.names, count);
-        let Some(commands) = &self.site.commands else {
+    pub fn submit(&self, pool: usize, purpose: Purpose<'_>) -> Result<String> {
+        let Pool { name, site, .. } = &self.pools[pool];
+        let script = site.script(&self.names, name, purpose);
+        let Some(commands) = &site.commands else {
             let said = run(slurm("sbatch").arg("--parsable"), Some(script))?;
-            return id_in(&said)
-                .ok_or_else(|| Problem::system(format!("sbatch says no number: {}", said.trim())));
+            let id = id_in(&said).ok_or_else(|| {
+                Problem::system(format!("sbatch says no number: {}", said.trim()))
+            })?;
+            return Ok(match purpose {
+                Purpose::Pilots(_) => id,
+                Purpose::Own(name) => format!("{name}={id}"),
+            });
         };
         let log = self.names.pilots.join("log");
         // By this word the pilot is known; what the scheduler calls its job is known only afterwards.
-        let token = format!("{:x}", jiff::Timestamp::now().as_millisecond());
+        let token = match purpose {
+            Purpose::Pilots(_) => format!("{:x}", jiff::Timestamp::now().as_millisecond()),
+            Purpose::Own(name) => name.to_owned(),
+        };
         let path = log.join(format!("{token}.sh"));
         let line = format!("set -e\nexport {TOKEN}={token}\n");
         let script = script.replacen("set -e\n", &line, 1);
@@ -101,21 +110,14 @@ impl Scheduler {
     /// # Errors
     /// If it does not answer.
     pub fn list(&self, ours: &[String]) -> Result<Jobs> {
-        let Some(commands) = &self.site.commands else {
+        let mut jobs = Jobs::new();
+        if self.pools.iter().any(|pool| pool.site.commands.is_none()) {
             let mut command = slurm("squeue");
-            command.args([
-                "-h",
-                "-r",
-                "-t",
-                "all",
-                "--me",
-                "-n",
-                &self.names.job,
-                "-o",
-                "%F|%K|%T|%r",
-            ]);
-            return Ok(jobs_in(&run(&mut command, None)?));
-        };
+            command.args(["-h", "-r", "-t", "all", "--me", "-o", "%F|%K|%T|%r|%j", "-n"]);
+            command.arg(self.job_names(ours).join(","));
+            jobs = jobs_in(&run(&mut command, None)?, &self.names.job);
+        }
+        let Some(commands) = self.commands() else { return Ok(jobs) };
         let is_alive = |id: &String| {
             let line = commands.alive.replace("{id}", &quoted(id_of(id)));
             let status = Command::new("sh")
@@ -125,11 +127,25 @@ impl Scheduler {
                 .status();
             status.is_ok_and(|status| status.success())
         };
-        let state = |id: &String| {
+        for id in ours {
             let state = if is_alive(id) { "ALIVE" } else { "COMPLETED" };
-            (format!("{}_0", stem(id)), Job { state: state.to_owned(), reason: String::new() })
-        };
-        Ok(ours.iter().map(state).collect())
+            let name =
+                if is_own(stem(id)) { stem(id).to_owned() } else { format!("{}_0", stem(id)) };
+            jobs.insert(name, Job { state: state.to_owned(), reason: String::new() });
+        }
+        Ok(jobs)
+    }
+
+    /// How another scheduler than Slurm is spoken to, if there is one: a site has one scheduler.
+    fn commands(&self) -> Option<&Commands> {
+        self.pools.iter().find_map(|pool| pool.site.commands.as_ref())
+    }
+
+    /// The names that jobs may have.
+    fn job_names(&self, ours: &[String]) -> Vec<String> {
+        let pools = self.pools.iter().map(|pool| self.names.of(&pool.name, Purpose::Pilots(1)));
+        let own = ours.iter().map(|id| stem(id)).filter(|name| is_own(name));
+        pools.chain(own.map(|name| self.names.of("", Purpose::Own(name)))).collect()
     }
 
     /// Cancels all jobs of the experiment, or those that wait.
@@ -137,21 +153,35 @@ impl Scheduler {
     /// # Errors
     /// If it refuses.
     pub fn cancel(&self, only_waiting: bool, ours: &[String]) -> Result<()> {
-        let Some(commands) = &self.site.commands else {
-            let mut command = slurm("scancel");
-            command.args(["--me", "--name", &self.names.job]);
-            if only_waiting {
-                command.arg("--state=PENDING");
+        let Some(commands) = self.commands() else {
+            for name in self.job_names(ours) {
+                let mut command = slurm("scancel");
+                command.args(["--me", "--name", &name]);
+                if only_waiting {
+                    command.arg("--state=PENDING");
+                }
+                run(&mut command, None)?;
             }
-            return run(&mut command, None).map(|_| ());
+            return Ok(());
         };
-        for id in ours.iter().filter(|_| !only_waiting) {
-            let line = commands.cancel.replace("{id}", &quoted(id_of(id)));
-            // Those that have ended cannot be cancelled.
-            let _ = run(Command::new("sh").args(["-c", &line]), None);
-        }
+        // Whether one waits is not known.
+        ours.iter().filter(|_| !only_waiting).for_each(|id| cancel_by(commands, id));
         Ok(())
     }
+
+    /// Cancels one submission, if it has not ended.
+    fn cancel_one(&self, id: &str) {
+        match self.commands() {
+            Some(commands) => cancel_by(commands, id),
+            None => drop(run(slurm("scancel").arg(id_of(id)), None)),
+        }
+    }
+}
+
+fn cancel_by(commands: &Commands, id: &str) {
+    let line = commands.cancel.replace("{id}", &quoted(id_of(id)));
+    // Those that have ended cannot be cancelled.
+    let _ = run(Command::new("sh").args(["-c", &line]), None);
 }
 
 /// What the names of a submission's jobs begin with.
@@ -159,7 +189,12 @@ pub(super) fn stem(submission: &str) -> &str {
     submission.split('=').next().unwrap_or(submission)
 }
 
-/// What another scheduler than Slurm calls the job of a submission.
+/// Whether a name is that of a pilot with a job for one node.
+pub(super) fn is_own(name: &str) -> bool {
+    name.strip_prefix(OWN).is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// What the scheduler calls the job of a submission.
 pub(super) fn id_of(submission: &str) -> &str {
     submission.split_once('=').map_or(submission, |(_, id)| id)
 }
@@ -219,14 +254,17 @@ fn id_in(said: &str) -> Option<String> {
     })
 }
 
-/// The jobs in lines of `squeue`.
-fn jobs_in(said: &str) -> Jobs {
+/// The jobs in lines of `squeue`; those of one node by the names that are theirs behind that of the experiment.
+fn jobs_in(said: &str, experiment: &str) -> Jobs {
     let job = |line: &str| {
-        let mut words = line.trim().split('|');
+        let mut words = line.trim().splitn(5, '|');
         let (id, element) = (words.next()?, words.next()?);
         let element = if element.bytes().all(|b| b.is_ascii_digit()) { element } else { "0" };
         let state = words.next()?.to_owned();
-        Some((format!("{id}_{element}"), Job { state, reason: words.next()?.to_owned() }))
+        let reason = words.next()?.to_owned();
+        let own = words.next().and_then(|name| name.strip_prefix(experiment)?.strip_prefix('-'));
+        let name = own.filter(|name| is_own(name)).map(str::to_owned);
+        Some((name.unwrap_or_else(|| format!("{id}_{element}")), Job { state, reason }))
     };
     said.lines().filter_map(job).collect()
 }
@@ -234,8 +272,12 @@ fn jobs_in(said: &str) -> Jobs {
 /// What the thread is asked.
 #[derive(Debug)]
 pub(super) enum Ask {
-    /// Submit so many pilots.
-    Submit(u64),
+    /// Submit so many pilots of a pool.
+    Submit(usize, u64),
+    /// Submit a job of a pool for one node.
+    Own(usize, String),
+    /// Cancel this submission.
+    Cancel(String),
     /// List the jobs; these are ours.
     List(Vec<String>),
 }
@@ -243,8 +285,10 @@ pub(super) enum Ask {
 /// What it answers.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The submission of so many pilots.
-    Submitted(u64, Result<String>),
+    /// The submission of so many pilots of a pool.
+    Submitted(usize, u64, Result<String>),
+    /// That of the job of one node.
+    Booked(usize, String, Result<String>),
     /// The list.
     Listed(Result<Jobs>),
 }
@@ -256,7 +300,18 @@ pub(super) fn ask(scheduler: Scheduler) -> (Sender<Ask>, Receiver<Answer>) {
     std::thread::spawn(move || {
         loop {
             let answer = match asked.recv_timeout(Duration::from_secs(3600)) {
-                Ok(Ask::Submit(count)) => Answer::Submitted(count, scheduler.submit(count)),
+                Ok(Ask::Submit(pool, count)) => {
+                    let submitted = scheduler.submit(pool, Purpose::Pilots(count));
+                    Answer::Submitted(pool, count, submitted)
+                }
+                Ok(Ask::Own(pool, name)) => {
+                    let submitted = scheduler.submit(pool, Purpose::Own(&name));
+                    Answer::Booked(pool, name, submitted)
+                }
+                Ok(Ask::Cancel(id)) => {
+                    scheduler.cancel_one(&id);
+                    continue;
+                }
                 Ok(Ask::List(ours)) => Answer::Listed(scheduler.list(&ours)),
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -282,9 +337,10 @@ mod tests {
 
     #[test]
     fn a_list_of_jobs_is_understood_and_unknown_states_are_alive() {
-        let said = "12|0|RUNNING|None\n12|1|PENDING|Resources\n13|N/A|COMPLETED|None\n14|0|SIGNALING|None\nnonsense\n";
-        let jobs = jobs_in(said);
-        assert_eq!(jobs.len(), 4);
+        let said = "12|0|RUNNING|None|ablate-x\n12|1|PENDING|Resources|ablate-x-cores\n13|N/A|COMPLETED|None|ablate-x\n14|0|SIGNALING|None|ablate-x\n15|N/A|PENDING|Priority|ablate-x-own-1f\nnonsense\n";
+        let jobs = jobs_in(said, "ablate-x");
+        assert_eq!(jobs.len(), 5);
+        assert_eq!(jobs["own-1f"].reason, "Priority");
         assert!(jobs["12_0"].may_run() && jobs["12_1"].is_live() && !jobs["12_1"].may_run());
         assert!(!jobs["13_0"].is_live() && jobs["14_0"].may_run());
     }

@@ -1,13 +1,16 @@
 //! The slots of pilots as a run sees them.
 
-use super::{Fleet, LOOK, Place, is_of};
+use super::outside::is_of;
+use super::{Fleet, LOOK, Place};
 use crate::job::Ticket;
 use crate::pool::{Card, Device, Ended, Lease, News, Slots};
 use crate::post::Order;
 use crate::problem::Result;
 use crate::rooms::Room;
 use crate::settings::Kind;
-use std::path::{Path, PathBuf};
+use crate::site::{self, Request};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 impl Slots for Fleet {
@@ -16,7 +19,9 @@ impl Slots for Fleet {
     }
 
     fn rooms(&self) -> Vec<Room> {
-        self.devices.iter().map(|device| Room { memory: device.memory }).collect()
+        let room =
+            |(device, class): &(Device, usize)| Room { memory: device.memory, class: *class };
+        self.devices.iter().map(room).collect()
     }
 
     fn room(&self, slot: usize) -> usize {
@@ -28,7 +33,7 @@ impl Slots for Fleet {
     }
 
     fn device(&self, slot: usize) -> &Device {
-        &self.devices[self.slots[slot].room]
+        &self.devices[self.slots[slot].room].0
     }
 
     fn is_current(&self, _: usize, _: u64) -> bool {
@@ -36,22 +41,27 @@ impl Slots for Fleet {
     }
 
     fn acquire(&mut self, slot: usize, _: Kind) -> Result<Lease> {
-        let place = &self.slots[slot];
-        let is_free = place.ticket.is_none() && self.members[place.member].is_open();
+        if self.is_own(slot) {
+            return Ok(self.reserve(slot));
+        }
+        let is_free = self.slots[slot].ticket.is_none() && self.has_open_pilot(slot);
         Ok(if is_free { Lease::Ours } else { Lease::Taken })
     }
 
     fn start(&mut self, slot: usize, kind: Kind, ticket: &Ticket, job: &Path) -> Result<()> {
-        let Place { member, index, .. } = self.slots[slot];
-        let given = jiff::Timestamp::now().to_string();
-        let (job, ticket): (PathBuf, Ticket) = (job.to_owned(), ticket.clone());
+        let (ticket, given) = (ticket.clone(), jiff::Timestamp::now().to_string());
         self.slots[slot].ticket = Some(ticket.clone());
-        self.members[member].order(&Order::Start { slot: index, kind, job, ticket, given })
+        let order =
+            Order::Start { slot: self.slots[slot].index, kind, job: job.to_owned(), ticket, given };
+        match self.slots[slot].member.filter(|_| !self.is_own(slot)) {
+            Some(member) => self.members[member].order(&order),
+            None => self.book(slot, &order),
+        }
     }
 
     fn has_worker(&self, slot: usize, _: Kind) -> bool {
         // Whether one is warm is the pilot's affair; a pilot that does not leave has a place.
-        self.members[self.slots[slot].member].is_open()
+        self.is_own(slot) || self.has_open_pilot(slot)
     }
 
     fn is_warm(&self, _: usize) -> bool {
@@ -80,9 +90,11 @@ impl Slots for Fleet {
     }
 
     fn ask_to_stop(&mut self, slot: usize) {
-        let Place { member, index, .. } = self.slots[slot];
-        // If it cannot be written, the job goes on.
-        let _ = self.members[member].order(&Order::Stop { slot: index });
+        let Place { member: Some(member), index, .. } = self.slots[slot] else { return };
+        if !self.take_back(member) {
+            // If it cannot be written, the job goes on.
+            let _ = self.members[member].order(&Order::Stop { slot: index });
+        }
     }
 
     fn replace(&mut self, _: usize) -> Ended {
@@ -90,30 +102,36 @@ impl Slots for Fleet {
     }
 
     fn kill(&mut self, slot: usize) {
-        let Place { member, index, .. } = self.slots[slot];
+        let Place { member: Some(member), index, .. } = self.slots[slot] else { return };
         self.slots[slot].ticket = None;
-        let _ = self.members[member].order(&Order::Kill { slot: index });
+        if !self.take_back(member) {
+            let _ = self.members[member].order(&Order::Kill { slot: index });
+        }
     }
 
     fn close(&mut self) {}
 
-    fn tend(&mut self, wanted: usize) -> Result<Vec<News>> {
-        let mut news = vec![];
+    fn class(&self, asked: &Request) -> usize {
+        site::class(self.supplies.iter().map(|supply| &supply.pool), asked)
+    }
+
+    fn tend(&mut self, wanted: &dyn Fn() -> BTreeMap<usize, usize>) -> Result<Vec<News>> {
+        let mut news = std::mem::take(&mut self.news);
         if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(news);
         }
+        let wanted = wanted();
         let begun = Instant::now();
         self.take_answers(&mut news);
         self.look(&mut news);
         self.ask_for_list();
         // Before the first list nobody knows what waits in the queue.
-        if !self.jobs.is_empty() || !self.is_asking {
-            self.ask_for_more(wanted);
+        if self.has_listed {
+            (0..self.supplies.len()).for_each(|pool| self.ask_for_more(pool, &wanted, &mut news));
         }
         // On a slow file system looking must not be all that is done.
         self.looked = Some(Instant::now() + begun.elapsed() * 4);
-        let alive = self.members.iter().any(|member| !member.is_over);
-        match self.paused.take_if(|_| !alive) {
+        match self.hopeless(&wanted) {
             Some(problem) => Err(problem),
             None => Ok(news),
         }
@@ -136,12 +154,22 @@ impl Slots for Fleet {
     }
 
     fn left(&self, slot: usize) -> Option<Duration> {
-        let end = self.members[self.slots[slot].member].ends? - self.site.margin.0 as i64;
+        if self.is_own(slot) && self.slots[slot].ticket.is_none() {
+            let pool = &self.supplies[self.pool_of(slot)].pool;
+            let left = (pool.wall_time()? - pool.site.margin.0).max(0.0);
+            return Duration::try_from_secs_f64(left).ok();
+        }
+        let end = self.members[self.slots[slot].member?].ends? - self.site.margin.0 as i64;
         Some(Duration::from_secs((end - jiff::Timestamp::now().as_second()).max(0) as u64))
     }
 
+    fn is_queued(&self, slot: usize) -> bool {
+        let member = self.slots[slot].member.map(|member| &self.members[member]);
+        self.is_own(slot) && member.is_some_and(|member| !member.has_said_hello)
+    }
+
     fn is_leaving(&self, slot: usize) -> bool {
-        !self.members[self.slots[slot].member].is_open()
+        !self.has_open_pilot(slot)
     }
 
     fn owns(&self, name: &str) -> bool {
@@ -149,10 +177,18 @@ impl Slots for Fleet {
     }
 
     fn is_settled(&self) -> bool {
-        self.listed.is_some() && !self.is_asking && self.asking == 0
+        let asks = self.supplies.iter().any(|supply| supply.asking > 0);
+        self.has_seen && !asks
     }
 
     fn goes_on_alone(&self) -> bool {
         true
+    }
+}
+
+impl Fleet {
+    /// Whether the pilot of a slot takes jobs.
+    fn has_open_pilot(&self, slot: usize) -> bool {
+        self.slots[slot].member.is_some_and(|member| self.members[member].is_open())
     }
 }

@@ -15,6 +15,7 @@ use crate::failure::Coordinates;
 use crate::key::{self, Input, Inputs, Key};
 use crate::problem::{Problem, Problems};
 use crate::settings::{Kind, Reader, Settings};
+use crate::site::Request;
 use crate::spec::{RunSettings, Spec};
 pub use choose::{Candidate, Pending, Selection};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -54,6 +55,12 @@ impl Node {
     /// `<kind>-<key12>`: the name of its folder.
     pub fn folder(&self) -> String {
         format!("{}-{}", self.kind().word(), self.key.short())
+    }
+
+    /// What it asks of the machines of a site, if it is expected to take so many seconds.
+    pub fn asks(&self, seconds: Option<f64>) -> Request {
+        let memory = self.run.memory.map(|bytes| bytes.0);
+        Request { kind: self.kind(), memory, seconds, own_job: self.run.own_job }
     }
 
     /// What its key is made of.

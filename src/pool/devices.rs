@@ -48,6 +48,15 @@ impl Device {
         }
     }
 
+    /// A device of which only the model is known, until its machine is there.
+    pub fn promised(model: Option<String>) -> Self {
+        let core = Self::core(0, 1);
+        match model {
+            Some(model) => Self { slot: "own".into(), name: "cuda:0".into(), model, ..core },
+            None => Self { slot: "own".into(), model: "a core".into(), ..core },
+        }
+    }
+
     /// Apple's GPU.
     fn mps() -> Self {
         let (slot, name, model) = ("mps".into(), "mps".into(), "Apple GPU".into());

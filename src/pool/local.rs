@@ -254,7 +254,7 @@ impl Slots for Pool {
     }
 
     fn rooms(&self) -> Vec<Room> {
-        self.devices.iter().map(|lot| Room { memory: lot.device.memory }).collect()
+        self.devices.iter().map(|lot| Room::here(lot.device.memory)).collect()
     }
 
     fn room(&self, slot: usize) -> usize {

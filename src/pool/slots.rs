@@ -8,6 +8,8 @@ use crate::job::{Event, Ticket};
 use crate::problem::Result;
 use crate::rooms::Room;
 use crate::settings::Kind;
+use crate::site::Request;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,11 +85,16 @@ pub trait Slots {
     /// Closes every worker's input and waits until all have left; kills those that do not. Workers elsewhere go on.
     fn close(&mut self);
 
-    /// Looks after slots that come and go, of which so many could be used now; what has become of them.
+    /// The class of devices that a node is for.
+    fn class(&self, _request: &Request) -> usize {
+        0
+    }
+
+    /// Looks after slots that come and go, of which so many of each class could be used now; what has become of them.
     ///
     /// # Errors
     /// If there are none, and none can be had.
-    fn tend(&mut self, _wanted: usize) -> Result<Vec<News>> {
+    fn tend(&mut self, _wanted: &dyn Fn() -> BTreeMap<usize, usize>) -> Result<Vec<News>> {
         Ok(vec![])
     }
 
@@ -100,6 +107,11 @@ pub trait Slots {
     /// How long a slot is there still, if that is known.
     fn left(&self, _slot: usize) -> Option<Duration> {
         None
+    }
+
+    /// Whether what a slot was given waits for its machine.
+    fn is_queued(&self, _slot: usize) -> bool {
+        false
     }
 
     /// Whether what a slot does goes on elsewhere when it stops there.
@@ -145,6 +157,13 @@ pub enum News {
         /// The attempt.
         ticket: Ticket,
         /// How long ago it was given.
+        since: Duration,
+    },
+    /// The machine that a slot's job has waited for is there, since so long.
+    Began {
+        /// The slot.
+        slot: usize,
+        /// How long ago.
         since: Duration,
     },
     /// The worker of a slot says something.

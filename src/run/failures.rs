@@ -35,7 +35,7 @@ impl Run<'_> {
             // Whether the program of a command hangs or thinks is for its user to say.
             let usual = (node.kind() != Kind::Command).then_some(SILENCE);
             let Some(patience) = silence.or(usual) else { continue };
-            if running.heard.elapsed() < patience {
+            if running.heard.elapsed() < patience || self.pool.is_queued(slot) {
                 continue;
             }
             self.pool.kill(slot);

@@ -74,8 +74,8 @@ impl Run<'_> {
             let Some((room, slots)) = self.pool.add(device) else {
                 return self.say("devices come with their pilots here");
             };
-            self.rooms.add(room, Room { memory });
-            self.demands.add(Room { memory });
+            self.rooms.add(room, Room::here(memory));
+            self.demands.add(Room::here(memory));
             if !slots.is_empty() {
                 self.limit += 1;
                 self.slots.extend(slots.iter().map(|_| None));

@@ -5,7 +5,6 @@ use crate::job::Ticket;
 use crate::key::Key;
 use crate::pool::News;
 use crate::problem::Result;
-use crate::rooms::Room;
 use crate::schedule::State;
 use crate::screen::Change;
 use crate::settings::Kind;
@@ -24,13 +23,22 @@ impl Run<'_> {
     /// Looks after slots that come and go.
     pub(super) fn tend(&mut self) -> Result<()> {
         let open = self.is_open() && !self.is_paused;
-        let wanted = if open { self.running() + self.schedule.ready_count() } else { 0 };
-        for news in self.pool.tend(wanted)? {
+        let (slots, schedule, classes) = (&self.slots, &self.schedule, &self.classes);
+        let wanted = || {
+            let running = slots.iter().flatten().map(|running| running.node.index());
+            let mut counts = BTreeMap::new();
+            for task in running.chain(schedule.ready()).filter(|_| open) {
+                *counts.entry(classes[task]).or_default() += 1;
+            }
+            counts
+        };
+        for news in self.pool.tend(&wanted)? {
             self.heard = Instant::now();
             match news {
                 News::Joined { room, slots } => self.join(room, slots),
                 News::Left { room } => self.rooms.give_up(room),
                 News::Busy { slot, ticket, since } => self.take_up(slot, &ticket, since)?,
+                News::Began { slot, since } => self.began(slot, since),
                 News::Event { slot, event } => self.event(slot, event)?,
                 News::Garbled { slot, line } => self.garbled(slot, &line),
                 News::Lost { slot, class, message } => self.failed(slot, class, message)?,
@@ -56,9 +64,9 @@ impl Run<'_> {
 
     /// A device has come.
     fn join(&mut self, room: usize, slots: Vec<usize>) {
-        let memory = slots.first().and_then(|slot| self.pool.device(*slot).memory);
-        self.rooms.add(room, Room { memory });
-        self.demands.add(Room { memory });
+        let Some(size) = self.pool.rooms().get(room).copied() else { return };
+        self.rooms.add(room, size);
+        self.demands.add(size);
         self.slots.extend(slots.iter().map(|_| None));
         self.slots_of.push(slots);
     }
@@ -93,6 +101,15 @@ impl Run<'_> {
         self.slots[slot] = Some(running);
         self.monitor.show(&Change::Note { name, text: "taken up from an earlier run".to_owned() });
         Ok(())
+    }
+
+    /// What waited for a machine has one: its time counts from now on.
+    fn began(&mut self, slot: usize, since: Duration) {
+        if let Some(running) = &mut self.slots[slot] {
+            running.heard = Instant::now();
+            running.started = running.heard.checked_sub(since).unwrap_or(running.heard);
+            running.clock = super::now();
+        }
     }
 
     /// Whether a node can be done, or save what it has, before a slot is taken back.

@@ -43,7 +43,8 @@ impl Run<'_> {
     /// Starts the first node for which there is room.
     fn start_one(&mut self) -> Result<Found> {
         let demand = |task| self.demand(NodeIndex::new(task));
-        match dispatch::next(&self.schedule, &self.rooms, demand) {
+        let class = |task: usize| self.classes[task];
+        match dispatch::next(&self.schedule, &self.rooms, class, demand) {
             Next::Start(task, rooms) => {
                 let Some(slot) = self.get_slot(&rooms, NodeIndex::new(task))? else {
                     return Ok(Found::NoSlot);
@@ -64,7 +65,9 @@ impl Run<'_> {
 
     /// What a node takes.
     pub(super) fn demand(&self, index: NodeIndex) -> Demand {
-        self.demands.of(self.graph, index, self.company.get(&index).copied())
+        let company = self.company.get(&index).copied();
+        let class = self.classes[index.index()];
+        Demand { class, ..self.demands.of(self.graph, index, company) }
     }
 
     /// A node that asks for more memory than any device has.

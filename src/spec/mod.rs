@@ -86,6 +86,8 @@ table! {
         gpus: Option<f64> [0.1..=1.0];
         #[doc = "GPU memory that it takes at most, such as `20GB`; by what equal nodes took, unless written."]
         memory: Option<Bytes>;
+        #[doc = "Whether it gets a job of its own on a cluster; if it is expected to take over half of the time of a pilot's job, unless written."]
+        own_job: Option<bool>;
     }
 }
 
@@ -93,7 +95,8 @@ impl RunSettings {
     /// Nothing written.
     fn empty() -> Self {
         let (checkpoint, keep_every, preview) = (None, None, None);
-        Self { checkpoint, keep_every, preview, silence: None, gpus: None, memory: None }
+        let (silence, gpus, memory, own_job) = (None, None, None, None);
+        Self { checkpoint, keep_every, preview, silence, gpus, memory, own_job }
     }
 }
 

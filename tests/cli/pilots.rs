@@ -160,3 +160,130 @@ fn on_a_network_file_system_there_is_one_writer_and_no_shared_memory() {
     assert!(said.expect(1).err.contains("one at a time"));
     assert!(first.wait().unwrap().success());
 }
+
+/// How the site starts a script.
+const START: &str = "setsid sh {script} >/dev/null 2>>pilots.log &";
+
+/// The same, but that this is done first where the job is for one node.
+fn own_jobs(first: &str) -> String {
+    let start = START.trim_end_matches(" &");
+    format!("(if grep -q -e --own {{script}}; then {first}; fi; {start}) >/dev/null 2>&1 &")
+}
+
+/// The spec with trainings that ask for jobs of their own.
+fn with_own_jobs() -> Bench {
+    let train = "    train: { data: maps";
+    let spec = SPEC.replace(train, &format!("    run: {{ own_job: true }}\n{train}"));
+    let bench = Bench::new(&spec);
+    bench.write("site.yaml", SITE);
+    bench
+}
+
+#[test]
+fn a_node_that_asks_for_it_gets_a_job_of_its_own() {
+    let bench = with_own_jobs();
+    let said = bench.ablate_with(&RUN, "").expect(0);
+    assert_eq!(
+        said.err.matches("a pilot for one node submitted as job").count(),
+        4,
+        "{}",
+        said.err
+    );
+    assert_eq!(said.started(), 21, "{}", said.err);
+    let trainings = said.err.lines().filter(|line| line.contains("a core of own-"));
+    assert_eq!(trainings.count(), 4, "{}", said.err);
+    bench.ablate(&["run", "spec.yaml", "--results", "local"]).expect(0);
+    assert_eq!(digests(&bench, "results"), digests(&bench, "local"));
+    let left = fs::read_dir(bench.path("results/pilots/spec")).unwrap().flatten();
+    let left: Vec<_> =
+        left.filter(|e| e.file_name().to_string_lossy().starts_with("own-")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_order_in_the_queue_is_done_whether_anybody_looks_after_it_or_not() {
+    let bench = with_own_jobs();
+    bench.write("site.yaml", &SITE.replace(START, &own_jobs("sleep 3")));
+    let mut run = bench.start(&RUN, "");
+    let pilots = bench.path("results/pilots/spec");
+    let submitted = || {
+        let text = fs::read_to_string(pilots.join("submitted")).unwrap_or_default();
+        let names = text.lines().filter_map(|line| line.split('=').next());
+        names.filter(|name| name.starts_with("own-")).map(|n| pilots.join(n)).collect::<Vec<_>>()
+    };
+    until("a node waits in the queue", || {
+        submitted().iter().any(|folder| folder.exists() && !folder.join("begun").exists())
+    });
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert!(submitted().iter().any(|folder| !folder.join("begun").exists()), "nothing waits");
+    until("the queue is done", || submitted().iter().all(|folder| folder.join("gone").exists()));
+    let said = bench.ablate_with(&RUN, "").expect(0);
+    assert!(said.err.contains("taken up from an earlier run"), "{}", said.err);
+    let said = bench.ablate(&["query", "SELECT count(*) AS twice FROM attempts WHERE outcome = 'done' GROUP BY node HAVING count(*) > 1", "--csv"]);
+    assert_eq!(said.expect(0).out.trim(), "twice");
+    bench.ablate(&["run", "spec.yaml", "--results", "local"]).expect(0);
+    assert_eq!(digests(&bench, "results"), digests(&bench, "local"));
+}
+
+#[test]
+fn jobs_of_one_node_that_never_begin_are_not_asked_for_for_ever() {
+    let bench = with_own_jobs();
+    // What is for one node is taken and forgotten.
+    let site = SITE.replace(START, &own_jobs("exit"));
+    bench.write("site.yaml", &site.replace("poll: 200ms", "poll: 100ms"));
+    let said = bench.ablate_with(&RUN, "").expect(1);
+    assert!(said.err.contains("3 pilots in a row ended before they said anything"), "{}", said.err);
+    let claims = bench.ablate(&["query", "SELECT count(*) AS n FROM attempts", "--csv"]).expect(0);
+    assert!(!claims.out.contains("failed"), "{}", claims.out);
+    bench.write("site.yaml", SITE);
+    bench.ablate_with(&RUN, "").expect(0);
+}
+
+#[test]
+fn nodes_go_to_the_pools_that_take_them() {
+    let bench = bench();
+    bench.write(
+        "site.yaml",
+        &format!("{SITE}pools:\n  measures: {{ kinds: [evaluate], most: 1 }}\n"),
+    );
+    let said = bench.ablate_with(&RUN, "").expect(0);
+    let of = |kind: &str| {
+        let lines =
+            said.err.lines().filter(|line| line.contains("a core of ") && line.contains(kind));
+        lines.map(|line| line.contains("of measures-")).collect::<Vec<_>>()
+    };
+    assert!(!of("score").is_empty() && of("score").iter().all(|is| *is), "{}", said.err);
+    assert!(!of("net").is_empty() && !of("net").iter().any(|is| *is), "{}", said.err);
+    let plan =
+        bench.ablate(&["plan", "spec.yaml", "--on", "site.yaml", "--seeds", "0-4"]).expect(0);
+    assert!(plan.out.contains("measures: 12 nodes, up to 1 pilot at once"), "{}", plan.out);
+    assert!(plan.out.contains(" --pool measures"), "{}", plan.out);
+    bench.write("site.yaml", &format!("{SITE}pools: {{ a-b: {{ kinds: [mesure] }} }}\n"));
+    let said = bench.ablate(&["plan", "spec.yaml", "--on", "site.yaml"]).expect(2);
+    assert!(said.err.contains("cannot be the name of a pool"), "{}", said.err);
+    bench.write("site.yaml", &format!("{SITE}pools: {{ b: {{ kinds: [mesure] }} }}\n"));
+    let said = bench.ablate(&["plan", "spec.yaml", "--on", "site.yaml"]).expect(2);
+    assert!(said.err.contains("`mesure` is no kind of node"), "{}", said.err);
+}
+
+#[test]
+fn where_jobs_may_submit_jobs_one_tick_is_enough() {
+    let bench = bench();
+    // Without work pilots leave soon, and nobody looks after them but they themselves.
+    bench.write("site.yaml", &SITE.replace("idle: 2s", "idle: 300ms\nnodes_submit: true"));
+    let said = bench.ablate_with(&["tick", "spec.yaml", "--on", "site.yaml"], "slow net 1300");
+    assert_eq!(said.code, Some(75), "{}", said.err);
+    until("the table is there", || bench.path("results/spec/tables/main.tex").exists());
+    bench.ablate(&["run", "spec.yaml", "--results", "local"]).expect(0);
+    assert_eq!(digests(&bench, "results"), digests(&bench, "local"));
+}
+
+/// Waits until something is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came to that: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

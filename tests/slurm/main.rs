@@ -5,6 +5,7 @@
 
 mod cluster;
 mod faults;
+mod own;
 mod runs;
 #[path = "../support/said.rs"]
 mod said;

@@ -1,6 +1,8 @@
 //! A site: how pilots are asked for on a cluster, read from a fragment in `configs/sites/`, and the text of the script
 //! that its scheduler gets. The text is a function of the site and the names in it.
 
+mod pools;
+
 use crate::problem::{Problem, Problems};
 use crate::settings::table::{choice, table};
 use crate::settings::{Found, Identity, Reader, Setting, Shape, spelled};
@@ -8,6 +10,8 @@ use crate::spec::{Duration, Merged};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+pub use pools::{OWN, Pool, PoolSettings, Pools, Request, class};
 
 table! {
     /// How pilots are asked for.
@@ -34,8 +38,12 @@ table! {
         launch: Launch = Launch::Srun;
         #[doc = "The devices of a pilot, such as `cpu:4`, instead of all that its job has."]
         devices: Option<String>;
+        #[doc = "Whether jobs may be submitted from within jobs: a pilot that leaves then asks for what can follow."]
+        nodes_submit: bool = false;
         #[doc = "Commands of another scheduler than Slurm."]
         commands: Option<Commands>;
+        #[doc = "Other machines for some nodes, by names: { cores: { kinds: [evaluate], sbatch: { partition: cpu } } }."]
+        pools: Pools = Pools::default();
     }
     check check_site;
 }
@@ -127,6 +135,15 @@ fn check_site(site: &Site, found: &Found<'_>, reader: &mut Reader) {
     }
 }
 
+/// What a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// So many pilots, for whatever there is to do.
+    Pilots(u64),
+    /// One node, whose order lies in the folder of this name.
+    Own(&'a str),
+}
+
 /// Names in a script.
 #[derive(Debug, Clone)]
 pub struct Names {
@@ -136,6 +153,19 @@ pub struct Names {
     pub pilots: PathBuf,
     /// The name of the jobs.
     pub job: String,
+    /// The call that moves the experiment on by a step.
+    pub tick: Option<String>,
+}
+
+impl Names {
+    /// The name of a job of a pool.
+    pub fn of(&self, pool: &str, purpose: Purpose<'_>) -> String {
+        match (pool, purpose) {
+            ("", Purpose::Pilots(_)) => self.job.clone(),
+            (pool, Purpose::Pilots(_)) => format!("{}-{pool}", self.job),
+            (_, Purpose::Own(name)) => format!("{}-{name}", self.job),
+        }
+    }
 }
 
 impl Site {
@@ -211,40 +241,11 @@ impl Site {
         Some(word.unwrap_or("GPU").to_owned())
     }
 
-    /// The script of a job of `count` pilots.
-    pub fn script(&self, names: &Names, count: u64) -> String {
+    /// The script of a job, of one of the site's pools.
+    pub fn script(&self, names: &Names, pool: &str, purpose: Purpose<'_>) -> String {
         let mut text = "#!/bin/bash\n".to_owned();
         if self.commands.is_none() {
-            let log = names.pilots.join("log/%A_%a.out").display().to_string();
-            let signal = format!("USR2@{}", self.margin.0.ceil());
-            let signal = match self.launch {
-                Launch::Srun => signal,
-                Launch::Exec => format!("B:{signal}"),
-            };
-            let mut options = vec![
-                ("job-name", names.job.clone()),
-                ("array", format!("0-{}", count.saturating_sub(1))),
-                ("output", log),
-                ("open-mode", "append".to_owned()),
-                ("signal", signal),
-            ];
-            for (name, usual) in [("requeue", ""), ("ntasks", "1")] {
-                let others = ["no-requeue", "ntasks-per-node"];
-                let is_said = |known: &String| known == name || others.contains(&known.as_str());
-                if !self.sbatch.0.keys().any(is_said) {
-                    options.push((name, usual.to_owned()));
-                }
-            }
-            options
-                .extend(self.sbatch.0.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            for (name, value) in options {
-                let value = match value.as_str() {
-                    "" => String::new(),
-                    plain if plain.bytes().all(is_plain) => format!("={plain}"),
-                    other => format!("=\"{other}\""),
-                };
-                text += &format!("#SBATCH --{name}{value}\n");
-            }
+            text += &self.options(names, pool, purpose);
         }
         text += "set -e\n";
         for module in &self.modules {
@@ -254,6 +255,59 @@ impl Site {
             text += prelude.trim_end();
             text.push('\n');
         }
+        let mut lead = String::new();
+        if self.commands.is_none() && self.launch == Launch::Srun {
+            // A step gets warnings and preemptions, and its exit code passes through.
+            text += "export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}\n";
+            lead +=
+                "srun --nodes=1 --ntasks=1 --export=ALL --unbuffered --kill-on-bad-exit=1 \\\n    ";
+        }
+        let call = lead + &self.call(names, pool, purpose);
+        match names.tick.as_ref().filter(|_| self.nodes_submit) {
+            None => text + "exec " + &call + "\n",
+            // The last act: whatever can follow is asked for from here.
+            Some(tick) => {
+                text + "code=0\n" + &call + " || code=$?\n" + tick + " || true\nexit $code\n"
+            }
+        }
+    }
+
+    /// The options of a job, as its script has them.
+    fn options(&self, names: &Names, pool: &str, purpose: Purpose<'_>) -> String {
+        let signal = format!("USR2@{}", self.margin.0.ceil());
+        let signal = match self.launch {
+            Launch::Srun => signal,
+            Launch::Exec => format!("B:{signal}"),
+        };
+        let mut options = vec![("job-name", names.of(pool, purpose))];
+        let (log, again) = match purpose {
+            Purpose::Pilots(count) => {
+                options.push(("array", format!("0-{}", count.saturating_sub(1))));
+                ("log/%A_%a.out".to_owned(), "requeue")
+            }
+            // What comes back finds its order taken: the coordinator gives the node a new job.
+            Purpose::Own(name) => (format!("log/{name}.out"), "no-requeue"),
+        };
+        let log = names.pilots.join(log).display().to_string();
+        options.extend([("output", log), ("open-mode", "append".to_owned()), ("signal", signal)]);
+        for (name, usual, others) in
+            [(again, "", ["requeue", "no-requeue"]), ("ntasks", "1", ["ntasks", "ntasks-per-node"])]
+        {
+            if !self.sbatch.0.keys().any(|known| others.contains(&known.as_str())) {
+                options.push((name, usual.to_owned()));
+            }
+        }
+        options.extend(self.sbatch.0.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        let line = |(name, value): (&str, String)| match value.as_str() {
+            "" => format!("#SBATCH --{name}\n"),
+            plain if plain.bytes().all(is_plain) => format!("#SBATCH --{name}={plain}\n"),
+            other => format!("#SBATCH --{name}=\"{other}\"\n"),
+        };
+        options.into_iter().map(line).collect()
+    }
+
+    /// The call of the pilot.
+    fn call(&self, names: &Names, pool: &str, purpose: Purpose<'_>) -> String {
         let program = quoted(&names.program.display().to_string());
         let pilots = quoted(&names.pilots.display().to_string());
         let mut call = format!(
@@ -263,14 +317,12 @@ impl Site {
         if let Some(devices) = &self.devices {
             call += &format!(" --devices {}", quoted(devices));
         }
-        if self.commands.is_none() && self.launch == Launch::Srun {
-            // A step gets warnings and preemptions, and its exit code passes through.
-            text += "export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}\n";
-            text += "exec srun --nodes=1 --ntasks=1 --export=ALL --unbuffered --kill-on-bad-exit=1 \\\n    ";
-        } else {
-            text += "exec ";
+        match purpose {
+            Purpose::Own(name) => call += &format!(" --own {}", quoted(name)),
+            Purpose::Pilots(_) if pool.is_empty() => {}
+            Purpose::Pilots(_) => call += &format!(" --pool {}", quoted(pool)),
         }
-        text + &call + "\n"
+        call
     }
 }
 
@@ -295,6 +347,7 @@ mod tests {
             program: "/opt/my tools/ablate".into(),
             pilots: "/data/it's here/results/pilots/first".into(),
             job: "ablate-first-1a2b3c".into(),
+            tick: Some("ablate tick first.yaml --on slurm".into()),
         }
     }
 
@@ -309,7 +362,7 @@ mod tests {
     fn a_script_says_what_the_site_says_and_what_the_protocol_needs() {
         let text = "sbatch: { partition: gpu, gres: 'gpu:1', time: '4:00:00', exclusive: true, comment: two words }\n\
                     most: 8\nmodules: [cuda/12.4]\nprelude: |\n  source ~/env/bin/activate\nmargin: 2m\n";
-        let script = site(text).unwrap().script(&names(), 8);
+        let script = site(text).unwrap().script(&names(), "", Purpose::Pilots(8));
         let want = r"#!/bin/bash
 #SBATCH --job-name=ablate-first-1a2b3c
 #SBATCH --array=0-7
@@ -338,8 +391,11 @@ mod tests {
 
     #[test]
     fn without_steps_the_shell_itself_gets_the_signal() {
-        let script =
-            site("launch: exec\nsbatch: { no-requeue: true }\n").unwrap().script(&names(), 1);
+        let script = site("launch: exec\nsbatch: { no-requeue: true }\n").unwrap().script(
+            &names(),
+            "",
+            Purpose::Pilots(1),
+        );
         assert!(script.contains("--signal=B:USR2@120\n") && !script.contains("srun"), "{script}");
         assert!(script.contains("#SBATCH --no-requeue\n") && !script.contains("--requeue\n"));
     }
