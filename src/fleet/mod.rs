@@ -393,3 +393,28 @@ fn cause(state: Option<&str>) -> (FailureClass, &'static str) {
         _ => (FailureClass::NodeFault, "nothing is heard of it"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_scheduler_says_of_a_lost_pilot_has_a_class() {
+        use FailureClass::{Cancelled, HostMemory, NodeFault, Preempted, WallTime, WorkerDied};
+        for (state, class) in [
+            ("OUT_OF_MEMORY", HostMemory),
+            ("TIMEOUT", WallTime),
+            ("DEADLINE", WallTime),
+            ("PREEMPTED", Preempted),
+            ("CANCELLED", Cancelled),
+            ("NODE_FAIL", NodeFault),
+            ("BOOT_FAIL", NodeFault),
+            ("REQUEUED", Preempted),
+            ("FAILED", WorkerDied),
+            ("SOMETHING_NEW", NodeFault),
+        ] {
+            assert_eq!(cause(Some(state)).0, class, "{state}");
+        }
+        assert_eq!(cause(None).0, NodeFault);
+    }
+}
