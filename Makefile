@@ -4,7 +4,7 @@ PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
 LIBTORCH_READY = tools/fetch-libtorch.sh
 
-.PHONY: demo test test-golden test-slurm lint bench install libtorch build python fuzz
+.PHONY: demo test test-golden test-slurm lint bench bench-training install libtorch build python fuzz
 
 demo: libtorch
 	$(CARGO) build --release --workspace --bins
@@ -48,13 +48,17 @@ lint: libtorch
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
+# Training steps beside PyTorch's: `make bench-training ARGS="--cases notebook --threads 2"`.
+bench-training: build python
+	.venv/bin/python benches/training/training.py $(ARGS)
+
 bench: build python
 	$(CARGO) build --release --examples
 	python3 benches/overhead.py
 	python3 benches/planning.py
 	python3 benches/dispatch.py
 	.venv/bin/python benches/particle_mesh.py
-	benches/training.sh
+	.venv/bin/python benches/training/training.py
 
 # Programs into PREFIX/bin, libtorch into PREFIX/lib/ablate, where the worker looks for it.
 install: build

@@ -455,7 +455,7 @@ impl<'r> Run<'r> {
         let running: Vec<usize> =
             (0..self.slots.len()).filter(|slot| self.slots[*slot].is_some()).collect();
         if self.pool.goes_on_alone() {
-            if self.interrupts == 1 {
+            if self.interrupts == 1 && self.broken.is_none() {
                 self.detach();
             }
         } else if self.interrupts == 1 {

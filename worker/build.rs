@@ -1,17 +1,37 @@
-//! Writes the folder of libtorch into the program, so that it runs without LD_LIBRARY_PATH: the one
-//! it was built against, and `../lib/ablate` beside an installed program.
+//! Compiles the shim, and writes the folder of libtorch into the program, so that it runs without LD_LIBRARY_PATH: the
+//! one it was built against, and `../lib/ablate` beside an installed program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
     let mut folders: Vec<String> = vec!["$ORIGIN/../lib/ablate".to_owned()];
-    folders.extend(libtorch().map(|folder| folder.display().to_string()));
+    let found = libtorch();
+    if let Some(include) =
+        found.as_ref().and_then(|lib| lib.parent()).map(|root| root.join("include"))
+    {
+        shim(&include);
+    }
+    folders.extend(found.map(|folder| folder.display().to_string()));
     for folder in folders {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{folder}");
     }
+}
+
+/// Compiles the operations that `tch` leaves out against libtorch's headers.
+fn shim(include: &Path) {
+    println!("cargo:rerun-if-changed=shim/fused.cpp");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .file("shim/fused.cpp")
+        // Its headers are not ours to warn about.
+        .flag("-isystem")
+        .flag(include.display().to_string())
+        .flag_if_supported("-Wno-unused-parameter")
+        .compile("ablate_fused");
 }
 
 /// The folder of libtorch's libraries.

@@ -37,6 +37,7 @@ impl Cancel {
         let site = Site::read(&Site::find(&self.on, &self.spec)?)?;
         let results = Results::look(&place.of(&self.spec));
         let names = fleet::names(&results, &Spec::name_of(&self.spec, self.profile.as_deref()));
+        fleet::cancel(&names)?;
         let asked = fleet::dismiss(&site, &names, false)?;
         let begun = Instant::now();
         while !self.now && fleet::living(&names) > 0 && begun.elapsed() < PATIENCE {

@@ -68,7 +68,8 @@ pub(super) fn submissions(
 
 /// How long each job may take.
 fn each(pool: &Pool) -> String {
-    pool.site.sbatch.0.get("time").map_or(String::new(), |time| format!(", each for {time}"))
+    let time = pool.wall_time().map(|seconds| words::duration(words::span(seconds)));
+    time.map_or(String::new(), |time| format!(", each for {time}"))
 }
 
 /// The time of machines, as far as it is known: nodes share a machine's time with those beside them.

@@ -116,7 +116,9 @@ impl RunCommand {
             }
         }
         if outcome.stopped {
-            say("stopped; the same command goes on");
+            if self.on.is_none() {
+                say("stopped; the same command goes on");
+            }
             // What was meant to fit is complete: there is something to see.
             if self.limiting.is_none() {
                 return Ok(outcome.exit_code());
@@ -207,7 +209,11 @@ impl Rounds<'_> {
         let coordinator = Coordinator::enter(results)?;
         monitor.share(&spec.name, coordinator.screen_file());
         let devices = pool::devices_here(command.devices.as_deref())?;
-        let device = devices.first().map_or("cpu", |device| device.word()).to_owned();
+        // What it takes is known of devices like those that it will have.
+        let device = match &self.site {
+            Some(site) => site.model().unwrap_or_else(|| "cpu".to_owned()),
+            None => devices.first().map_or("cpu", |device| device.word()).to_owned(),
+        };
         let (mut record, plan) = self.prepare((&coordinator, &device), monitor)?;
         let mut tell = |text: &str| monitor.show(&Change::Say(text.to_owned()));
         let mut wanted = command.naming.wanted(graph, &plan)?;

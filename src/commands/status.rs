@@ -3,6 +3,7 @@
 use super::{Done, Place, print};
 use crate::coordinator;
 use crate::files;
+use crate::fleet;
 use crate::job::{Event, Job};
 use crate::problem::Problem;
 use crate::record::Record;
@@ -49,6 +50,7 @@ impl Status {
         let statement = "SELECT p.experiment, n.kind, count(DISTINCT p.node), count(DISTINCT n.key)
              FROM points p LEFT JOIN nodes n ON n.key = p.node GROUP BY p.experiment, n.kind";
         let (_, rows) = record.query(statement)?;
+        let results = Results { root: root.clone() };
         for experiment in record.experiments()?.into_iter().map(|known| known.name) {
             let of = |row: &&Vec<String>| row[0] == experiment;
             let sum = |column: usize| -> u64 {
@@ -63,6 +65,11 @@ impl Status {
             let kinds =
                 if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
             print(&format!("{experiment}: {}/{} finished{kinds}", sum(3), sum(2)));
+            let pilots = fleet::living(&fleet::names(&results, &experiment));
+            if pilots > 0 {
+                let pilots = plural(pilots, "pilot");
+                print(&format!("  {pilots} on a cluster: `ablate run --on` hears what they did"));
+            }
             for (name, class) in record.failed_nodes(&experiment)? {
                 print(&format!("  failed: {name} [{class}]"));
             }

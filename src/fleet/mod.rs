@@ -18,7 +18,7 @@ use crate::problem::{Problem, Result};
 use crate::site::{Names, Site};
 use crate::store::Results;
 use member::Member;
-pub use outside::{dismiss, has_left, living, names, pilot_of, place_of};
+pub use outside::{cancel, dismiss, has_left, living, names, pilot_of, place_of};
 use outside::{pilots, submissions};
 use queue::{Answer, Ask};
 pub use queue::{Job, Jobs, Scheduler};
@@ -110,6 +110,8 @@ impl Fleet {
         }
         let pools = site.all_pools();
         let scheduler = Scheduler::new(pools.clone(), names.clone());
+        // Whatever was cancelled before is wanted again.
+        let _ = fs::remove_file(outside::cancelled(&names));
         // Where pilots are known the scheduler may be away for a while.
         if pilots(&names.pilots).is_empty() {
             scheduler.test().map_err(Problem::usage)?;
@@ -222,6 +224,7 @@ impl Fleet {
                 Report::Hello { host, devices, began, ends, version } => {
                     self.members[member].began = Some(began);
                     let told = Member::told(&devices);
+                    let has_no_gpu = devices.iter().all(|device| device.name == "cpu");
                     if version != env!("CARGO_PKG_VERSION") {
                         let text = format!(
                             "the pilot on {host} is ablate {version}: it is asked to leave"
@@ -230,10 +233,14 @@ impl Fleet {
                         self.dismiss(member);
                     }
                     self.greet(member, devices, ends, news);
-                    news.push(News::Say(format!(
-                        "pilot {} on {host}: {told}",
-                        self.members[member].name
-                    )));
+                    let name = &self.members[member].name;
+                    news.push(News::Say(format!("pilot {name} on {host}: {told}")));
+                    let site = &self.supplies[self.members[member].pool].pool.site;
+                    if has_no_gpu && site.devices.is_none() && site.model().is_some() {
+                        news.push(News::Say(format!(
+                            "pilot {name} was to have a GPU and sees none: its nodes run on cores"
+                        )));
+                    }
                 }
                 Report::Said { slot, ticket, event } => {
                     let Some(slot) = self.members[member].slots.get(slot).copied() else {

@@ -9,7 +9,7 @@ use crate::problem::Result;
 use crate::site::{Names, Site};
 use crate::store::Results;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The names of an experiment's pilots in a results folder.
@@ -19,7 +19,9 @@ pub fn names(results: &Results, experiment: &str) -> Names {
     let word: String = experiment.chars().map(plain).collect();
     Names {
         program: std::env::current_exe().unwrap_or_else(|_| "ablate".into()),
-        pilots: results.root.join("pilots").join(experiment),
+        // As other machines and other folders name it too.
+        pilots: std::path::absolute(results.root.join("pilots").join(experiment))
+            .unwrap_or_else(|_| results.root.join("pilots").join(experiment)),
         job: format!("ablate-{word}-{}", &digest[..8]),
         tick: None,
     }
@@ -78,10 +80,31 @@ pub fn dismiss(site: &Site, names: &Names, all: bool) -> Result<usize> {
     Ok(asked)
 }
 
-/// How many pilots of an experiment have not left.
+/// How many pilots of an experiment work, as far as they have given a sign of life in the last two minutes.
 pub fn living(names: &Names) -> usize {
-    let address = |name: &String| Address { folder: names.pilots.join(name) };
-    pilots(&names.pilots).iter().filter(|name| !address(name).gone().exists()).count()
+    let lives = |name: &String| {
+        let address = Address { folder: names.pilots.join(name) };
+        let changed = fs::metadata(address.heartbeat()).and_then(|meta| meta.modified());
+        let ago = changed.ok().and_then(|at| at.elapsed().ok());
+        !address.gone().exists() && ago.is_some_and(|ago| ago < Duration::from_secs(120))
+    };
+    pilots(&names.pilots).iter().filter(|name| lives(name)).count()
+}
+
+/// A file by which whoever looks after the pilots is told that all is cancelled.
+pub(super) fn cancelled(names: &Names) -> PathBuf {
+    names.pilots.join("cancelled")
+}
+
+/// Tells whoever looks after the pilots, if anybody does, that all is cancelled.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn cancel(names: &Names) -> Result<()> {
+    match names.pilots.is_dir() {
+        true => files::write_quickly(&cancelled(names), b""),
+        false => Ok(()),
+    }
 }
 
 /// The names of the pilots in a folder.

@@ -67,7 +67,15 @@ impl Scheduler {
     pub fn test(&self) -> Result<()> {
         for pool in self.pools.iter().filter(|pool| pool.site.commands.is_none()) {
             let script = pool.site.script(&self.names, &pool.name, Purpose::Pilots(1));
-            run(slurm("sbatch").arg("--test-only"), Some(script))?;
+            run(slurm("sbatch").arg("--test-only"), Some(script)).map_err(|problem| match pool
+                .name
+                .as_str()
+            {
+                "" => problem,
+                name => {
+                    Problem { sentence: format!("pool {name}: {}", problem.sentence), ..problem }
+                }
+            })?;
         }
         Ok(())
     }

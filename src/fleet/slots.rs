@@ -1,11 +1,11 @@
 //! The slots of pilots as a run sees them.
 
-use super::outside::is_of;
+use super::outside::{self, is_of};
 use super::{Fleet, LOOK, Place};
 use crate::job::Ticket;
 use crate::pool::{Card, Device, Ended, Lease, News, Slots};
 use crate::post::Order;
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::rooms::Room;
 use crate::settings::Kind;
 use crate::site::{self, Request};
@@ -119,6 +119,10 @@ impl Slots for Fleet {
         let mut news = std::mem::take(&mut self.news);
         if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
             return Ok(news);
+        }
+        if outside::cancelled(&self.names).exists() {
+            let problem = Problem::system("`ablate cancel` has ended it");
+            return Err(problem.help("the same command goes on where it was"));
         }
         let wanted = wanted();
         let begun = Instant::now();

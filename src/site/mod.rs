@@ -129,6 +129,17 @@ fn check_site(site: &Site, found: &Found<'_>, reader: &mut Reader) {
         );
         reader.wrong::<()>(found, problem);
     }
+    for pool in site.all_pools() {
+        if let Some(time) = pool.wall_time().filter(|time| *time <= site.margin.0) {
+            let name =
+                if pool.name.is_empty() { String::new() } else { format!(" of {}", pool.name) };
+            let problem = Problem::new(format!(
+                "the time{name} is {}, and all of it is `margin`, in which everything saves",
+                crate::words::duration(crate::words::span(time))
+            ));
+            reader.wrong::<()>(found, problem.help("let `margin` be a small part of the time"));
+        }
+    }
     if site.commands.is_some() && !site.sbatch.0.is_empty() {
         let problem = Problem::new("`sbatch` means nothing to another scheduler");
         reader.wrong_key(found, "sbatch", problem.help("put its options into `commands.submit`"));

@@ -104,7 +104,7 @@ fn a_plan_for_a_site_shows_what_would_be_submitted() {
     bench.write("configs/sites/big.yaml", site);
     let said = bench.ablate(&["plan", "spec.yaml", "--on", "big"]).expect(0);
     for words in [
-        "up to 8 pilots at once, each for 4:00:00",
+        "up to 8 pilots at once, each for 4 h 0 min",
         "#SBATCH --partition=gpu",
         "#SBATCH --array=0-7",
         "module load cuda/12",
@@ -159,6 +159,28 @@ fn on_a_network_file_system_there_is_one_writer_and_no_shared_memory() {
     let said = bench.ablate_env(&["run", "spec.yaml"], "ABLATE_NETWORK", std::path::Path::new("1"));
     assert!(said.expect(1).err.contains("one at a time"));
     assert!(first.wait().unwrap().success());
+}
+
+#[test]
+fn cancelling_ends_a_run_that_looks_after_pilots() {
+    let bench = bench();
+    let mut run = bench.start(&RUN, "slow net 300");
+    let pilots = bench.path("results/pilots/spec");
+    let folders = || fs::read_dir(&pilots).into_iter().flatten().flatten();
+    until("a pilot is there", || folders().any(|entry| entry.path().join("alive").exists()));
+    let status = || bench.ablate(&["status", "--results", "results"]).expect(0).out;
+    until("pilots are told of", || status().contains("on a cluster"));
+    let said = bench.ablate(&["cancel", "spec.yaml", "--on", "site.yaml"]).expect(0);
+    assert!(said.out.contains("cancelled"), "{}", said.out);
+    // What looks after them ends too, and asks for no more.
+    assert_eq!(run.wait().unwrap().code(), Some(1));
+    let stays =
+        folders().filter(|e| e.path().join("in").exists() && !e.path().join("gone").exists());
+    assert_eq!(stays.count(), 0);
+    let begun = Instant::now();
+    bench.ablate(&["cancel", "spec.yaml", "--on", "site.yaml"]).expect(0);
+    assert!(begun.elapsed() < Duration::from_secs(30), "there is nobody to wait for");
+    bench.ablate_with(&RUN, "").expect(0);
 }
 
 /// How the site starts a script.

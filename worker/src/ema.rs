@@ -1,8 +1,9 @@
 //! The exponential moving average of the weights, as tensors by the names of the parameters.
 
-use crate::net::flat::{self, Flat};
+use crate::fused;
 use crate::net::{self, Tensors};
 use ablate::problem::Result;
+use tch::Tensor;
 
 /// How much of the average survives a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,13 +29,13 @@ impl Decay {
 pub struct Ema {
     decay: Decay,
     steps: u64,
-    average: Flat,
+    average: Tensors,
 }
 
 impl Ema {
     /// Starts an average as a copy of `parameters`.
     pub fn new(decay: Decay, parameters: &Tensors) -> Self {
-        Self { decay, steps: 0, average: Flat::copy(parameters) }
+        Self { decay, steps: 0, average: net::copies(parameters) }
     }
 
     /// Moves the average towards `parameters`, those given at first:
@@ -42,7 +43,8 @@ impl Ema {
     pub fn update(&mut self, parameters: &Tensors) {
         self.steps += 1;
         let weight = 1.0 - self.decay.at(self.steps);
-        let _ = self.average.vector().lerp_(&flat::join(parameters.values()), weight);
+        let averages: Vec<&Tensor> = self.average.values().collect();
+        fused::lerp(&averages, &parameters.values().collect::<Vec<_>>(), weight);
     }
 
     /// Returns how many updates there were.
@@ -52,12 +54,12 @@ impl Ema {
 
     /// Returns the average itself, not a copy.
     pub fn average(&self) -> &Tensors {
-        self.average.views()
+        &self.average
     }
 
     /// Returns a copy of the average.
     pub fn export(&self) -> Tensors {
-        net::copies(self.average.views())
+        net::copies(&self.average)
     }
 
     /// Takes back what [`Ema::export`] gave after so many `steps`.
@@ -65,7 +67,7 @@ impl Ema {
     /// # Errors
     /// If a tensor is missing, unknown or of another shape.
     pub fn import(&mut self, steps: u64, average: &Tensors) -> Result<()> {
-        net::load(self.average.views(), average)?;
+        net::load(&self.average, average)?;
         self.steps = steps;
         Ok(())
     }
@@ -74,7 +76,6 @@ impl Ema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Tensor;
 
     fn one(value: f64) -> Tensors {
         Tensors::from([("w".to_owned(), Tensor::from_slice(&[value]))])

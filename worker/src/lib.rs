@@ -12,6 +12,8 @@ pub mod embedding;
 
 pub mod net;
 
+pub mod fused;
+
 pub mod optimizer;
 
 pub mod rate;

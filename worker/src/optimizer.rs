@@ -1,11 +1,11 @@
 //! AdamW whose state can be saved: its moments are tensors by the names of the parameters, and its
 //! step count is a number. (The optimisers of tch can do neither.) It changes parameters in place.
 
-use crate::net::flat::{self, Flat};
+use crate::fused;
 use crate::net::{self, Tensors};
 use ablate::problem::{Problem, Result};
 use ablate::settings;
-use tch::{Tensor, no_grad};
+use tch::{Device, Tensor};
 
 /// Prefixes of the two moments in an exported state, as PyTorch names them.
 const PREFIXES: [&str; 2] = ["exp_avg.", "exp_avg_sq."];
@@ -16,13 +16,18 @@ pub struct AdamW {
     settings: settings::AdamW,
     steps: u64,
     /// Running means of the gradients and of their squares.
-    moments: [Flat; 2],
+    moments: [Tensors; 2],
 }
 
 impl AdamW {
     /// Makes an optimiser of `parameters` that has not taken a step.
     pub fn new(settings: &settings::AdamW, parameters: &Tensors) -> Self {
-        let moments = [Flat::zeros(parameters), Flat::zeros(parameters)];
+        let zeros = || {
+            let zero =
+                |(name, weight): (&String, &Tensor)| (name.clone(), weight.detach().zeros_like());
+            parameters.iter().map(zero).collect()
+        };
+        let moments = [zeros(), zeros()];
         Self { settings: settings.clone(), steps: 0, moments }
     }
 
@@ -34,39 +39,29 @@ impl AdamW {
     /// Takes one step of this learning rate along the gradients of `parameters`, those given at first,
     /// and forgets the gradients; a missing gradient counts as zero.
     pub fn step(&mut self, parameters: &Tensors, rate: f64) {
-        let gradient = flat::join_gradients(parameters);
-        let weights = self.next_weights(flat::join(parameters.values()), &gradient, rate);
-        no_grad(|| {
-            for (weight, next) in parameters.values().zip(flat::split(&weights, parameters)) {
-                weight.shallow_clone().copy_(&next);
-            }
-        });
-        forget_gradients(parameters);
-    }
-
-    /// Moves the moments on, and all weights with them; both vectors are `[numbers in all]`.
-    fn next_weights(&mut self, mut weights: Tensor, gradient: &Tensor, rate: f64) -> Tensor {
-        let s = &self.settings;
         self.steps += 1;
-        // Beyond 2^31 steps the powers are zero anyway.
-        let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let step_size = rate / (1.0 - s.beta_1.powi(power));
-        let root_correction = (1.0 - s.beta_2.powi(power)).sqrt();
-        let [mut first, mut second] = self.moments.each_ref().map(Flat::vector);
-        if s.weight_decay > 0.0 {
-            let _ = weights.g_mul_scalar_(1.0 - rate * s.weight_decay);
-        }
-        let _ = first.lerp_(gradient, 1.0 - s.beta_1);
-        let _ = second.g_mul_scalar_(s.beta_2).g_add_(&(gradient.square() * (1.0 - s.beta_2)));
-        let root = second.sqrt().g_div_scalar_(root_correction).g_add_scalar_(s.epsilon);
-        weights - first / root * step_size
+        let gradient = |parameter: &Tensor| {
+            let gradient = parameter.grad();
+            if gradient.defined() { gradient } else { parameter.detach().zeros_like() }
+        };
+        let gradients: Vec<Tensor> = parameters.values().map(gradient).collect();
+        let weights: Vec<&Tensor> = parameters.values().collect();
+        let [first, second] = self.moments.each_ref().map(|m| m.values().collect::<Vec<_>>());
+        let s = &self.settings;
+        let (beta_1, beta_2) = (s.beta_1, s.beta_2);
+        let (weight_decay, epsilon) = (s.weight_decay, s.epsilon);
+        let step = fused::Step { rate, beta_1, beta_2, weight_decay, epsilon };
+        let gradients: Vec<&Tensor> = gradients.iter().collect();
+        fused::adamw(&weights, &gradients, [&first, &second], self.steps, step);
+        forget_gradients(parameters);
     }
 
     /// Returns copies of the moments, as `exp_avg.<name>` and `exp_avg_sq.<name>`.
     pub fn export(&self) -> Tensors {
-        let named = |(prefix, moment): (&'static str, &Flat)| {
-            let copies = net::copies(moment.views());
-            copies.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+        let named = |(prefix, moment): (&'static str, &Tensors)| {
+            net::copies(moment)
+                .into_iter()
+                .map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
         };
         PREFIXES.into_iter().zip(&self.moments).flat_map(named).collect()
     }
@@ -84,7 +79,7 @@ impl AdamW {
             let of_this = state.iter().filter_map(|(name, tensor)| {
                 Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone()))
             });
-            net::load(moment.views(), &of_this.collect())?;
+            net::load(moment, &of_this.collect())?;
         }
         self.steps = steps;
         Ok(())
@@ -95,37 +90,38 @@ impl AdamW {
 /// `clip_grad_norm_` does; returns the norm before, a scalar tensor (0 without any gradient).
 pub fn clip_gradients(parameters: &Tensors, largest: f64) -> Tensor {
     let norm = gradient_norm(parameters);
-    no_grad(|| {
-        let factor = (largest / (&norm + 1e-6)).clamp_max(1.0);
-        for mut gradient in gradients(parameters) {
-            let _ = gradient.g_mul_(&factor);
-        }
-    });
+    let factor = (largest / (&norm + 1e-6)).clamp_max(1.0);
+    // To ask a GPU would take longer than to multiply by one there.
+    if norm.device() != Device::Cpu || factor.double_value(&[]) < 1.0 {
+        let gradients = gradients(parameters);
+        let factor = gradients.first().map_or(factor.shallow_clone(), |g| factor.to_kind(g.kind()));
+        fused::scale(&gradients.iter().collect::<Vec<_>>(), &factor);
+    }
     norm
 }
 
 /// Returns the Euclidean norm of all gradients together, a scalar tensor (0 without any gradient).
 pub fn gradient_norm(parameters: &Tensors) -> Tensor {
-    let gradient = flat::join_gradients(parameters);
-    // In 32 bits `norm` of millions of numbers is off by 1e-4; `sum`, which adds pairs, is not.
-    gradient.square().sum(gradient.kind()).sqrt()
-}
-
-/// Sets all gradients to zero.
-pub fn forget_gradients(parameters: &Tensors) {
-    for mut gradient in gradients(parameters) {
-        let _ = no_grad(|| gradient.zero_());
+    let gradients = gradients(parameters);
+    match gradients.is_empty() {
+        true => Tensor::from(0.0),
+        false => fused::norm(&gradients.iter().collect::<Vec<_>>()),
     }
 }
 
-fn gradients(parameters: &Tensors) -> impl Iterator<Item = Tensor> {
-    parameters.values().map(Tensor::grad).filter(Tensor::defined)
+/// Lets all parameters be without a gradient.
+pub fn forget_gradients(parameters: &Tensors) {
+    fused::forget_gradients(&parameters.values().collect::<Vec<_>>());
+}
+
+fn gradients(parameters: &Tensors) -> Vec<Tensor> {
+    parameters.values().map(Tensor::grad).filter(Tensor::defined).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     const RATE: f64 = 0.1;
 

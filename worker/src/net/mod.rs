@@ -8,7 +8,6 @@ mod attention;
 mod blocks;
 mod condition;
 mod dit;
-pub mod flat;
 mod layers;
 mod lenet;
 mod simple_unet;

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Training steps of the worker beside PyTorch 2.11, eager, and compiled where a C++ compiler is: the same network, the
+same settings, one run on the same machine and threads.
+
+    make bench-training [ARGS="--short | --cases notebook,dit_s2 --threads 1,2 --device cuda"]
+
+Each network in Python takes the weights of a train node of spec.yaml name by name, so both are the same; both do all of
+a step: a batch, noise, forward, backward, clipping, AdamW, moving average. Each program runs in a process of its own, one
+after the other; memory is the most that the process had. Losses are means over the steps, of other random numbers."""
+import argparse, json, os, pathlib, subprocess, sys, tempfile, time
+
+here = pathlib.Path(__file__).resolve().parent
+root = here.parent.parent
+ABLATE, WORKER = (root / "target/release" / name for name in ("ablate", "ablate-worker"))
+# Steps that are left out, and steps that are measured, on a CPU.
+CASES = {"quickstart": (20, 200), "notebook": (2, 8), "dit_s2": (2, 10), "default": (1, 3), "simple_unet_64": (1, 4),
+         "simple_unet_256": (1, 3)}
+SHORT = {"quickstart": (10, 60), "dit_s2": (1, 3)}
+
+
+def weights(path):
+    """Tensors of a .safetensors file; floats of 32 bits."""
+    import torch
+    raw = path.read_bytes()
+    n = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8:8 + n])
+    header.pop("__metadata__", None)
+    at = lambda e: torch.frombuffer(bytearray(raw[8 + n + e["data_offsets"][0]:8 + n + e["data_offsets"][1]]), dtype=torch.float32)
+    return {name: at(e).reshape(e["shape"]) for name, e in header.items()}
+
+
+def peer(given, node, folder):
+    """Trains in this process; prints seconds a step and the mean loss."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+    from nets import build
+    torch.set_num_threads(given.peer_threads)
+    torch.manual_seed(0)
+    settings, side = node["settings"], json.loads((folder / "dataset.json").read_text())["side"]
+    device = torch.device(given.device)
+    net = build(settings["model"], side)
+    state = weights(folder / "last.safetensors")
+    missing, unknown = net.load_state_dict(state, strict=False)
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unknown:
+        sys.exit(f"not the same network: {missing[:3]} are missing, {unknown[:3]} are unknown")
+    net.to(device)
+    adamw = settings["optimizer"]["adamw"]
+    optimizer = torch.optim.AdamW(net.parameters(), adamw["learning_rate"], weight_decay=adamw["weight_decay"])
+    average = [p.detach().clone() for p in net.parameters()]
+    levels = settings["objective"]["ddpm"]["timesteps"]
+    distance = {"mse": F.mse_loss, "l2": F.mse_loss, "huber": F.smooth_l1_loss, "l1": F.l1_loss}
+    distance = distance[str(settings["objective"]["ddpm"].get("loss", "mse"))]
+    maps = torch.randn(512, 1, side, side, device=device)
+    alpha_bar = torch.cumprod(1 - torch.linspace(1e-4, 0.02, levels), 0).to(device)
+    forward = torch.compile(net) if given.compile else net
+    sync = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    losses = []
+    for step in range(given.warm + given.steps):
+        if step == given.warm:
+            sync()
+            begin = time.perf_counter()
+        x = maps[torch.randperm(len(maps), device=device)[:settings["batch"]]]
+        t = torch.randint(0, levels, (len(x),), device=device)
+        noise = torch.randn_like(x)
+        a = alpha_bar[t][:, None, None, None]
+        loss = distance(forward(a.sqrt() * x + (1 - a).sqrt() * noise, t), noise)
+        optimizer.zero_grad()
+        loss.backward()
+        if settings["gradient_clip"] != "off":
+            nn.utils.clip_grad_norm_(net.parameters(), settings["gradient_clip"])
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(average, list(net.parameters()), 1 - settings["ema"])
+        losses.append(loss.detach())
+    sync()
+    span = time.perf_counter() - begin
+    print(json.dumps({"seconds": span / given.steps, "loss": float(torch.stack(losses[given.warm:]).mean())}))
+
+
+def run(command, **more):
+    """Runs a program; what it printed, and the most memory it had in MB."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{command} failed")
+    return out, usage.ru_maxrss / 1024
+
+
+def theirs(case, given, threads, compiled=False):
+    warm, steps = case[1]
+    command = [sys.executable, __file__, "--peer", case[0], "--peer-threads", threads, "--warm", warm, "--steps", steps,
+               "--device", given.device, "--results", given.results] + (["--compile"] if compiled else [])
+    out, memory = run([str(word) for word in command])
+    return dict(json.loads(out.strip().splitlines()[-1]), memory=memory)
+
+
+def ours(case, given, threads, node):
+    warm, steps = case[1]
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "work").mkdir(), (folder / "trajectory").mkdir()
+        data = given.results / "nodes" / node["inputs"]["data"]["folder"]
+        job = dict(name="bench", key=node["key"], kind="train", attempt=1, work=str(folder / "work"),
+                   settings=dict(node["settings"], steps=warm + steps + 1), trajectory=str(folder / "trajectory"),
+                   inputs=dict(data=dict(folder=str(data), port="train")), checkpoint_seconds=1e6,
+                   device=given.device.replace("cuda", "cuda:0"), threads=threads)
+        (folder / "job.json").write_text(json.dumps(job))
+        # As the coordinator starts its workers.
+        environment = dict(os.environ, MALLOC_MMAP_THRESHOLD_="17179869184", MALLOC_TRIM_THRESHOLD_="17179869184")
+        process = subprocess.Popen([WORKER, folder / "job.json"], stdout=subprocess.PIPE, text=True, env=environment)
+        seen, losses = [], []
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "failed":
+                sys.exit(line)
+            if event["event"] == "progress" and event["step"] >= warm:
+                seen.append((event["step"], time.perf_counter()))
+                losses.append(event["loss"])
+                if event["step"] >= warm + steps:
+                    break
+            if event["event"] == "checkpoint" and seen:
+                break
+        process.kill()
+        _, _, usage = os.wait4(process.pid, 0)
+        (first, begin), (last, end) = seen[0], seen[-1]
+        return {"seconds": (end - begin) / (last - first), "loss": sum(losses) / len(losses), "memory": usage.ru_maxrss / 1024}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", default=None, help="such as notebook,dit_s2; all unless written")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--short", action="store_true", help="a minute, to see that it works")
+    parser.add_argument("--compiled", action="store_true", help="torch.compile too")
+    parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir(), "ablate-bench-training"))
+    parser.add_argument("--peer", help=argparse.SUPPRESS)
+    parser.add_argument("--peer-threads", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--warm", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--compile", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    cases = SHORT if given.short else CASES
+    if given.device == "cuda":
+        cases = {name: (20, 100) for name in cases}
+    known = {}
+    if not given.peer:
+        subprocess.run([ABLATE, "--results", given.results, "run", here / "spec.yaml"], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    for path in sorted((given.results / "nodes").glob("train-*")):
+        node = json.loads((path / "node.json").read_text())
+        known[node["name"]] = (node, path)
+    if given.peer:
+        return peer(given, *known[given.peer])
+    names = given.cases.split(",") if given.cases else list(cases)
+    print(f"{'network':16} {'threads':>7} {'PyTorch s':>10} {'ablate s':>10} {'ratio':>6} {'MB':>6} {'MB':>6} {'loss':>7} {'loss':>7}"
+          + (f" {'compiled s':>11} {'ratio':>6}" if given.compiled else ""))
+    for name in names:
+        node, _ = known[name]
+        for threads in map(int, given.threads.split(",")):
+            case = (name, cases[name])
+            them, us = theirs(case, given, threads), ours(case, given, threads, node)
+            line = (f"{name:16} {threads:7} {them['seconds']:10.4f} {us['seconds']:10.4f} {them['seconds'] / us['seconds']:6.2f} "
+                    f"{them['memory']:6.0f} {us['memory']:6.0f} {them['loss']:7.4f} {us['loss']:7.4f}")
+            if given.compiled:
+                fast = theirs(case, given, threads, compiled=True)
+                line += f" {fast['seconds']:11.4f} {fast['seconds'] / us['seconds']:6.2f}"
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
