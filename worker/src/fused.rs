@@ -149,8 +149,8 @@ mod tests {
             Step { rate: 0.1, beta_1: 0.9, beta_2: 0.99, weight_decay: 0.01, epsilon: 1e-8 };
         let before = [&w, &g, &m, &v].map(numbers);
         adamw(&[&w], &[&g], [&[&m], &[&v]], 3, settings);
-        for i in 0..3 {
-            let [w0, g0, m0, v0] = [0, 1, 2, 3].map(|list| before[list][i]);
+        let [w0, g0, m0, v0] = &before;
+        for (i, (((w0, g0), m0), v0)) in w0.iter().zip(g0).zip(m0).zip(v0).enumerate() {
             let (m1, v1) = (0.9 * m0 + 0.1 * g0, 0.99 * v0 + 0.01 * g0 * g0);
             let (m_hat, v_hat) = (m1 / (1.0 - 0.9_f64.powi(3)), v1 / (1.0 - 0.99_f64.powi(3)));
             let want = w0 * (1.0 - 0.1 * 0.01) - 0.1 * m_hat / (v_hat.sqrt() + 1e-8);
