@@ -2,7 +2,7 @@
 """Training steps of the worker beside PyTorch 2.11, eager, and compiled where a C++ compiler is: the same network, the
 same settings, one run on the same machine and threads.
 
-    make bench-training [ARGS="--short | --cases notebook,dit_s2 --threads 1,2 --device cuda"]
+    make bench-training [ARGS="--short | --cases notebook,dit_s2 --threads 1,2 --device cuda --compiled"]
 
 Each network in Python takes the weights of a train node of spec.yaml name by name, so both are the same; both do all of
 a step: a batch, noise, forward, backward, clipping, AdamW, moving average. Each program runs in a process of its own, one
@@ -11,7 +11,6 @@ import argparse, json, os, pathlib, subprocess, sys, tempfile, time
 
 here = pathlib.Path(__file__).resolve().parent
 root = here.parent.parent
-ABLATE, WORKER = (root / "target/release" / name for name in ("ablate", "ablate-worker"))
 # Steps that are left out, and steps that are measured, on a CPU.
 CASES = {"quickstart": (20, 200), "notebook": (2, 8), "dit_s2": (2, 10), "default": (1, 3), "simple_unet_64": (1, 4),
          "simple_unet_256": (1, 3)}
@@ -110,7 +109,7 @@ def ours(case, given, threads, node):
         (folder / "job.json").write_text(json.dumps(job))
         # As the coordinator starts its workers.
         environment = dict(os.environ, MALLOC_MMAP_THRESHOLD_="17179869184", MALLOC_TRIM_THRESHOLD_="17179869184")
-        process = subprocess.Popen([WORKER, folder / "job.json"], stdout=subprocess.PIPE, text=True, env=environment)
+        process = subprocess.Popen([given.programs / "ablate-worker", folder / "job.json"], stdout=subprocess.PIPE, text=True, env=environment)
         seen, losses = [], []
         for line in process.stdout:
             event = json.loads(line)
@@ -137,25 +136,27 @@ def main():
     parser.add_argument("--short", action="store_true", help="a minute, to see that it works")
     parser.add_argument("--compiled", action="store_true", help="torch.compile too")
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir(), "ablate-bench-training"))
+    parser.add_argument("--programs", type=pathlib.Path, default=root / "target/release", help="where ablate and its worker are")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     parser.add_argument("--peer-threads", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--warm", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--compile", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    given.programs = given.programs.resolve()
     cases = SHORT if given.short else CASES
     if given.device == "cuda":
         cases = {name: (20, 100) for name in cases}
     known = {}
-    if not given.peer:
-        subprocess.run([ABLATE, "--results", given.results, "run", here / "spec.yaml"], check=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+    names = given.cases.split(",") if given.cases else list(cases)
+    for name in names if not given.peer else []:
+        subprocess.run([given.programs / "ablate", "--results", given.results, "run", here / "spec.yaml", "--until", name],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for path in sorted((given.results / "nodes").glob("train-*")):
         node = json.loads((path / "node.json").read_text())
         known[node["name"]] = (node, path)
     if given.peer:
         return peer(given, *known[given.peer])
-    names = given.cases.split(",") if given.cases else list(cases)
     print(f"{'network':16} {'threads':>7} {'PyTorch s':>10} {'ablate s':>10} {'ratio':>6} {'MB':>6} {'MB':>6} {'loss':>7} {'loss':>7}"
           + (f" {'compiled s':>11} {'ratio':>6}" if given.compiled else ""))
     for name in names:

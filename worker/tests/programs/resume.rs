@@ -120,7 +120,7 @@ fn after_kills_at_many_moments_everything_is_as_if_nothing_had_happened() {
 /// Kills a run and its workers once `ready`.
 fn kill_when(project: &Project, ready: impl Fn() -> bool) {
     let mut child = project.start(&["run", "spec.yaml"]);
-    for _ in 0..1200 {
+    for _ in 0..4800 {
         if ready() {
             break;
         }
