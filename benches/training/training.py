@@ -30,6 +30,7 @@ def weights(path):
 
 def peer(given, node, folder):
     """Trains in this process; prints seconds a step and the mean loss."""
+    import numpy
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -51,7 +52,10 @@ def peer(given, node, folder):
     levels = settings["objective"]["ddpm"]["timesteps"]
     distance = {"mse": F.mse_loss, "l2": F.mse_loss, "huber": F.smooth_l1_loss, "l1": F.l1_loss}
     distance = distance[str(settings["objective"]["ddpm"].get("loss", "mse"))]
-    maps = torch.randn(512, 1, side, side, device=device)
+    data = given.results / "nodes" / node["inputs"]["data"]["folder"]
+    maps = torch.from_numpy(numpy.load(data / "train.npy")).reshape(-1, 1, side, side)
+    transform = json.loads((data / "dataset.json").read_text())["transform"]
+    maps = ((maps.log10() - transform["shift"]) / transform["scale"]).to(device)
     alpha_bar = torch.cumprod(1 - torch.linspace(1e-4, 0.02, levels), 0).to(device)
     forward = torch.compile(net) if given.compile else net
     sync = torch.cuda.synchronize if device.type == "cuda" else lambda: None
