@@ -39,27 +39,24 @@ pub(super) fn submissions(
     }
     let (mut lines, mut scripts) = (vec![], vec![]);
     for (class, seconds) in &classes {
-        let pool = &pools[class / 2];
+        let (pool, is_own) = (&pools[site::pool_of(*class)], site::has_own_job(*class));
         let lead = if pool.name.is_empty() { String::new() } else { format!("{}: ", pool.name) };
         let (count, time) = (seconds.len() as u64, each(pool));
-        let each_holds = if class % 2 == 0 { pool.site.slots } else { 1 };
-        let most = count.div_ceil(each_holds).min(pool.site.most);
-        let (purpose, slots) = match class % 2 {
-            0 => (Purpose::Pilots(most.max(1)), pool.site.slots),
-            _ => (Purpose::Own("own-ID"), 1),
-        };
-        let what = match class % 2 {
-            0 => format!("up to {} at once", plural(most as usize, "pilot")),
+        let slots = if is_own { 1 } else { pool.site.slots };
+        let most = count.div_ceil(slots).min(pool.site.most);
+        let purpose = if is_own { Purpose::Own("own-ID") } else { Purpose::Pilots(most.max(1)) };
+        let what = match is_own {
+            false => format!("up to {} at once", plural(most as usize, "pilot")),
             _ if count == 1 => "in a job of its own".to_owned(),
             _ => format!("each in a job of its own, up to {most} at once"),
         };
         let nodes = plural(count as usize, "node");
         lines.push(format!("  {lead}{nodes}, {what}{time}{}", hours(seconds, slots)));
-        let name = match (pool.name.as_str(), class % 2) {
-            ("", 0) => "pilots.sh".to_owned(),
-            ("", _) => "own.sh".to_owned(),
-            (name, 0) => format!("pilots-{name}.sh"),
-            (name, _) => format!("own-{name}.sh"),
+        let name = match (pool.name.as_str(), is_own) {
+            ("", false) => "pilots.sh".to_owned(),
+            ("", true) => "own.sh".to_owned(),
+            (name, false) => format!("pilots-{name}.sh"),
+            (name, true) => format!("own-{name}.sh"),
         };
         scripts.push((name, pool.site.script(&names, &pool.name, purpose)));
     }

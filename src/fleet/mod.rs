@@ -15,7 +15,7 @@ use crate::job::{Event, Ticket};
 use crate::pool::{Device, News};
 use crate::post::{Address, Order, Report};
 use crate::problem::{Problem, Result};
-use crate::site::{Names, Site};
+use crate::site::{self, Names, Site};
 use crate::store::Results;
 use member::Member;
 pub use outside::{cancel, dismiss, has_left, living, names, pilot_of, place_of};
@@ -316,7 +316,7 @@ impl Fleet {
             }
             self.members[member].rooms.push(room);
             self.members[member].slots.extend(&slots);
-            self.devices.push((device, 2 * pool));
+            self.devices.push((device, site::class_of(pool, false)));
             news.push(News::Joined { room, slots });
         }
     }

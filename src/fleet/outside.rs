@@ -14,14 +14,15 @@ use std::time::Duration;
 
 /// The names of an experiment's pilots in a results folder.
 pub fn names(results: &Results, experiment: &str) -> Names {
-    let digest = blake3::hash(results.root.as_os_str().as_encoded_bytes()).to_hex();
+    let folder = results.root.join("pilots").join(experiment);
+    // As other machines and other folders name it too: by it jobs are found again.
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    let digest = blake3::hash(folder.as_os_str().as_encoded_bytes()).to_hex();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
     let word: String = experiment.chars().map(plain).collect();
     Names {
         program: std::env::current_exe().unwrap_or_else(|_| "ablate".into()),
-        // As other machines and other folders name it too.
-        pilots: std::path::absolute(results.root.join("pilots").join(experiment))
-            .unwrap_or_else(|_| results.root.join("pilots").join(experiment)),
+        pilots: folder,
         job: format!("ablate-{word}-{}", &digest[..8]),
         tick: None,
     }
@@ -131,6 +132,14 @@ pub(super) fn submissions(folder: &Path) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn jobs_have_one_name_wherever_they_are_named_from() {
+        let here = std::env::current_dir().unwrap();
+        let of = |root: &Path| names(&Results { root: root.to_owned() }, "first");
+        let (near, far) = (of(Path::new("results")), of(&here.join("results")));
+        assert_eq!((near.job, near.pilots), (far.job, far.pilots));
+    }
 
     #[test]
     fn the_slots_of_an_experiment_are_told_from_others() {

@@ -10,7 +10,7 @@ use crate::job::Event;
 use crate::pool::{Device, Lease, News};
 use crate::post::{Address, Order};
 use crate::problem::Result;
-use crate::site::OWN;
+use crate::site::{self, OWN};
 use std::time::{Duration, Instant};
 
 impl Fleet {
@@ -21,12 +21,12 @@ impl Fleet {
 
     /// The place of a slot's pool.
     pub(super) fn pool_of(&self, slot: usize) -> usize {
-        self.devices[self.slots[slot].room].1 / 2
+        site::pool_of(self.devices[self.slots[slot].room].1)
     }
 
     /// Whether a slot is a place for a job of its own.
     pub(super) fn is_own(&self, slot: usize) -> bool {
-        self.devices[self.slots[slot].room].1 % 2 == 1
+        site::has_own_job(self.devices[self.slots[slot].room].1)
     }
 
     /// The places for jobs of their own that a pool has.
@@ -46,7 +46,7 @@ impl Fleet {
     fn make_place(&mut self, pool: usize, news: &mut Vec<News>) -> usize {
         let (room, slot) = (self.devices.len(), self.slots.len());
         let device = Device::promised(self.supplies[pool].pool.site.model());
-        self.devices.push((device, 2 * pool + 1));
+        self.devices.push((device, site::class_of(pool, true)));
         let name = format!("{PILOT}{}/{OWN}-{slot}", self.experiment);
         self.slots.push(Place { room, name, member: None, index: 0, ticket: None });
         news.push(News::Joined { room, slots: vec![slot] });

@@ -67,14 +67,12 @@ impl Scheduler {
     pub fn test(&self) -> Result<()> {
         for pool in self.pools.iter().filter(|pool| pool.site.commands.is_none()) {
             let script = pool.site.script(&self.names, &pool.name, Purpose::Pilots(1));
-            run(slurm("sbatch").arg("--test-only"), Some(script)).map_err(|problem| match pool
-                .name
-                .as_str()
-            {
-                "" => problem,
-                name => {
-                    Problem { sentence: format!("pool {name}: {}", problem.sentence), ..problem }
+            let tested = run(slurm("sbatch").arg("--test-only"), Some(script));
+            tested.map_err(|mut problem| {
+                if !pool.name.is_empty() {
+                    problem.sentence = format!("pool {}: {}", pool.name, problem.sentence);
                 }
+                problem
             })?;
         }
         Ok(())
@@ -135,7 +133,8 @@ impl Scheduler {
                 .status();
             status.is_ok_and(|status| status.success())
         };
-        for id in ours {
+        // What is only booked has no name yet by which this scheduler would know it.
+        for id in ours.iter().filter(|id| id.contains('=')) {
             let state = if is_alive(id) { "ALIVE" } else { "COMPLETED" };
             let name =
                 if is_own(stem(id)) { stem(id).to_owned() } else { format!("{}_0", stem(id)) };

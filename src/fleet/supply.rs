@@ -7,7 +7,7 @@ use crate::files;
 use crate::pool::{Device, News};
 use crate::post::Farewell;
 use crate::problem::Problem;
-use crate::site::Pool;
+use crate::site::{self, Pool};
 use crate::words::plural;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -214,7 +214,8 @@ impl Fleet {
         if self.members.iter().any(|member| !member.is_over) {
             return None;
         }
-        let is_paused = |(class, _): (&usize, &usize)| self.supplies[class / 2].paused.is_some();
+        let is_paused =
+            |(class, _): (&usize, &usize)| self.supplies[site::pool_of(*class)].paused.is_some();
         if !wanted.iter().filter(|(_, count)| **count > 0).all(is_paused) {
             return None;
         }
@@ -269,7 +270,7 @@ impl Fleet {
         news: &mut Vec<News>,
     ) {
         let of = |class| wanted.get(&class).copied().unwrap_or(0);
-        self.make_places(pool, of(2 * pool + 1), news);
+        self.make_places(pool, of(site::class_of(pool, true)), news);
         let Supply { pool: Pool { site, .. }, asking, .. } = &self.supplies[pool];
         if !self.supplies[pool].may_ask() || *asking > 0 {
             return;
@@ -280,7 +281,7 @@ impl Fleet {
         // A GPU holds several small jobs, but nobody knows of them that they are small.
         let known = known.map(|slots| (slots / self.places()).max(1) as u64);
         let each = known.unwrap_or(site.slots);
-        let want = (of(2 * pool) as u64).div_ceil(each).min(site.most);
+        let want = (of(site::class_of(pool, false)) as u64).div_ceil(each).min(site.most);
         let missing = want.saturating_sub(open + self.coming(pool));
         if missing == 0 {
             return;
@@ -300,7 +301,10 @@ impl Fleet {
     pub(super) fn ask_for_list(&mut self) {
         let is_due = self.listed.is_none_or(|at| at.elapsed() >= self.poll());
         if is_due && !self.is_asking {
-            let ours = self.submitted.keys().cloned().collect();
+            // Of a job that was booked just before its coordinator was killed only the name is known.
+            let booked = self.members.iter_mut().filter(|member| !member.is_over);
+            let booked = booked.filter_map(|m| m.is_queued().then(|| m.name.clone()));
+            let ours = self.submitted.keys().cloned().chain(booked).collect();
             self.is_asking = self.asks.send(Ask::List(ours)).is_ok();
             self.listed = Some(Instant::now());
         }

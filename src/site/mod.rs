@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use pools::{OWN, Pool, PoolSettings, Pools, Request, class};
+pub use pools::{OWN, Pool, PoolSettings, Pools, Request, class, class_of, has_own_job, pool_of};
 
 table! {
     /// How pilots are asked for.

@@ -146,7 +146,22 @@ impl Site {
     }
 }
 
-/// The class of a node among the pools of a site: twice the place of its pool, and one more if it gets a job of its own.
+/// The class of devices of a pool, for its pilots or for jobs of one node.
+pub fn class_of(pool: usize, has_own_job: bool) -> usize {
+    2 * pool + usize::from(has_own_job)
+}
+
+/// The place of the pool that a class is of.
+pub fn pool_of(class: usize) -> usize {
+    class / 2
+}
+
+/// Whether nodes of a class get jobs of their own.
+pub fn has_own_job(class: usize) -> bool {
+    class % 2 == 1
+}
+
+/// The class of a node among the pools of a site.
 pub fn class<'p>(pools: impl IntoIterator<Item = &'p Pool>, asked: &Request) -> usize {
     let pools: Vec<&Pool> = pools.into_iter().collect();
     let place = (1..pools.len()).find(|place| pools[*place].takes(asked)).unwrap_or(0);
@@ -154,7 +169,7 @@ pub fn class<'p>(pools: impl IntoIterator<Item = &'p Pool>, asked: &Request) -> 
         let half = pools.get(place).and_then(|pool| pool.wall_time()).map(|time| time / 2.0);
         half.zip(asked.seconds).is_some_and(|(half, seconds)| seconds > half)
     };
-    2 * place + usize::from(asked.own_job.unwrap_or_else(is_long))
+    class_of(place, asked.own_job.unwrap_or_else(is_long))
 }
 
 /// A time as `sbatch --time` reads it: minutes, minutes:seconds, hours:minutes:seconds, or days before a dash with
