@@ -7,25 +7,16 @@ same settings, one run on the same machine and threads.
 Each network in Python takes the weights of a train node of spec.yaml name by name, so both are the same; both do all of
 a step: a batch, noise, forward, backward, clipping, AdamW, moving average. Each program runs in a process of its own, one
 after the other; memory is the most that the process had. Losses are means over the steps, of other random numbers."""
-import argparse, json, os, pathlib, subprocess, sys, tempfile, time
+import argparse, json, os, pathlib, sys, tempfile, time
 
-here = pathlib.Path(__file__).resolve().parent
-root = here.parent.parent
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from common import arguments, done, network, nodes, run, start_worker  # noqa: E402
+
 # Steps that are left out, and steps that are measured, on a CPU.
 CASES = {"quickstart": (20, 200), "notebook": (2, 8), "dit_s2": (2, 10), "default": (1, 3), "simple_unet_64": (1, 4),
          "simple_unet_256": (1, 3)}
 SHORT = {"quickstart": (10, 60), "dit_s2": (1, 3)}
-
-
-def weights(path):
-    """Tensors of a .safetensors file; floats of 32 bits."""
-    import torch
-    raw = path.read_bytes()
-    n = int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8:8 + n])
-    header.pop("__metadata__", None)
-    at = lambda e: torch.frombuffer(bytearray(raw[8 + n + e["data_offsets"][0]:8 + n + e["data_offsets"][1]]), dtype=torch.float32)
-    return {name: at(e).reshape(e["shape"]) for name, e in header.items()}
 
 
 def peer(given, node, folder):
@@ -34,17 +25,11 @@ def peer(given, node, folder):
     import torch
     from torch import nn
     from torch.nn import functional as F
-    from nets import build
     torch.set_num_threads(given.peer_threads)
     torch.manual_seed(0)
     settings, side = node["settings"], json.loads((folder / "dataset.json").read_text())["side"]
     device = torch.device(given.device)
-    net = build(settings["model"], side)
-    state = weights(folder / "last.safetensors")
-    missing, unknown = net.load_state_dict(state, strict=False)
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unknown:
-        sys.exit(f"not the same network: {missing[:3]} are missing, {unknown[:3]} are unknown")
+    net = network(node, folder)
     net.to(device)
     adamw = settings["optimizer"]["adamw"]
     optimizer = torch.optim.AdamW(net.parameters(), adamw["learning_rate"], weight_decay=adamw["weight_decay"])
@@ -82,21 +67,11 @@ def peer(given, node, folder):
     print(json.dumps({"seconds": span / given.steps, "loss": float(torch.stack(losses[given.warm:]).mean())}))
 
 
-def run(command, **more):
-    """Runs a program; what it printed, and the most memory it had in MB."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"{command} failed")
-    return out, usage.ru_maxrss / 1024
-
-
 def theirs(case, given, threads, compiled=False):
     warm, steps = case[1]
     command = [sys.executable, __file__, "--peer", case[0], "--peer-threads", threads, "--warm", warm, "--steps", steps,
                "--device", given.device, "--results", given.results] + (["--compile"] if compiled else [])
-    out, memory = run([str(word) for word in command])
+    out, memory = run(command)
     return dict(json.loads(out.strip().splitlines()[-1]), memory=memory)
 
 
@@ -104,16 +79,10 @@ def ours(case, given, threads, node):
     warm, steps = case[1]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        (folder / "work").mkdir(), (folder / "trajectory").mkdir()
         data = given.results / "nodes" / node["inputs"]["data"]["folder"]
-        job = dict(name="bench", key=node["key"], kind="train", attempt=1, work=str(folder / "work"),
-                   settings=dict(node["settings"], steps=warm + steps + 1), trajectory=str(folder / "trajectory"),
-                   inputs=dict(data=dict(folder=str(data), port="train")), checkpoint_seconds=1e6,
-                   device=given.device.replace("cuda", "cuda:0"), threads=threads)
-        (folder / "job.json").write_text(json.dumps(job))
-        # As the coordinator starts its workers.
-        environment = dict(os.environ, MALLOC_MMAP_THRESHOLD_="17179869184", MALLOC_TRIM_THRESHOLD_="17179869184")
-        process = subprocess.Popen([given.programs / "ablate-worker", folder / "job.json"], stdout=subprocess.PIPE, text=True, env=environment)
+        job = dict(key=node["key"], kind="train", settings=dict(node["settings"], steps=warm + steps + 1),
+                   inputs=dict(data=dict(folder=str(data), port="train")), threads=threads)
+        process = start_worker(given, folder, job)
         seen, losses = [], []
         for line in process.stdout:
             event = json.loads(line)
@@ -134,13 +103,8 @@ def ours(case, given, threads, node):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", default=None, help="such as notebook,dit_s2; all unless written")
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--short", action="store_true", help="a minute, to see that it works")
+    arguments(parser, "training")
     parser.add_argument("--compiled", action="store_true", help="torch.compile too")
-    parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir(), "ablate-bench-training"))
-    parser.add_argument("--programs", type=pathlib.Path, default=root / "target/release", help="where ablate and its worker are")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     parser.add_argument("--peer-threads", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--warm", type=int, help=argparse.SUPPRESS)
@@ -151,16 +115,10 @@ def main():
     cases = SHORT if given.short else CASES
     if given.device == "cuda":
         cases = {name: (20, 100) for name in cases}
-    known = {}
-    names = given.cases.split(",") if given.cases else list(cases)
-    for name in names if not given.peer else []:
-        subprocess.run([given.programs / "ablate", "--results", given.results, "run", here / "spec.yaml", "--until", name],
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for path in sorted((given.results / "nodes").glob("train-*")):
-        node = json.loads((path / "node.json").read_text())
-        known[node["name"]] = (node, path)
     if given.peer:
-        return peer(given, *known[given.peer])
+        return peer(given, *done(given)[given.peer])
+    names = given.cases.split(",") if given.cases else list(cases)
+    known = nodes(given, HERE / "spec.yaml", names)
     print(f"{'network':16} {'threads':>7} {'PyTorch s':>10} {'ablate s':>10} {'ratio':>6} {'MB':>6} {'MB':>6} {'loss':>7} {'loss':>7}"
           + (f" {'compiled s':>11} {'ratio':>6}" if given.compiled else ""))
     for name in names:

@@ -4,7 +4,7 @@
 //! whatever its levels divide.
 
 use super::condition::{ConditionEmbedding, Places, Told};
-use super::layers::{Conv, GroupNorm, Linear, Width};
+use super::layers::{Conv, GroupNorm, Linear, Width, attend};
 use super::start::Start;
 use super::{Channels, Input, Network, Sides};
 use crate::embedding;
@@ -109,16 +109,8 @@ impl Attention {
         let (n, c, h, w) = x.size4().expect("fields have four dimensions");
         let qkv = self.qkv.forward(&self.norm.forward(x));
         let qkv = qkv.reshape([n, 3, self.heads, c / self.heads, h * w]).transpose(3, 4);
-        let out = Tensor::scaled_dot_product_attention(
-            &qkv.select(1, 0), // [n, heads, h w, width of a head]
-            &qkv.select(1, 1),
-            &qkv.select(1, 2),
-            None::<Tensor>,
-            0.0,
-            false,
-            None::<f64>,
-            false,
-        );
+        // Each [n, heads, h w, width of a head].
+        let out = attend(&qkv.select(1, 0), &qkv.select(1, 1), &qkv.select(1, 2));
         x + self.proj.forward(&out.transpose(2, 3).reshape([n, c, h, w]))
     }
 }

@@ -2,7 +2,7 @@
 //! Names follow the reference, where both wrappers are called `fn`. No pixel knows its place, so
 //! attention moves with its input.
 
-use super::layers::{Conv, GroupNorm, Width, softmax};
+use super::layers::{Conv, GroupNorm, Width, attend, softmax};
 use tch::{Tensor, nn};
 
 /// Heads that attend independently, and channels of each, as in the reference.
@@ -61,9 +61,9 @@ impl LinearAttention {
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         let (n, _, h, w) = x.size4().expect("fields have four dimensions");
         let p = Projected::split(&self.to_qkv.forward(&self.norm.forward(x))); // [n, heads, head width, h w]
-        let q = softmax(&p.q, -2) * scale();
+        let q = softmax(&p.q, -2);
         let k = softmax(&p.k, -1);
-        let context = p.v.matmul(&k.transpose(-1, -2)); // [n, heads, head width, head width]
+        let context = p.v.matmul(&k.transpose(-1, -2)) * scale(); // [n, heads, head width, head width]
         let out = context.matmul(&q); // [n, heads, head width, h w]
         let out = out.reshape([n, INNER, h, w]); // [n, heads head_width, h, w]
         x + self.out_norm.forward(&self.to_out.forward(&out)) // [n, channels, h, w]
@@ -96,10 +96,9 @@ impl Attention {
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         let (n, _, h, w) = x.size4().expect("fields have four dimensions");
         let p = Projected::split(&self.to_qkv.forward(&self.norm.forward(x))); // [n, heads, head width, h w]
-        let likeness = (p.q * scale()).transpose(-1, -2).matmul(&p.k); // [n, heads, h w of q, h w of k]
-        let shares = softmax(&likeness, -1);
-        let out = p.v.matmul(&shares.transpose(-1, -2)); // [n, heads, head width, h w]
-        let out = out.reshape([n, INNER, h, w]); // [n, heads head_width, h, w]
+        let pixels = |part: Tensor| part.transpose(-1, -2); // [n, heads, h w, head width]
+        let out = attend(&pixels(p.q), &pixels(p.k), &pixels(p.v));
+        let out = out.transpose(-1, -2).reshape([n, INNER, h, w]); // [n, heads head_width, h, w]
         x + self.to_out.forward(&out) // [n, channels, h, w]
     }
 }

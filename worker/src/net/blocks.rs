@@ -63,7 +63,7 @@ impl ResnetBlock {
         let told = self.mlp.forward(&time.silu()).unsqueeze(-1).unsqueeze(-1); // [n, 2 to, 1, 1]
         let to = told.size()[1] / 2;
         let (scale, shift) = (told.narrow(1, 0, to), told.narrow(1, to, to)); // [n, to, 1, 1]
-        let h = (self.block1.normed(x) * (scale + 1.0) + shift).silu(); // [n, to, h, w]
+        let h = shift.addcmul(&self.block1.normed(x), &(scale + 1.0)).silu(); // [n, to, h, w]
         let h = self.block2.normed(&h).silu();
         match &self.res_conv {
             Some(conv) => h + conv.forward(x),

@@ -2,7 +2,7 @@
 //! each other, told time and conditions by shifts, scales and gates that start at zero.
 
 use super::condition::{ConditionEmbedding, Places, Told};
-use super::layers::{Linear, Width, factor, term};
+use super::layers::{Linear, Width, attend, factor, term};
 use super::start::Start;
 use super::{Channels, Input, Network, Sides};
 use crate::embedding;
@@ -32,7 +32,7 @@ fn norm(x: &Tensor) -> Tensor {
 
 /// `x` `[n, tokens, width]` scaled and shifted by `[n, width]`.
 fn modulate(x: &Tensor, shift: &Tensor, scale: &Tensor) -> Tensor {
-    x * (scale.unsqueeze(1) + 1.0) + shift.unsqueeze(1)
+    shift.unsqueeze(1).addcmul(x, &(scale.unsqueeze(1) + 1.0))
 }
 
 /// One block.
@@ -65,16 +65,7 @@ impl Block {
         let (n, tokens, width) = x.size3().expect("tokens have three dimensions");
         let qkv = self.qkv.forward(x).reshape([n, tokens, 3, self.heads, width / self.heads]);
         let qkv = qkv.permute([2, 0, 3, 1, 4]); // [3, n, heads, tokens, width of a head]
-        let out = Tensor::scaled_dot_product_attention(
-            &qkv.get(0),
-            &qkv.get(1),
-            &qkv.get(2),
-            None::<Tensor>,
-            0.0,
-            false,
-            None::<f64>,
-            false,
-        );
+        let out = attend(&qkv.get(0), &qkv.get(1), &qkv.get(2));
         self.proj.forward(&out.transpose(1, 2).reshape([n, tokens, width]))
     }
 
@@ -82,9 +73,9 @@ impl Block {
     fn forward(&self, x: &Tensor, told: &Tensor) -> Tensor {
         let parts = self.modulation.forward(&told.silu()).chunk(6, 1); // each [n, width]
         let attended = self.attend(&modulate(&norm(x), &parts[0], &parts[1]));
-        let x = x + attended * parts[2].unsqueeze(1);
+        let x = x.addcmul(&attended, &parts[2].unsqueeze(1));
         let widened = self.fc1.forward(&modulate(&norm(&x), &parts[3], &parts[4])).gelu("tanh");
-        &x + self.fc2.forward(&widened) * parts[5].unsqueeze(1)
+        x.addcmul(&self.fc2.forward(&widened), &parts[5].unsqueeze(1))
     }
 }
 

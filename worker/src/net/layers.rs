@@ -2,7 +2,7 @@
 //! are `[n, c, h, w]`, and every convolution here keeps their side.
 
 use ablate::settings::{Padding, Precision, Standardisation};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use tch::{Kind, Tensor, nn};
 
 /// Added to variances before their root is taken.
@@ -10,6 +10,15 @@ const EPS: f64 = 1e-5;
 
 thread_local! {
     static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
+    static FIXED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Builds networks whose weights never change once they are evaluated: what is made of them is made once.
+pub fn with_fixed_weights<T>(build: impl FnOnce() -> T) -> T {
+    let before = FIXED.replace(true);
+    let out = build();
+    FIXED.set(before);
+    out
 }
 
 /// Evaluates networks with this precision of products: with [`Precision::Bf16`] convolutions, matrices and attention work on
@@ -37,6 +46,12 @@ pub(super) fn term(x: &Tensor) -> Tensor {
 /// Softmax along a dimension, summed in at least 32 bits.
 pub(super) fn softmax(x: &Tensor, dimension: i64) -> Tensor {
     term(x).softmax(dimension, None::<Kind>).to_kind(x.kind())
+}
+
+/// Attention between tokens `[n, heads, tokens, head width]`, scaled by the root of the head's width.
+pub(super) fn attend(queries: &Tensor, keys: &Tensor, values: &Tensor) -> Tensor {
+    let (mask, scale) = (None::<Tensor>, None::<f64>);
+    Tensor::scaled_dot_product_attention(queries, keys, values, mask, 0.0, false, scale, false)
 }
 
 /// Convolves `x` `[n, from, h, w]` with `weight` `[to, from, k, k]`, k odd, to `[n, to, h, w]`.
@@ -114,6 +129,8 @@ pub(super) struct Conv {
     bias: Option<Tensor>,
     convolve: Convolve,
     standardise: Standardise,
+    /// Of weights that are fixed, what they are convolved with, once it was asked for.
+    kept: Option<OnceCell<Tensor>>,
 }
 
 impl Conv {
@@ -135,7 +152,13 @@ impl Conv {
 
     fn without_bias(path: &nn::Path, width: Width, kernel: i64, padding: Padding) -> Self {
         let weight = path.zeros("weight", &[width.to, width.from, kernel, kernel]);
-        Self { weight, bias: None, convolve: convolution(padding, kernel), standardise: plain }
+        Self {
+            weight,
+            bias: None,
+            convolve: convolution(padding, kernel),
+            standardise: plain,
+            kept: FIXED.get().then(OnceCell::new),
+        }
     }
 
     /// The same convolution, its weights standardised before each use.
@@ -145,9 +168,13 @@ impl Conv {
 
     /// `[n, from, h, w]` to `[n, to, h, w]`.
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
-        let (weight, bias) =
-            (factor(&(self.standardise)(&self.weight)), self.bias.as_ref().map(factor));
-        (self.convolve)(&factor(x), &weight, bias.as_ref())
+        let standardise = || (self.standardise)(&self.weight);
+        let weight = match &self.kept {
+            Some(kept) => kept.get_or_init(standardise).shallow_clone(),
+            None => standardise(),
+        };
+        let bias = self.bias.as_ref().map(factor);
+        (self.convolve)(&factor(x), &factor(&weight), bias.as_ref())
     }
 }
 

@@ -19,7 +19,7 @@ mod unet;
 pub use adm::Adm;
 pub use condition::{Condition, Told, What};
 pub use dit::Dit;
-pub use layers::{with_precision, wrap};
+pub use layers::{with_fixed_weights, with_precision, wrap};
 pub use lenet::Lenet;
 pub use simple_unet::SimpleUnet;
 pub use start::{Start, initialise};
