@@ -53,7 +53,7 @@ fn main() {
     let (low, high) = (0.0, 8.0);
     let edges: Vec<f64> = (0..=BINS).map(|i| low + (high - low) * i as f64 / BINS as f64).collect();
     let (density, of_all) = timed(5, || one_point::density(&fields, &edges));
-    let halves = || fields.split_at(fields.len() / 2);
+    let halves = || fields[..fields.len() / 5].split_at(fields.len() / 10);
     let (wasserstein, distance) = timed(3, || {
         let (a, b) = halves();
         one_point::wasserstein(&Sorted::new(a.to_vec()), &Sorted::new(b.to_vec()))
@@ -62,7 +62,7 @@ fn main() {
         let array = read(name);
         Tensor::from_slice(&array.data).view([array.shape[0] as i64, array.shape[1] as i64])
     });
-    let (frechet, apart) = timed(3, || features::frechet(&a, &b));
+    let (frechet, apart) = timed(5, || features::frechet(&a, &b));
     let out = json!({
         "maps": { "seconds": maps, "value": spectra_of_maps[0] },
         "box": { "seconds": cube, "value": spectrum_of_box[0] },

@@ -1,6 +1,7 @@
 //! Real Fourier transforms of squares and cubes: planned once, run as often as wanted, by as many
-//! threads as wanted. Knows lattices and nothing of what lies on them.
+//! threads as wanted; of cubes, all threads share one. Knows lattices and nothing of what lies on them.
 
+use rayon::prelude::*;
 use realfft::num_complex::Complex64;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
@@ -30,7 +31,7 @@ impl fmt::Debug for Fourier {
     }
 }
 
-/// Columns that are transformed together: as many numbers as a cache line holds.
+/// Columns or lines that are transformed together: as many numbers as a cache line holds.
 const TOGETHER: usize = 4;
 
 impl Fourier {
@@ -74,6 +75,18 @@ impl Fourier {
     /// If a slice is not of the lattice's size.
     pub fn forward(&self, field: &[f64], modes: &mut [Complex64]) {
         assert_eq!((field.len(), modes.len()), (self.points(), self.modes()));
+        let plane = |(from, to): (&[f64], &mut [Complex64])| self.forward_plane(from, to);
+        let (points, plane_modes) = (self.side * self.side, self.side * self.half());
+        if self.dimensions == 2 {
+            return plane((field, modes));
+        }
+        let planes = modes.par_chunks_exact_mut(plane_modes);
+        field.par_chunks_exact(points).zip(planes).for_each(plane);
+        self.across(modes, &*self.columns);
+    }
+
+    /// The transform of a square, or of a plane of a cube across its last two axes.
+    fn forward_plane(&self, field: &[f64], modes: &mut [Complex64]) {
         let mut row = self.rows.make_input_vec();
         let mut scratch = self.rows.make_scratch_vec();
         for (from, to) in field.chunks_exact(self.side).zip(modes.chunks_exact_mut(self.half())) {
@@ -82,9 +95,7 @@ impl Fourier {
                 .process_with_scratch(&mut row, to, &mut scratch)
                 .expect("lengths are those of the plan");
         }
-        for axis in (0..self.dimensions - 1).rev() {
-            self.along(axis, modes, &*self.columns);
-        }
+        self.down(modes, &*self.columns);
     }
 
     /// The inverse of [`Fourier::forward`], normalised; the modes are lost.
@@ -93,9 +104,19 @@ impl Fourier {
     /// If a slice is not of the lattice's size.
     pub fn inverse(&self, modes: &mut [Complex64], field: &mut [f64]) {
         assert_eq!((field.len(), modes.len()), (self.points(), self.modes()));
-        for axis in 0..self.dimensions - 1 {
-            self.along(axis, modes, &*self.columns_back);
+        let plane = |(from, to): (&mut [Complex64], &mut [f64])| self.inverse_plane(from, to);
+        if self.dimensions == 2 {
+            return plane((modes, field));
         }
+        self.across(modes, &*self.columns_back);
+        let (points, plane_modes) = (self.side * self.side, self.side * self.half());
+        let planes = field.par_chunks_exact_mut(points);
+        modes.par_chunks_exact_mut(plane_modes).zip(planes).for_each(plane);
+    }
+
+    /// The inverse of [`Fourier::forward_plane`], over the points of the whole lattice.
+    fn inverse_plane(&self, modes: &mut [Complex64], field: &mut [f64]) {
+        self.down(modes, &*self.columns_back);
         let half = self.half();
         let scale = 1.0 / self.points() as f64;
         let mut scratch = self.rows_back.make_scratch_vec();
@@ -112,27 +133,50 @@ impl Fourier {
         }
     }
 
-    /// Complex transforms along an axis that is not the last.
-    fn along(&self, axis: u32, modes: &mut [Complex64], plan: &dyn Fft<f64>) {
-        let inner = self.side.pow(self.dimensions - 2 - axis) * self.half();
+    /// Complex transforms down the columns of a plane.
+    fn down(&self, plane: &mut [Complex64], plan: &dyn Fft<f64>) {
+        let half = self.half();
         let mut columns = vec![Complex64::default(); TOGETHER * self.side];
         let mut scratch = vec![Complex64::default(); plan.get_inplace_scratch_len()];
-        for plane in modes.chunks_exact_mut(inner * self.side) {
-            for first in (0..inner).step_by(TOGETHER) {
-                let width = TOGETHER.min(inner - first);
-                for (i, row) in plane.chunks_exact(inner).enumerate() {
-                    for (j, mode) in row[first..first + width].iter().enumerate() {
-                        columns[j * self.side + i] = *mode;
-                    }
+        for first in (0..half).step_by(TOGETHER) {
+            let width = TOGETHER.min(half - first);
+            for (i, row) in plane.chunks_exact(half).enumerate() {
+                for (j, mode) in row[first..first + width].iter().enumerate() {
+                    columns[j * self.side + i] = *mode;
                 }
-                plan.process_with_scratch(&mut columns[..width * self.side], &mut scratch);
-                for (i, row) in plane.chunks_exact_mut(inner).enumerate() {
-                    for (j, mode) in row[first..first + width].iter_mut().enumerate() {
-                        *mode = columns[j * self.side + i];
-                    }
+            }
+            plan.process_with_scratch(&mut columns[..width * self.side], &mut scratch);
+            for (i, row) in plane.chunks_exact_mut(half).enumerate() {
+                for (j, mode) in row[first..first + width].iter_mut().enumerate() {
+                    *mode = columns[j * self.side + i];
                 }
             }
         }
+    }
+
+    /// Complex transforms across the planes of a cube.
+    fn across(&self, modes: &mut [Complex64], plan: &dyn Fft<f64>) {
+        let (side, inner) = (self.side, self.side * self.half());
+        // Each block holds neighbouring lines across all planes, one after the other.
+        let mut lines = vec![Complex64::default(); modes.len()];
+        lines.par_chunks_mut(TOGETHER * side).enumerate().for_each(|(block, lines)| {
+            let first = block * TOGETHER;
+            for (i, plane) in modes.chunks_exact(inner).enumerate() {
+                for (j, line) in lines.chunks_exact_mut(side).enumerate() {
+                    line[i] = plane[first + j];
+                }
+            }
+            let mut scratch = vec![Complex64::default(); plan.get_inplace_scratch_len()];
+            plan.process_with_scratch(lines, &mut scratch);
+        });
+        modes.par_chunks_exact_mut(inner).enumerate().for_each(|(i, plane)| {
+            for (block, plane) in plane.chunks_mut(TOGETHER).enumerate() {
+                let lines = &lines[block * TOGETHER * side..];
+                for (j, mode) in plane.iter_mut().enumerate() {
+                    *mode = lines[j * side + i];
+                }
+            }
+        });
     }
 }
 

@@ -86,13 +86,19 @@ pub fn floor(maps: &[Vec<f64>], count: usize) -> Option<f64> {
 /// over the widths. The last bin holds its upper edge.
 pub fn density(values: &[f64], edges: &[f64]) -> Vec<f64> {
     let bins = edges.len() - 1;
+    let (low, high) = (edges[0], edges[bins]);
+    let per_unit = bins as f64 / (high - low);
     let mut counts = vec![0_u64; bins];
-    for value in values {
-        let above = edges.partition_point(|edge| edge <= value);
-        let bin = if *value == edges[bins] { bins } else { above };
-        if (1..=bins).contains(&bin) {
-            counts[bin - 1] += 1;
+    for value in values.iter().filter(|value| **value >= low && **value <= high) {
+        // Where it would be among even edges; from there to where it is.
+        let mut bin = (((value - low) * per_unit) as usize).min(bins - 1);
+        while *value < edges[bin] {
+            bin -= 1;
         }
+        while bin + 1 < bins && *value >= edges[bin + 1] {
+            bin += 1;
+        }
+        counts[bin] += 1;
     }
     let inside = counts.iter().sum::<u64>().max(1) as f64;
     let widths = edges.windows(2).map(|pair| pair[1] - pair[0]);

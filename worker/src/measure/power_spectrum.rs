@@ -35,50 +35,75 @@ impl Grid {
 pub struct Estimator {
     grid: Grid,
     fourier: Fourier,
-    /// Bin of each mode of the half lattice, from 1; 0 means none.
-    bin: Vec<usize>,
-    /// Full-lattice modes that each mode of the half lattice stands for, 1 or 2.
-    weight: Vec<f64>,
-    /// What each mode's power is divided by: the window of the mass assignment.
-    window: Vec<f64>,
+    axes: Axes,
+    /// Bin of each squared whole wave number, from 1; 0 means none.
+    bin: Vec<u32>,
     /// Mean wave number of each bin, in h/Mpc.
     pub k_h_mpc: Vec<f64>,
     /// Modes of the full lattice in each bin.
     pub modes: Vec<f64>,
 }
 
+/// What a mode's place along each axis means.
+struct Axes {
+    side: usize,
+    dimensions: u32,
+    /// The square of the whole wave number.
+    squared: Vec<u64>,
+    /// What power is multiplied by to undo the window of the mass assignment.
+    unwindow: Vec<f64>,
+}
+
+impl Axes {
+    fn new(grid: Grid, assignment: i32) -> Self {
+        let Grid { side, dimensions, .. } = grid;
+        let frequencies = (0..side).map(|place| signed(place, side));
+        Self {
+            side,
+            dimensions,
+            squared: frequencies.clone().map(|n| (n * n) as u64).collect(),
+            unwindow: frequencies.map(|n| 1.0 / window(n, side, assignment)).collect(),
+        }
+    }
+
+    /// Squared wave number and factor of a row of the half lattice, without those along its last axis.
+    fn of_row(&self, row: usize) -> (u64, f64) {
+        let (mut squared, mut factor, mut rest) = (0, 1.0, row);
+        for _ in 1..self.dimensions {
+            squared += self.squared[rest % self.side];
+            factor *= self.unwindow[rest % self.side];
+            rest /= self.side;
+        }
+        (squared, factor)
+    }
+}
+
+/// Rows of modes that are added up together, so that sums do not depend on the number of threads.
+const ROWS: usize = 256;
+
 impl Estimator {
     /// An estimator; `assignment` is the order of the mass assignment to undo (0 none, 1 nearest grid
     /// point, 2 cloud in cell, 3 triangular, 4 piecewise cubic).
     pub fn new(grid: Grid, binning: Binning, assignment: i32) -> Self {
-        let half = grid.side / 2 + 1;
-        let size = grid.side.pow(grid.dimensions - 1) * half;
         let last = grid.side / 2;
-        let squared =
-            |mode: usize| frequencies(grid, mode).iter().map(|n| n * n).sum::<i64>() as u64;
-        let bin: Vec<usize> = (0..size)
-            .map(|mode| bin_of(squared(mode), binning))
-            .map(|bin| if bin <= last { bin } else { 0 })
-            .collect();
-        let weight: Vec<f64> =
-            (0..size).map(|mode| hermitian_weight(mode % half, grid.side)).collect();
-        let window = (0..size).map(|mode| window(grid, mode, assignment)).collect();
-        let (mut k, mut modes) = (vec![0.0; last], vec![0.0; last]);
-        for mode in (0..size).filter(|mode| bin[*mode] > 0) {
-            modes[bin[mode] - 1] += weight[mode];
-            k[bin[mode] - 1] += weight[mode] * (squared(mode) as f64).sqrt();
-        }
-        let fundamental = TAU / grid.box_mpc_h;
-        let k_h_mpc = k.iter().zip(&modes).map(|(sum, n)| fundamental * sum / n).collect();
-        Self {
+        let largest = u64::from(grid.dimensions) * (last * last) as u64;
+        let bin = (0..=largest).map(|squared| bin_of(squared, binning));
+        let bin = bin.map(|bin| if bin <= last { bin as u32 } else { 0 }).collect();
+        let mut estimator = Self {
             grid,
             fourier: Fourier::new(grid.side, grid.dimensions),
+            axes: Axes::new(grid, assignment),
             bin,
-            weight,
-            window,
-            k_h_mpc,
-            modes,
-        }
+            k_h_mpc: vec![],
+            modes: vec![0.0; last],
+        };
+        let root: Vec<f64> = (0..=largest).map(|squared| (squared as f64).sqrt()).collect();
+        estimator.modes = estimator.sums(|_, _, _| 1.0);
+        let k = estimator.sums(|_, squared, _| root[squared]);
+        let fundamental = TAU / grid.box_mpc_h;
+        let mean = |(sum, n): (&f64, &f64)| fundamental * sum / n;
+        estimator.k_h_mpc = k.iter().zip(&estimator.modes).map(mean).collect();
+        estimator
     }
 
     /// Power of a contrast in each bin, in (Mpc/h)^d.
@@ -101,15 +126,39 @@ impl Estimator {
         cross.into_iter().zip(powers).map(|(cross, (p, r))| cross / (p * r).sqrt()).collect()
     }
 
-    /// The weighted mean over the modes of each bin, in physical units.
-    fn mean(&self, of: impl Fn(usize) -> f64) -> Vec<f64> {
-        let mut sums = vec![0.0; self.modes.len()];
-        for (i, bin) in self.bin.iter().enumerate().filter(|(_, bin)| **bin > 0) {
-            sums[bin - 1] += self.weight[i] * of(i) / self.window[i];
-        }
+    /// The mean over the modes of each bin, in physical units.
+    fn mean(&self, of: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+        let sums = self.sums(|mode, _, factor| of(mode) * factor);
         let unit = (self.grid.box_mpc_h / (self.grid.side as f64).powi(2))
             .powi(self.grid.dimensions as i32);
         sums.iter().zip(&self.modes).map(|(sum, modes)| unit * sum / modes).collect()
+    }
+
+    /// Sums over all modes in each bin of what `of` says of a mode of the half lattice, its squared wave number and its
+    /// factor against the window.
+    fn sums(&self, of: impl Fn(usize, usize, f64) -> f64 + Sync) -> Vec<f64> {
+        let half = self.fourier.half();
+        let rows = self.fourier.modes() / half;
+        let part = |first: usize| {
+            let mut sums = vec![0.0; self.modes.len() + 1];
+            for row in first..(first + ROWS).min(rows) {
+                let (across, factor) = self.axes.of_row(row);
+                for column in 0..half {
+                    let squared = (across + self.axes.squared[column]) as usize;
+                    let bin = self.bin[squared] as usize;
+                    let factor = factor * self.axes.unwindow[column];
+                    let weight = hermitian_weight(column, self.grid.side);
+                    sums[bin] += weight * of(row * half + column, squared, factor);
+                }
+            }
+            sums
+        };
+        let parts: Vec<Vec<f64>> = (0..rows.div_ceil(ROWS))
+            .into_par_iter()
+            .map(|chunk| part(chunk * ROWS))
+            .collect();
+        // The first is of modes that lie in no bin.
+        (1..=self.modes.len()).map(|bin| parts.iter().map(|part| part[bin]).sum()).collect()
     }
 
     /// The unnormalised transform on the half lattice.
@@ -118,18 +167,6 @@ impl Estimator {
         self.fourier.forward(field, &mut modes);
         modes
     }
-}
-
-/// The signed frequencies of a mode of the half lattice, the last axis last.
-fn frequencies(grid: Grid, mode: usize) -> Vec<i64> {
-    let (n, half) = (grid.side, grid.side / 2 + 1);
-    let mut out = vec![(mode % half) as i64];
-    let mut rest = mode / half;
-    for _ in 1..grid.dimensions {
-        out.insert(0, signed(rest % n, n));
-        rest /= n;
-    }
-    out
 }
 
 /// The bin of a mode with this squared integer wave number.
@@ -149,13 +186,10 @@ fn hermitian_weight(last: usize, side: usize) -> f64 {
     if last == 0 || (side.is_multiple_of(2) && last == side / 2) { 1.0 } else { 2.0 }
 }
 
-/// The squared window of a mass assignment of this order.
-fn window(grid: Grid, mode: usize, order: i32) -> f64 {
-    let sinc = |n: i64| {
-        let x = PI * n as f64 / grid.side as f64;
-        if n == 0 { 1.0 } else { x.sin() / x }
-    };
-    frequencies(grid, mode).iter().map(|n| sinc(*n).powi(2 * order)).product()
+/// The squared window of a mass assignment of this order along one axis.
+fn window(frequency: i64, side: usize, order: i32) -> f64 {
+    let x = PI * frequency as f64 / side as f64;
+    if frequency == 0 { 1.0 } else { (x.sin() / x).powi(2 * order) }
 }
 
 /// What the power of fields is taken of.
