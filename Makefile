@@ -4,7 +4,7 @@ PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
 LIBTORCH_READY = tools/fetch-libtorch.sh
 
-.PHONY: demo test test-golden test-slurm lint bench bench-training install libtorch build python fuzz
+.PHONY: demo test test-golden test-slurm lint bench bench-training bench-sampling bench-measures bench-data bench-startup bench-growth bench-cuda install libtorch build python fuzz
 
 demo: libtorch
 	$(CARGO) build --release --workspace --bins
@@ -48,17 +48,41 @@ lint: libtorch
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-# Training steps beside PyTorch's: `make bench-training ARGS="--cases notebook --threads 2"`.
+# Each a table of docs/performance.md, beside its peers: `make bench-training ARGS="--cases notebook --threads 2"`.
 bench-training: build python
 	.venv/bin/python benches/training/training.py $(ARGS)
 
-bench: build python
+bench-sampling: build python
+	.venv/bin/python benches/sampling/sampling.py $(ARGS)
+
+bench-measures: build .venv/.peers
+	$(CARGO) build --release --package ablate-worker --examples
+	.venv/bin/python benches/measures/measures.py $(ARGS)
+
+bench-data: build python
+	.venv/bin/python benches/data.py $(ARGS)
+
+bench-startup: build python
+	.venv/bin/python benches/startup.py $(ARGS)
+
+bench-growth: build python
+	.venv/bin/python benches/training/growth.py $(ARGS)
+
+# On a machine with an NVIDIA GPU: all that it is measured for, in ten minutes.
+bench-cuda: build python
+	benches/cuda.sh .venv/bin/python
+
+bench: bench-training bench-sampling bench-measures bench-data bench-startup
 	$(CARGO) build --release --examples
 	python3 benches/overhead.py
 	python3 benches/planning.py
 	python3 benches/dispatch.py
 	.venv/bin/python benches/particle_mesh.py
-	.venv/bin/python benches/training/training.py
+
+# What measures are compared with; versions of PyTorch's as in `python`, which some of them would replace.
+.venv/.peers: .venv/.ready
+	.venv/bin/pip install --quiet torch==2.11.0 torchvision==0.26.0 Pylians powerbox torch-fidelity
+	touch $@
 
 # Programs into PREFIX/bin, libtorch into PREFIX/lib/ablate, where the worker looks for it.
 install: build

@@ -56,13 +56,19 @@ def network(node, folder):
     return net
 
 
-def start_worker(given, folder, job):
-    """Starts the worker on a job whose files go to `folder`."""
+def write_job(given, folder, job):
+    """Writes a worker's job whose files go to `folder`; the path of the job."""
     (folder / "work").mkdir(), (folder / "trajectory").mkdir()
     job = dict(dict(name="bench", attempt=1, work=str(folder / "work"), trajectory=str(folder / "trajectory"),
                     checkpoint_seconds=1e6, device=given.device.replace("cuda", "cuda:0")), **job)
     (folder / "job.json").write_text(json.dumps(job))
-    return subprocess.Popen([given.programs / "ablate-worker", folder / "job.json"], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    return folder / "job.json"
+
+
+def start_worker(given, folder, job):
+    """Starts the worker on a job whose files go to `folder`."""
+    command = [given.programs / "ablate-worker", write_job(given, folder, job)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
 
 
 def run(command):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What `ablate` itself costs: status and a run with nothing to do on a graph of 3,000 nodes, as ratios
-to starting a process that does nothing. Needs target/release/ablate and the fake worker:
+"""What `ablate` itself costs: commands that compute nothing, and a run with nothing to do, on a graph of 3,000 nodes, as
+ratios to starting a process that does nothing. Needs target/release/ablate and the fake worker:
 
     cargo build --release --bins --examples && python3 benches/overhead.py
 """
@@ -19,9 +19,19 @@ nodes:
     train: { data: maps, objective: { ddpm: { schedule: $schedule } }, optimizer: { adamw: { learning_rate: $rate } }, steps: 100, seed: $seed }
   draw: { sample: { from: net, sampler: { ddim: { steps: $nfe } }, count: 8, seed: $seed } }
   score: { evaluate: { samples: draw, reference: maps, measures: [power_spectrum] } }
+figures: { spectra: { spectrum: { sweep: main, of: score.power_spectrum, lines: schedule, at: { rate: 1e-3, nfe: 10 } } } }
+tables: { main: { sweep: main, columns: [score.power_spectrum.error] } }
 sweeps:
   main: { product: { schedule: [linear, cosine], rate: [1e-4, 2e-4, 3e-4, 4e-4, 5e-4, 6e-4, 7e-4, 8e-4, 9e-4, 1e-3], nfe: [10, 20, 30, 40, 50, 60, 70] }, seeds: 10 }
 """
+
+
+POINT = "[schedule=linear,rate=0.001,nfe=10,seed=0]"
+COMMANDS = [words.split() for words in (
+    "check spec.yaml", "schema", "devices", f"why score.power_spectrum{POINT}", f"show score.power_spectrum{POINT}",
+    f"log score.power_spectrum{POINT}", f"compare draw{POINT} draw{POINT.replace('=10', '=20')}", "select", "query select(1)",
+    "export", "table spec.yaml", "figure spec.yaml", "report spec.yaml", "graph spec.yaml", "clean", "verify", "rebuild",
+    "completions bash")]
 
 
 def median_ms(command, times=20):
@@ -50,6 +60,7 @@ with tempfile.TemporaryDirectory() as folder:
         ("ablate status", [ablate, "status"]),
         ("ablate plan", [ablate, "plan", "spec.yaml"]),
         ("ablate run, nothing to do", [ablate, "run", "spec.yaml"]),
+        *((f"ablate {' '.join(words)}", [ablate, *words]) for words in COMMANDS),
     ]:
-        span = median_ms(command)
+        span = median_ms(command, 20 if command[1:] and command[1] in ("plan", "run", "status") else 5)
         print(f"{name:28}{span:8.1f}{span / nothing:24.1f}")

@@ -248,7 +248,7 @@ fn publish(job: &Job, steps: u64) {
         let series = Series { x_unit: "step".into(), y_unit: String::new(), columns };
         write("series.json", json(&BTreeMap::from([("loss", series)])));
     }
-    write("costs.json", json(&Costs { seconds: 0.0, steps, memory_bytes: 0 }));
+    write("costs.json", json(&Costs { steps, ..Costs::default() }));
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -420,6 +420,7 @@ impl<'r> Run<'r> {
             preview: node.run.preview,
             device: device.name.clone(),
             threads: device.threads,
+            deterministic: node.run.deterministic.unwrap_or(true),
         })
     }
 

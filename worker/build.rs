@@ -22,16 +22,16 @@ fn main() {
 
 /// Compiles the operations that `tch` leaves out against libtorch's headers.
 fn shim(include: &Path) {
-    println!("cargo:rerun-if-changed=shim/fused.cpp");
+    println!("cargo:rerun-if-changed=shim");
     cc::Build::new()
         .cpp(true)
         .std("c++17")
-        .file("shim/fused.cpp")
+        .files(["shim/fused.cpp", "shim/modes.cpp"])
         // Its headers are not ours to warn about.
         .flag("-isystem")
         .flag(include.display().to_string())
         .flag_if_supported("-Wno-unused-parameter")
-        .compile("ablate_fused");
+        .compile("ablate_shim");
 }
 
 /// The folder of libtorch's libraries.

@@ -2,12 +2,12 @@
 """Training steps of the worker beside PyTorch 2.11, eager, and compiled where a C++ compiler is: the same network, the
 same settings, one run on the same machine and threads.
 
-    make bench-training [ARGS="--short | --cases notebook,dit_s2 --threads 1,2 --device cuda --compiled"]
+    make bench-training [ARGS="--short | --cases notebook,dit_s2 --threads 1,2 --device cuda --precision f32,tf32,bf16 --compiled"]
 
 Each network in Python takes the weights of a train node of spec.yaml name by name, so both are the same; both do all of
 a step: a batch, noise, forward, backward, clipping, AdamW, moving average. Each program runs in a process of its own, one
 after the other; memory is the most that the process had. Losses are means over the steps, of other random numbers."""
-import argparse, json, os, pathlib, sys, tempfile, time
+import argparse, itertools, json, os, pathlib, sys, tempfile, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -16,6 +16,10 @@ from common import arguments, done, network, nodes, run, start_worker  # noqa: E
 # Steps that are left out, and steps that are measured, on a CPU.
 CASES = {"quickstart": (20, 200), "notebook": (2, 8), "dit_s2": (2, 10), "default": (1, 3), "simple_unet_64": (1, 4),
          "simple_unet_256": (1, 3)}
+CUDA = {"quickstart": (100, 2000), "notebook": (50, 500), "dit_s2": (50, 500), "default": (10, 100), "simple_unet_64": (20, 200),
+        "simple_unet_256": (3, 20)}
+# Batches on a GPU that are not those of the spec.
+BATCHES = {"dit_s2": 128, "simple_unet_64": 64, "simple_unet_256": 64}
 SHORT = {"quickstart": (10, 60), "dit_s2": (1, 3)}
 
 
@@ -27,6 +31,9 @@ def peer(given, node, folder):
     from torch.nn import functional as F
     torch.set_num_threads(given.peer_threads)
     torch.manual_seed(0)
+    torch.set_float32_matmul_precision("high" if given.precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = given.precision == "tf32"
+    half = torch.autocast(given.device, torch.bfloat16, enabled=given.precision == "bf16")
     settings, side = node["settings"], json.loads((folder / "dataset.json").read_text())["side"]
     device = torch.device(given.device)
     net = network(node, folder)
@@ -49,11 +56,13 @@ def peer(given, node, folder):
         if step == given.warm:
             sync()
             begin = time.perf_counter()
-        x = maps[torch.randperm(len(maps), device=device)[:settings["batch"]]]
+        x = maps[torch.randperm(len(maps), device=device)[:given.batch or settings["batch"]]]
         t = torch.randint(0, levels, (len(x),), device=device)
         noise = torch.randn_like(x)
         a = alpha_bar[t][:, None, None, None]
-        loss = distance(forward(a.sqrt() * x + (1 - a).sqrt() * noise, t), noise)
+        with half:
+            said = forward(a.sqrt() * x + (1 - a).sqrt() * noise, t)
+        loss = distance(said.float(), noise)
         optimizer.zero_grad()
         loss.backward()
         if settings["gradient_clip"] != "off":
@@ -67,21 +76,29 @@ def peer(given, node, folder):
     print(json.dumps({"seconds": span / given.steps, "loss": float(torch.stack(losses[given.warm:]).mean())}))
 
 
-def theirs(case, given, threads, compiled=False):
+def batch(name, given):
+    """Another batch than the spec's, or 0."""
+    return given.batch or (BATCHES.get(name, 0) if given.device == "cuda" else 0)
+
+
+def theirs(case, given, threads, precision, compiled=False):
     warm, steps = case[1]
-    command = [sys.executable, __file__, "--peer", case[0], "--peer-threads", threads, "--warm", warm, "--steps", steps,
-               "--device", given.device, "--results", given.results] + (["--compile"] if compiled else [])
+    command = [sys.executable, HERE / "training.py", "--peer", case[0], "--peer-threads", threads, "--warm", warm, "--steps", steps,
+               "--device", given.device, "--results", given.results, "--precision", precision, "--batch", batch(case[0], given)]
+    command += ["--compile"] if compiled else []
     out, memory = run(command)
     return dict(json.loads(out.strip().splitlines()[-1]), memory=memory)
 
 
-def ours(case, given, threads, node):
+def ours(case, given, threads, precision, node):
     warm, steps = case[1]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         data = given.results / "nodes" / node["inputs"]["data"]["folder"]
-        job = dict(key=node["key"], kind="train", settings=dict(node["settings"], steps=warm + steps + 1),
-                   inputs=dict(data=dict(folder=str(data), port="train")), threads=threads)
+        settings = dict(node["settings"], steps=warm + steps + 1, precision=precision)
+        settings["batch"] = batch(case[0], given) or settings["batch"]
+        job = dict(key=node["key"], kind="train", settings=settings, threads=threads,
+                   inputs=dict(data=dict(folder=str(data), port="train")))
         process = start_worker(given, folder, job)
         seen, losses = [], []
         for line in process.stdout:
@@ -105,6 +122,8 @@ def main():
     parser = argparse.ArgumentParser()
     arguments(parser, "training")
     parser.add_argument("--compiled", action="store_true", help="torch.compile too")
+    parser.add_argument("--precision", default="f32", help="of f32, tf32 and bf16, with commas")
+    parser.add_argument("--batch", type=int, default=0, help="another batch than the spec's, or on a GPU those of this file")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     parser.add_argument("--peer-threads", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--warm", type=int, help=argparse.SUPPRESS)
@@ -114,22 +133,22 @@ def main():
     given.programs = given.programs.resolve()
     cases = SHORT if given.short else CASES
     if given.device == "cuda":
-        cases = {name: (20, 100) for name in cases}
+        cases = CUDA
     if given.peer:
         return peer(given, *done(given)[given.peer])
     names = given.cases.split(",") if given.cases else list(cases)
     known = nodes(given, HERE / "spec.yaml", names)
-    print(f"{'network':16} {'threads':>7} {'PyTorch s':>10} {'ablate s':>10} {'ratio':>6} {'MB':>6} {'MB':>6} {'loss':>7} {'loss':>7}"
+    print(f"{'network':16} {'threads':>7} {'numbers':>7} {'PyTorch s':>10} {'ablate s':>10} {'ratio':>6} {'MB':>6} {'MB':>6} {'loss':>7} {'loss':>7}"
           + (f" {'compiled s':>11} {'ratio':>6}" if given.compiled else ""))
     for name in names:
         node, _ = known[name]
-        for threads in map(int, given.threads.split(",")):
+        for threads, precision in itertools.product(map(int, given.threads.split(",")), given.precision.split(",")):
             case = (name, cases[name])
-            them, us = theirs(case, given, threads), ours(case, given, threads, node)
-            line = (f"{name:16} {threads:7} {them['seconds']:10.4f} {us['seconds']:10.4f} {them['seconds'] / us['seconds']:6.2f} "
+            them, us = theirs(case, given, threads, precision), ours(case, given, threads, precision, node)
+            line = (f"{name:16} {threads:7} {precision:>7} {them['seconds']:10.4f} {us['seconds']:10.4f} {them['seconds'] / us['seconds']:6.2f} "
                     f"{them['memory']:6.0f} {us['memory']:6.0f} {them['loss']:7.4f} {us['loss']:7.4f}")
             if given.compiled:
-                fast = theirs(case, given, threads, compiled=True)
+                fast = theirs(case, given, threads, precision, compiled=True)
                 line += f" {fast['seconds']:11.4f} {fast['seconds'] / us['seconds']:6.2f}"
             print(line, flush=True)
 

@@ -53,6 +53,17 @@ pub struct Job {
     pub device: String,
     /// Threads within one tensor operation.
     pub threads: u32,
+    /// Whether kernels on a GPU are to give the same bits each time, rather than be the fastest.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub deterministic: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(yes: &bool) -> bool {
+    *yes
 }
 
 /// One attempt at a node, by which others name it.
@@ -255,6 +266,13 @@ pub struct Costs {
     pub steps: u64,
     /// Largest memory of the worker so far, in bytes.
     pub memory_bytes: u64,
+    /// Seconds of this attempt in which a training waited for its data.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub waiting_seconds: f64,
+}
+
+fn is_none(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 fn null_as_nan<'de, D: serde::Deserializer<'de>>(

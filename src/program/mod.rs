@@ -210,6 +210,7 @@ impl Attempt {
             seconds: self.started.elapsed().as_secs_f64(),
             steps: 1,
             memory_bytes: self.watch.most_memory(),
+            ..Costs::default()
         };
         let write = |name: &str, value: &serde_json::Value| {
             let text = serde_json::to_string_pretty(value).expect("plain data") + "\n";

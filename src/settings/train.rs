@@ -63,6 +63,8 @@ choice! {
     pub enum Precision {
         #[doc = "32 bits."]
         F32 = "f32",
+        #[doc = "32 bits, of whose digits NVIDIA GPUs multiply the first 10 after the point (TF32), as PyTorch's convolutions do unless told otherwise; elsewhere 32."]
+        Tf32 = "tf32",
         #[doc = "16 bits with the range of 32 (bfloat16): faster on GPUs that have it."]
         Bf16 = "bf16",
     }

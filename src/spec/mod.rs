@@ -88,6 +88,8 @@ table! {
         memory: Option<Bytes>;
         #[doc = "Whether it gets a job of its own on a cluster; if it is expected to take over half of the time of a pilot's job, unless written."]
         own_job: Option<bool>;
+        #[doc = "Whether kernels on a GPU give the same bits each time; yes unless written. `false` takes the fastest instead; on a CPU they always do."]
+        deterministic: Option<bool>;
     }
 }
 
@@ -96,7 +98,8 @@ impl RunSettings {
     fn empty() -> Self {
         let (checkpoint, keep_every, preview) = (None, None, None);
         let (silence, gpus, memory, own_job) = (None, None, None, None);
-        Self { checkpoint, keep_every, preview, silence, gpus, memory, own_job }
+        let deterministic = None;
+        Self { checkpoint, keep_every, preview, silence, gpus, memory, own_job, deterministic }
     }
 }
 

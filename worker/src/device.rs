@@ -1,6 +1,6 @@
 //! Where the tensors of a job live, and what its last bits depend on.
 
-use crate::cuda;
+use crate::{cuda, modes};
 use ablate::job::{Arithmetic, Job};
 use ablate::problem::{Problem, Result};
 use tch::Device;
@@ -35,15 +35,20 @@ pub fn of(job: &Job) -> Result<Device> {
     }
 }
 
-/// Sets the threads of tensor operations, for the job that begins.
+/// Sets the threads of tensor operations, for the job that begins, and of measures, for all jobs of this process.
 pub fn set_threads(threads: u32) {
     tch::set_num_threads(threads.max(1) as i32);
+    // Later jobs on the same slot have as many.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1) as usize).build_global();
 }
 
-/// What the bits of a job depend on, with this many threads.
-pub fn arithmetic(device: Device, threads: u32) -> Arithmetic {
-    // Convolutions on the CPU, and those of cuDNN without its search for the fastest, repeat to the bit.
-    tch::Cuda::cudnn_set_benchmark(false);
+/// What the bits of a job depend on, with this many threads; `exact` asks for kernels that repeat to the bit. Sets
+/// libtorch up for it.
+pub fn arithmetic(device: Device, threads: u32, exact: bool) -> Arithmetic {
+    // On a CPU all that we use repeat.
+    let exact = exact || device == Device::Cpu;
+    modes::allow_tf32(false);
+    modes::repeat_exactly(exact && device != Device::Cpu);
     let model = match device {
         Device::Cpu => cpu_model(),
         other => format!("{other:?}"),
@@ -52,7 +57,8 @@ pub fn arithmetic(device: Device, threads: u32) -> Arithmetic {
         device: model,
         threads,
         libtorch: LIBTORCH.to_owned(),
-        deterministic: matches!(device, Device::Cpu),
+        // Apple's kernels promise nothing.
+        deterministic: exact && device != Device::Mps,
     }
 }
 

@@ -35,7 +35,8 @@ pub fn run(context: &Context<'_>, settings: &Evaluate) -> Result<End> {
         Measure::Features(measure) => judged::features(context, settings, measure)?,
         Measure::Accuracy(measure) => judged::accuracy(context, settings, measure)?,
     }
-    context.costs(&Costs { seconds: start.elapsed().as_secs_f64(), steps: 1, memory_bytes: 0 })?;
+    let seconds = start.elapsed().as_secs_f64();
+    context.costs(&Costs { seconds, steps: 1, ..Costs::default() })?;
     Ok(End::Done)
 }
 

@@ -14,6 +14,8 @@ pub mod net;
 
 pub mod fused;
 
+pub mod modes;
+
 pub mod optimizer;
 
 pub mod rate;

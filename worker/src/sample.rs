@@ -96,7 +96,7 @@ pub fn run(context: &Context<'_>, settings: &Sample) -> Result<End> {
     context.costs(&Costs {
         seconds: start.elapsed().as_secs_f64(),
         steps: drawn,
-        memory_bytes: 0,
+        ..Costs::default()
     })?;
     Ok(End::Done)
 }

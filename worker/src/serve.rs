@@ -40,7 +40,7 @@ impl<'j> Context<'j> {
     pub fn new(job: &'j Job, stop: &'j AtomicBool, emit: &'j dyn Fn(&Event)) -> Result<Self> {
         let device = device::of(job)?;
         device::set_threads(job.threads);
-        let arithmetic = RefCell::new(device::arithmetic(device, job.threads));
+        let arithmetic = RefCell::new(device::arithmetic(device, job.threads, job.deterministic));
         Ok(Self {
             job,
             device,

@@ -2,6 +2,7 @@
 //! any length goes on to the bit; what is published depends on the settings and the length alone,
 //! never on how often the training was interrupted.
 
+mod feed;
 mod lesson;
 mod preview;
 mod publish;

@@ -138,7 +138,7 @@ impl Made {
         context.costs(&Costs {
             seconds: start.elapsed().as_secs_f64(),
             steps: self.split.sum(),
-            memory_bytes: 0,
+            ..Costs::default()
         })
     }
 }

@@ -1,6 +1,5 @@
 //! The items of one split of a dataset, as a network or a measure reads them: from the node's own
-//! array, or from an external one that stays where it is. Arrays are mapped, not read; what a network
-//! sees is kept in the device's memory where it is small enough.
+//! array, or from an external one that stays where it is. Arrays are mapped, not read.
 
 use super::manifest::Manifest;
 use super::transform::Fitted;
@@ -102,6 +101,11 @@ impl Maps {
         self.len() == 0
     }
 
+    /// Channels, rows and columns of an item.
+    pub fn item(&self) -> [usize; 3] {
+        self.item
+    }
+
     /// Numbers in an item.
     pub fn numbers(&self) -> usize {
         self.item.iter().product()
@@ -122,46 +126,5 @@ impl Maps {
             values.extend(self.physical(i).map(|x| self.transform.forward(x as f32)));
         }
         Tensor::from_slice(&values).view([n as i64, c, h, w]).to_device(device)
-    }
-}
-
-/// A split to train on: held on the device as a network sees it where it is small enough, else read item by item.
-#[derive(Debug)]
-pub struct TrainingData {
-    maps: Maps,
-    held: Option<Tensor>,
-    device: Device,
-}
-
-/// The largest split that is held in memory, in numbers of 4 bytes.
-const HELD: usize = 1 << 28;
-
-impl TrainingData {
-    /// Takes a split.
-    pub fn new(maps: Maps, device: Device) -> Self {
-        let small = maps.len().saturating_mul(maps.numbers()) <= HELD;
-        let held = small.then(|| maps.seen(0..maps.len(), device));
-        Self { maps, held, device }
-    }
-
-    /// Items.
-    pub fn len(&self) -> usize {
-        self.maps.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.maps.is_empty()
-    }
-
-    /// These items as a network sees them, `[n, c, h, w]`.
-    pub fn batch(&self, items: &[usize]) -> Tensor {
-        match &self.held {
-            Some(held) => {
-                let items: Vec<i64> = items.iter().map(|i| *i as i64).collect();
-                held.index_select(0, &Tensor::from_slice(&items).to_device(self.device))
-            }
-            None => self.maps.seen(items.iter().copied(), self.device),
-        }
     }
 }

@@ -41,7 +41,9 @@ pub(super) fn publish(
     write_json(&work.join("series.json"), &series(session))?;
     write_artefact(&work.join("history.csv"), history(session).as_bytes())?;
     write_json(&work.join("arithmetic.json"), &session.state.arithmetic)?;
-    context.costs(&Costs { seconds: took.as_secs_f64(), steps, memory_bytes: 0 })
+    let waiting_seconds = session.feed.waited.as_secs_f64();
+    let seconds = took.as_secs_f64();
+    context.costs(&Costs { seconds, steps, waiting_seconds, ..Costs::default() })
 }
 
 fn write_weights(context: &Context<'_>, session: &Session<'_>, manifest: &Manifest) -> Result<()> {

@@ -1,13 +1,15 @@
 //! The state of a training in memory, and one step of it. Every random number belongs to (seed,
 //! purpose, step), so the state needs no generator.
 
+use super::feed::{Feed, Portion};
 use super::lesson::{Batch, Lesson};
 use crate::checkpoint::{Checkpoint, State, insert};
 use crate::data::augment::augment;
 use crate::data::conditions::{self, Conditions};
 use crate::data::manifest::Manifest;
-use crate::data::maps::{Maps, TrainingData};
+use crate::data::maps::Maps;
 use crate::ema::{Decay, Ema};
+use crate::modes;
 use crate::net::{self, Condition, Network, Task, Tensors};
 use crate::optimizer::{AdamW, clip_gradients};
 use crate::random::Stream;
@@ -19,6 +21,7 @@ use ablate::job::{Arithmetic, Input as Data};
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Init, Optimizer, Precision, Train, Weights};
 use std::path::Path;
+use std::sync::Arc;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
 /// A network and all that it holds, which share their memory.
@@ -76,9 +79,9 @@ pub(super) struct Session<'s> {
     pub(super) state: State,
     pub(super) losses: Vec<f64>,
     optimizer: AdamW,
-    lesson: Lesson,
+    lesson: Arc<Lesson>,
     rate: Rate,
-    maps: TrainingData,
+    pub(super) feed: Feed,
     /// What is known of the items beside their maps, and how often the network is not told.
     pub(super) conditions: Option<(Conditions, f64)>,
     /// The validation split with its fixed times and noise.
@@ -112,7 +115,7 @@ impl<'s> Session<'s> {
             none.map(|none| none.of_split(&data.folder, split)).transpose()
         };
         let Optimizer::AdamW(adamw) = &settings.optimizer;
-        let lesson = Lesson::new(&settings.objective);
+        let lesson = Arc::new(Lesson::new(&settings.objective));
         let decay =
             |largest| if settings.ema_ramp { Decay::Ramp(largest) } else { Decay::Fixed(largest) };
         let held_out = match settings.validation.on() {
@@ -127,10 +130,9 @@ impl<'s> Session<'s> {
             }
             None => None,
         };
-        let maps = TrainingData::new(Maps::open(manifest, data)?, device);
-        let per_epoch = maps.len().div_ceil(settings.batch as usize) as u64;
+        let feed = Feed::new(Maps::open(manifest, data)?, settings, lesson.clone(), device);
         Ok(Self {
-            rate: Rate::new(settings, per_epoch, length),
+            rate: Rate::new(settings, feed.per_epoch(), length),
             settings,
             optimizer: AdamW::new(adamw, &net.parameters),
             average: match settings.ema.on() {
@@ -154,7 +156,7 @@ impl<'s> Session<'s> {
             lesson,
             conditions: conditions(&data.port)?
                 .map(|all| (all, settings.conditions.on().map_or(0.0, |on| on.dropout()))),
-            maps,
+            feed,
             held_out,
             device,
             pending: vec![],
@@ -184,13 +186,11 @@ impl<'s> Session<'s> {
     /// One optimiser step, and a validation if one is due.
     pub(super) fn advance(&mut self) -> Result<()> {
         let step = self.state.step;
-        let items = self.items(step);
-        let mut x0 = self.maps.batch(&items);
+        let Portion { items, mut x0, noise } = self.feed.take(step);
         if !self.settings.augment.is_empty() {
             let mut stream = Stream::new(self.settings.seed, "augment", step);
             x0 = augment(&x0, &self.settings.augment, &mut stream);
         }
-        let noise = self.lesson.noise((self.settings.seed, step), &x0.size(), self.device);
         let again = Stream::new(self.settings.seed, "self-conditioning", step).below(2) == 1;
         let batch = Batch { x0, condition: self.condition(step, &items), noise, again };
         let loss = self.learn(&batch);
@@ -220,6 +220,7 @@ impl<'s> Session<'s> {
     /// Adds the gradients of a batch, in parts if it does not fit into memory; its mean loss.
     fn learn(&self, batch: &Batch) -> Tensor {
         let most = self.settings.micro_batch.map_or(batch.len(), |most| most as i64);
+        modes::allow_tf32(self.settings.precision == Precision::Tf32);
         let mut sum = Tensor::zeros([], (Kind::Float, self.device));
         for part in batch.parts(most) {
             let share = part.len() as f64 / batch.len() as f64;
@@ -228,12 +229,13 @@ impl<'s> Session<'s> {
             loss.backward();
             sum += loss.detach();
         }
+        modes::allow_tf32(false);
         sum
     }
 
     /// Steps to a pass over the data, its last batch possibly smaller.
     pub(super) fn per_epoch(&self) -> u64 {
-        self.maps.len().div_ceil(self.settings.batch as usize) as u64
+        self.feed.per_epoch()
     }
 
     /// The learning rate of the next step.
@@ -260,15 +262,6 @@ impl<'s> Session<'s> {
         let withheld: Vec<bool> =
             stream.uniform(items.len()).into_iter().map(|u| u < *dropout).collect();
         Some(condition.without(Tensor::from_slice(&withheld).to_device(self.device)))
-    }
-
-    /// The items of a step: every epoch has an order of its own, its last batch may be smaller.
-    fn items(&self, step: u64) -> Vec<usize> {
-        let (items, batch) = (self.maps.len(), self.settings.batch as usize);
-        let per_epoch = self.per_epoch();
-        let (epoch, within) = (step / per_epoch, (step % per_epoch) as usize);
-        let order = Stream::new(self.settings.seed, "order", epoch).permutation(items);
-        order[within * batch..(within * batch + batch).min(items)].to_vec()
     }
 
     /// Reads the losses that are still on the device.
