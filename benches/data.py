@@ -20,8 +20,8 @@ nodes:
     run: {{ checkpoint: 1h }}
 """
 MODELS = {
-    "next to nothing": ("{ dit: { patch: 64, width: 16, depth: 1, heads: 1 } }", 300),
-    "small U-Net": ("{ unet: { width: 8, multipliers: [1, 2], groups: 4, attention: false } }", 30),
+    "next to nothing": ("{ dit: { patch: 64, width: 16, depth: 1, heads: 1 } }", 200),
+    "small U-Net": ("{ unet: { width: 8, multipliers: [1, 2], groups: 4, attention: false } }", 8),
 }
 
 

@@ -2,6 +2,8 @@
 //! generator whose state could be lost: number i of a stream is a function of the stream and of i,
 //! so a resumed run, another batch size or another device draws the same numbers.
 
+use rayon::prelude::*;
+
 /// A stream of numbers; equal arguments give equal streams, for ever.
 #[derive(Debug, Clone)]
 pub struct Stream {
@@ -9,6 +11,9 @@ pub struct Stream {
     place: u64,
     mask: u64,
 }
+
+/// Normal numbers that one thread draws at a time; an even number.
+const STRETCH: usize = 1 << 14;
 
 /// The increment of SplitMix64 (Steele, Lea & Flood 2014).
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -57,17 +62,36 @@ impl Stream {
     }
 
     /// Draws `n` standard normal numbers (Box & Muller 1958), computed in 64 bits.
+    ///
+    /// They come in pairs, each from two draws, so any stretch of them can be drawn for itself: many are drawn by all
+    /// threads of the pool.
     pub fn normal_f32(&mut self, n: usize) -> Vec<f32> {
-        let mut out = Vec::with_capacity(n + 1);
-        while out.len() < n {
-            // 1 - u lies in (0, 1], where the logarithm is finite.
-            let radius = (-2.0 * (1.0 - self.next_uniform()).ln()).sqrt();
-            let (sin, cos) = (std::f64::consts::TAU * self.next_uniform()).sin_cos();
-            out.push((radius * cos) as f32);
-            out.push((radius * sin) as f32);
+        let mut out = vec![0.0; n.next_multiple_of(2)];
+        if n <= STRETCH {
+            self.fill_normal(&mut out);
+        } else {
+            out.par_chunks_mut(STRETCH)
+                .enumerate()
+                .for_each(|(i, part)| self.after(i * STRETCH).fill_normal(part));
+            *self = self.after(out.len());
         }
         out.truncate(n);
         out
+    }
+
+    /// Draws normal numbers, an even number of them.
+    fn fill_normal(&mut self, out: &mut [f32]) {
+        for pair in out.chunks_exact_mut(2) {
+            // 1 - u lies in (0, 1], where the logarithm is finite.
+            let radius = (-2.0 * (1.0 - self.next_uniform()).ln()).sqrt();
+            let (sin, cos) = (std::f64::consts::TAU * self.next_uniform()).sin_cos();
+            pair.copy_from_slice(&[(radius * cos) as f32, (radius * sin) as f32]);
+        }
+    }
+
+    /// The stream after so many draws.
+    fn after(&self, draws: usize) -> Self {
+        Self { place: self.place.wrapping_add(GAMMA.wrapping_mul(draws as u64)), mask: self.mask }
     }
 
     /// Draws an order of the numbers 0..n, each order being equally likely (Fisher & Yates).
@@ -84,9 +108,20 @@ impl Stream {
 mod tests {
     use super::*;
 
+    #[test]
+    fn many_normal_numbers_are_those_of_one_draw_after_the_other() {
+        for n in [0, 1, STRETCH, STRETCH + 1, 3 * STRETCH + 7] {
+            let (mut at_once, mut in_turn) =
+                (Stream::new(1, "noise", 2), Stream::new(1, "noise", 2));
+            let many = at_once.normal_f32(n);
+            let few: Vec<f32> = (0..n.div_ceil(2)).flat_map(|_| in_turn.normal_f32(2)).collect();
+            assert_eq!(many, few[..n]);
+            assert_eq!(at_once.next_u64(), in_turn.next_u64(), "both go on alike");
+        }
+    }
+
     // The pinned numbers were computed with a second implementation, in Python. Changing one changes
     // every result: raise the revisions of train and sample instead.
-
     #[test]
     fn the_bits_of_a_stream_never_change() {
         let mut stream = Stream::new(7, "noise", 3);

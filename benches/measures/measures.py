@@ -5,7 +5,7 @@ those maps' pixels, the Wasserstein distance of a fifth of them, the Fréchet di
 
     make bench-measures [ARGS="--short | --threads 1,2"]
 
-Each figure is the least of some runs. `agree` is the largest relative difference between what both measured, bin by bin;
+A peer that is not installed is left out. Each figure is the least of some runs. `agree` is the largest relative difference between what both measured, bin by bin;
 Pylians calculates in 32 bits, we in 64."""
 import argparse, json, os, pathlib, subprocess, sys, tempfile, time
 
@@ -45,39 +45,41 @@ def write(folder, maps, side, features):
 
 def peer(folder, threads):
     """Measures in this process; prints seconds and values by name and peer."""
+    import importlib
     import numpy
-    import Pk_library
-    import powerbox
-    import scipy.stats
     import torch
-    import torch_fidelity.metric_fid as fid
     torch.set_num_threads(threads)
     maps, box = numpy.load(folder / "maps.npy"), numpy.load(folder / "box.npy")[0]
     out = {}
 
-    def note(name, peer, work, value, runs=3):
-        seconds, result = timed(work, runs)
-        out.setdefault(name, {})[peer] = {"seconds": seconds, "value": value(result)}
+    def note(name, peer, work, value, runs=3, times=1):
+        """Notes what a peer takes, which is its module's name too, if it is installed."""
+        try:
+            module = importlib.import_module({"Pylians": "Pk_library", "powerbox": "powerbox", "NumPy": "numpy", "SciPy": "scipy.stats",
+                                              "torch-fidelity": "torch_fidelity.metric_fid"}[peer])
+        except ImportError:
+            return
+        seconds, result = timed(lambda: work(module), runs)
+        out.setdefault(name, {})[peer] = {"seconds": seconds * times, "value": value(result)}
 
     def contrast(field):
         return field / field.mean(dtype=numpy.float64).astype(numpy.float32) - numpy.float32(1)
 
-    plane = lambda: [Pk_library.Pk_plane(contrast(field), BOX, "CIC", threads, verbose=False) for field in maps]
+    plane = lambda pylians: [pylians.Pk_plane(contrast(field), BOX, "CIC", threads, verbose=False) for field in maps]
     note("maps", "Pylians", plane, lambda all: all[0].Pk.tolist())
-    cube = lambda: Pk_library.Pk(contrast(box), BOX, 0, "CIC", threads, verbose=False)
+    cube = lambda pylians: pylians.Pk(contrast(box), BOX, 0, "CIC", threads, verbose=False)
     note("box", "Pylians", cube, lambda p: p.Pk[:, 0].tolist())
-    by_powerbox = lambda field: powerbox.get_power(contrast(field).astype(float), BOX, bins=field.shape[0] // 2, bins_upto_boxlen=True, nthreads=threads)
+    by_powerbox = lambda powerbox, field: powerbox.get_power(contrast(field).astype(float), BOX, bins=field.shape[0] // 2, bins_upto_boxlen=True, nthreads=threads)
     few = maps[:max(1, len(maps) // 20)]
-    note("maps", "powerbox", lambda: [by_powerbox(field) for field in few], lambda all: None, 1)
-    out["maps"]["powerbox"]["seconds"] *= len(maps) / len(few)
-    note("box", "powerbox", lambda: by_powerbox(box), lambda p: None, 1)
+    note("maps", "powerbox", lambda powerbox: [by_powerbox(powerbox, field) for field in few], lambda all: None, 1, len(maps) / len(few))
+    note("box", "powerbox", lambda powerbox: by_powerbox(powerbox, box), lambda p: None, 1)
     edges = numpy.linspace(LOW, HIGH, BINS + 1)
     pixels = maps.astype(float).ravel()
-    note("density", "NumPy", lambda: numpy.histogram(pixels, edges, density=True)[0], lambda p: p.tolist())
+    note("density", "NumPy", lambda numpy: numpy.histogram(pixels, edges, density=True)[0], lambda p: p.tolist())
     a, b = numpy.split(pixels[:len(pixels) // 5], 2)
-    note("wasserstein", "SciPy", lambda: scipy.stats.wasserstein_distance(a, b), float, 1)
+    note("wasserstein", "SciPy", lambda stats: stats.wasserstein_distance(a, b), float, 1)
     sets = [torch.from_numpy(numpy.load(folder / f"features_{name}.npy")) for name in "ab"]
-    distance = lambda: fid.fid_statistics_to_metric(*map(fid.fid_features_to_statistics, sets), verbose=False)
+    distance = lambda fid: fid.fid_statistics_to_metric(*map(fid.fid_features_to_statistics, sets), verbose=False)
     note("frechet", "torch-fidelity", distance, lambda d: float(next(iter(d.values()))), 5)
     print(json.dumps(out))
 
@@ -108,7 +110,7 @@ def main():
             theirs = said([sys.executable, __file__, "--peer", folder, "--threads", threads])
             ours = said([given.programs.resolve() / "examples/measures", folder, threads])
             for name, mine in ours.items():
-                for who, them in theirs[name].items():
+                for who, them in theirs.get(name, {}).items():
                     close = agree(mine["value"], them["value"])
                     print(f"{name:12} {threads:>7} {who:16} {them['seconds']:9.4f} {mine['seconds']:9.4f} "
                           f"{them['seconds'] / mine['seconds']:6.2f} {'-' if close is None else f'{close:.0e}':>8}", flush=True)

@@ -63,8 +63,8 @@ impl Device {
         Self { slot, name, model, ..Self::core(0, 1) }
     }
 
-    /// A worker sees its GPU alone, and so calls it number 0.
-    fn card(card: &Card, is_asked: bool) -> Self {
+    /// A worker sees its GPU alone, and so calls it number 0; of the machine's cores it has this many.
+    fn card(card: &Card, threads: u32, is_asked: bool) -> Self {
         let slot = match card.is_part() {
             true => format!("mig-{}", card.uuid.trim_start_matches("MIG-").get(..8).unwrap_or("0")),
             false => format!("gpu-{}", card.index),
@@ -73,13 +73,16 @@ impl Device {
             slot,
             name: "cuda:0".into(),
             model: card.model.clone(),
-            threads: 1,
+            threads,
             visible: Some(card.uuid.clone()),
             memory: Some(card.memory),
             is_asked,
         }
     }
 }
+
+/// Threads beside a GPU, at most.
+const MOST_THREADS: usize = 16;
 
 /// One of the devices of `--devices`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +133,9 @@ pub fn devices(
     asked: Option<&str>,
 ) -> Result<Vec<Device>> {
     let cards = visible(cards, inherited);
-    let of_cards = || cards.iter().map(|card| Device::card(card, false));
+    // What is read, drawn and measured beside a GPU is shared out evenly.
+    let share = (cores / cards.len().max(1)).clamp(1, MOST_THREADS) as u32;
+    let of_cards = || cards.iter().map(|card| Device::card(card, share, false));
     let of_cores = |n: usize| (0..n).map(move |i| Device::core(i, cores));
     let Some(asked) = asked else {
         return Ok(match cards.is_empty() {
@@ -144,7 +149,8 @@ pub fn devices(
             Asked::Cards => of_cards().collect(),
             Asked::Card(id) => {
                 let is_it = |card: &&Card| is_called(card, id);
-                cards.iter().copied().filter(is_it).map(|card| Device::card(card, true)).collect()
+                let found = cards.iter().copied().filter(is_it);
+                found.map(|card| Device::card(card, share, true)).collect()
             }
             Asked::Cores(n) => of_cores(n.unwrap_or(cores.max(1))).collect(),
             Asked::Mps if cfg!(target_os = "macos") => vec![Device::mps()],

@@ -19,6 +19,7 @@ use ablate::npy::{self, Writer};
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Kind, Sample, Settings, Train, Wanted};
 use ablate::store::PROGRESS;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::rc::Rc;
@@ -285,14 +286,12 @@ impl Draw<'_> {
         shape: &[usize; 4],
     ) -> Tensor {
         let each: usize = shape[1..].iter().product();
-        let numbers: Vec<f32> = indices
-            .clone()
-            .flat_map(|i| {
-                Stream::new(self.settings.seed, purpose, (i as u64) << 24 | step).normal_f32(each)
-            })
-            .collect();
+        let of_sample = |i: usize| {
+            Stream::new(self.settings.seed, purpose, (i as u64) << 24 | step).normal_f32(each)
+        };
+        let numbers: Vec<Vec<f32>> = indices.clone().into_par_iter().map(of_sample).collect();
         let size = [indices.len() as i64, shape[1] as i64, shape[2] as i64, shape[3] as i64];
-        Tensor::from_slice(&numbers).view(size).to_device(self.context.device)
+        Tensor::from_slice(&numbers.concat()).view(size).to_device(self.context.device)
     }
 }
 

@@ -6,6 +6,7 @@ use super::transform::Fitted;
 use ablate::job::Input;
 use ablate::npy::{self, Mapped};
 use ablate::problem::{Problem, Result};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
@@ -120,11 +121,15 @@ impl Maps {
     /// These items as a network sees them, `[n, c, h, w]` in 32 bits.
     pub fn seen(&self, items: impl ExactSizeIterator<Item = usize>, device: Device) -> Tensor {
         let [c, h, w] = self.item.map(|n| n as i64);
-        let n = items.len();
-        let mut values: Vec<f32> = Vec::with_capacity(n * self.numbers());
-        for i in items {
-            values.extend(self.physical(i).map(|x| self.transform.forward(x as f32)));
-        }
+        let items: Vec<usize> = items.collect();
+        let (n, numbers) = (items.len(), self.numbers());
+        let mut values = vec![0.0_f32; n * numbers];
+        let one = |(i, out): (&usize, &mut [f32])| {
+            for (x, to) in self.physical(*i).zip(out) {
+                *to = self.transform.forward(x as f32);
+            }
+        };
+        items.par_iter().zip(values.par_chunks_mut(numbers.max(1))).for_each(one);
         Tensor::from_slice(&values).view([n as i64, c, h, w]).to_device(device)
     }
 }

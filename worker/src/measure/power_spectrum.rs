@@ -311,6 +311,45 @@ mod tests {
     }
 
     #[test]
+    fn windows_are_undone_mode_by_mode_and_sums_do_not_depend_on_threads() {
+        for (side, dimensions) in [(12, 2), (40, 3)] {
+            let g = grid(side, dimensions);
+            let field = normals(9, g.pixels());
+            let estimator = Estimator::new(g, Binning::Floor, 2);
+            // A direct sum over the half lattice, as the formula says.
+            let (half, modes) = (side / 2 + 1, estimator.transform(&field));
+            let mut want = vec![0.0; side / 2];
+            for (i, mode) in modes.iter().enumerate() {
+                let along = |axis: u32| signed(i / half / side.pow(axis) % side, side) as f64;
+                let mut n: Vec<f64> = (0..dimensions - 1).map(along).collect();
+                n.push((i % half) as f64);
+                let k = n.iter().map(|n| n * n).sum::<f64>().sqrt();
+                let bin = k as usize;
+                if (1..=side / 2).contains(&bin) {
+                    let sinc = |n: &f64| {
+                        let x = PI * n / side as f64;
+                        if *n == 0.0 { 1.0 } else { x.sin() / x }
+                    };
+                    let window: f64 = n.iter().map(|n| sinc(n).powi(4)).product();
+                    let weight = if [0, side / 2].contains(&(i % half)) { 1.0 } else { 2.0 };
+                    want[bin - 1] += weight * mode.norm_sqr() / window;
+                }
+            }
+            let unit = (25.0 / (side as f64).powi(2)).powi(dimensions as i32);
+            let threads = |n: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+                pool.install(|| estimator.auto(&field))
+            };
+            let power = threads(1);
+            for (b, p) in power.iter().enumerate() {
+                let want = want[b] * unit / estimator.modes[b];
+                assert!((p / want - 1.0).abs() < 1e-12, "{dimensions} {b}: {p} {want}");
+            }
+            assert_eq!(power, threads(3));
+        }
+    }
+
+    #[test]
     fn a_field_without_mean_is_named() {
         let estimator = Estimator::new(grid(4, 2), Binning::Round, 0);
         let mut fields = vec![1.0; 48];

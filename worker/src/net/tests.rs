@@ -256,6 +256,25 @@ fn products_of_16_bits_give_nearly_the_same_and_gradients_of_32() {
     }
 }
 
+#[test]
+fn a_network_of_fixed_weights_says_the_same_and_prepares_them_once() {
+    let model = unet(Padding::Zero, true);
+    let (known, net) = stirred(&model, &task(1, 8, None));
+    let mut store = nn::VarStore::new(Device::Cpu);
+    let fixed = with_fixed_weights(|| build(&model, &task(1, 8, None), &store.root())).unwrap();
+    store.double();
+    load(&state(&store), &state(&known)).unwrap();
+    let input = (random([2, 1, 8, 8]), Tensor::from_slice(&[5_i64, 600]));
+    let ask = |net: &dyn Network| no_grad(|| net.forward(&Input::new(&input.0, &input.1)));
+    let said = ask(fixed.as_ref());
+    assert_eq!(far(&ask(net.as_ref()), &said), 0.0);
+    // Whoever breaks the promise is not heard.
+    no_grad(|| state(&store)["downs.0.0.block1.proj.weight"].shallow_clone().zero_());
+    assert_eq!(far(&ask(fixed.as_ref()), &said), 0.0);
+    no_grad(|| state(&known)["downs.0.0.block1.proj.weight"].shallow_clone().zero_());
+    assert!(far(&ask(net.as_ref()), &said) > 1e-6);
+}
+
 fn named(pairs: &[(&str, &[f64])]) -> Tensors {
     pairs.iter().map(|(name, v)| ((*name).to_owned(), Tensor::from_slice(v))).collect()
 }

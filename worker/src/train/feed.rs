@@ -4,7 +4,6 @@
 use super::lesson::Lesson;
 use crate::data::maps::Maps;
 use crate::random::Stream;
-use ablate::settings::Train;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
@@ -84,12 +83,26 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// The batches of a split.
-    pub(super) fn new(maps: Maps, settings: &Train, lesson: Arc<Lesson>, device: Device) -> Self {
-        let small = maps.len().saturating_mul(maps.numbers()) <= HELD;
+    /// The batches of a split, of so many items, in an order of a seed.
+    pub(super) fn new(
+        maps: Maps,
+        (seed, batch): (u64, u64),
+        lesson: Arc<Lesson>,
+        device: Device,
+    ) -> Self {
+        Self::holding((maps, HELD), (seed, batch), lesson, device)
+    }
+
+    /// The same, of a split that is held if it has at most so many numbers.
+    fn holding(
+        (maps, most): (Maps, usize),
+        (seed, batch): (u64, u64),
+        lesson: Arc<Lesson>,
+        device: Device,
+    ) -> Self {
+        let small = maps.len().saturating_mul(maps.numbers()) <= most;
         let held = small.then(|| maps.seen(0..maps.len(), device));
-        let (seed, batch) = (settings.seed, settings.batch as usize);
-        let source = Source { maps, lesson, seed, batch, is_held: small };
+        let source = Source { maps, lesson, seed, batch: batch as usize, is_held: small };
         let (source, order, waited) = (Arc::new(source), None, Duration::ZERO);
         Self { source, held, device, order, ahead: None, waited }
     }
@@ -139,5 +152,70 @@ impl Feed {
         });
         self.ahead = Some(receiver);
         self.source.prepare(step, &mut self.order)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::manifest::Manifest;
+    use crate::data::transform::Fitted;
+    use ablate::job::Input;
+    use ablate::npy::Writer;
+    use ablate::settings::{Ddpm, Objective};
+    use std::collections::BTreeMap;
+
+    /// A feed over eleven maps in a folder, three to a step, held in memory or prepared ahead.
+    fn feed(folder: &std::path::Path, most: usize) -> Feed {
+        let manifest = Manifest {
+            side: 2,
+            width: None,
+            channels: 1,
+            box_mpc_h: None,
+            units: String::new(),
+            transform: Fitted { log10: false, shift: 0.0, scale: 1.0, low: 0.0, high: 43.0 },
+            splits: BTreeMap::from([("train".to_owned(), 11)]),
+            parameters: vec![],
+            classes: None,
+            group: None,
+            source: None,
+            digests: BTreeMap::new(),
+        };
+        let input = Input { folder: folder.to_owned(), port: "train".to_owned(), source: None };
+        let maps = Maps::open(&manifest, &input).unwrap();
+        let lesson = Arc::new(Lesson::new(&Objective::Ddpm(Ddpm::default())));
+        Feed::holding((maps, most), (5, 3), lesson, Device::Cpu)
+    }
+
+    fn numbers(tensor: &Tensor) -> Vec<f64> {
+        Vec::try_from(tensor.to_kind(tch::Kind::Double).reshape([-1])).unwrap()
+    }
+
+    #[test]
+    fn what_is_prepared_ahead_is_what_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer =
+            Writer::open(&Manifest::split_file(folder.path(), "train"), &[11, 1, 2, 2], 0).unwrap();
+        writer.push(&(0..44).map(|i| i as f32).collect::<Vec<_>>()).unwrap();
+        writer.sync().unwrap();
+        let (mut held, mut ahead) = (feed(folder.path(), 44), feed(folder.path(), 43));
+        // Across the end of an epoch, whose last batch is smaller, on after a leap, and back.
+        let steps = [0, 1, 2, 3, 4, 5, 40, 41, 2, 3];
+        for step in steps {
+            let (a, b) = (held.take(step), ahead.take(step));
+            assert_eq!(a.items, b.items, "{step}");
+            assert_eq!(a.items.len(), if step % 4 == 3 { 2 } else { 3 });
+            let first = numbers(&a.x0).into_iter().step_by(4).map(|x| x as usize / 4);
+            assert!(first.eq(a.items.iter().copied()), "the maps of the items");
+            let (of_a, of_b) = (a.noise.unwrap(), b.noise.unwrap());
+            for (a, b) in [(&a.x0, &b.x0), (&of_a.0, &of_b.0), (&of_a.1, &of_b.1)] {
+                assert_eq!(numbers(a), numbers(b), "{step}");
+            }
+        }
+        assert!(held.ahead.is_none() && ahead.ahead.is_some());
+        // One epoch goes through all items once.
+        let mut all: Vec<usize> = (4..8).flat_map(|step| held.take(step).items).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..11));
     }
 }

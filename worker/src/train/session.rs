@@ -130,7 +130,12 @@ impl<'s> Session<'s> {
             }
             None => None,
         };
-        let feed = Feed::new(Maps::open(manifest, data)?, settings, lesson.clone(), device);
+        let feed = Feed::new(
+            Maps::open(manifest, data)?,
+            (settings.seed, settings.batch),
+            lesson.clone(),
+            device,
+        );
         Ok(Self {
             rate: Rate::new(settings, feed.per_epoch(), length),
             settings,
