@@ -5,7 +5,9 @@ use crate::moment;
 use crate::problem::{Problem, Result};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes a file aside, syncs it, and renames it into place.
 ///
@@ -24,6 +26,28 @@ pub fn named(name: &str, key: &str) -> String {
     }
     let kept: String = name.chars().take(MOST / 4).collect();
     format!("{kept}…-{key}")
+}
+
+/// How the name of a link begins that is about to be moved into place.
+pub const LINKING: &str = ".link-";
+
+/// Makes a link to a target, in place of another link or file: whoever looks, or makes the same link at the same time,
+/// finds the old one or the new one.
+///
+/// # Errors
+/// If the folder cannot be written, or a folder is in the way.
+pub fn link(target: &Path, path: &Path) -> Result<()> {
+    if fs::read_link(path).is_ok_and(|known| known == target) {
+        return Ok(());
+    }
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let own = COUNT.fetch_add(1, Ordering::Relaxed);
+    let aside = path.with_file_name(format!("{LINKING}{}-{own}", std::process::id()));
+    let linked = symlink(target, &aside).and_then(|()| fs::rename(&aside, path));
+    linked.map_err(|e| {
+        let _ = fs::remove_file(&aside);
+        Problem::os("link", path, &e)
+    })
 }
 
 /// The last bytes of a file that may grow for days, as text; nothing if it cannot be read.
@@ -146,6 +170,28 @@ pub fn digest(path: &Path) -> Result<(String, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_are_made_by_many_at_once_and_always_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("one");
+        link(Path::new("a"), &path).unwrap();
+        std::thread::scope(|scope| {
+            for target in ["a", "b", "a", "b"] {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        link(Path::new(target), path).unwrap();
+                        assert!(fs::read_link(path).is_ok());
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        fs::create_dir(folder.path().join("two")).unwrap();
+        assert!(link(Path::new("a"), &folder.path().join("two")).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {

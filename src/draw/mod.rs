@@ -259,20 +259,15 @@ fn link(spec: &Spec, graph: &Graph, results: &Results) -> Result<()> {
         return Ok(());
     }
     let old = fs::read_dir(&folder).map_err(|e| Problem::os("list", &folder, &e))?.flatten();
-    for link in old.filter(|entry| !links.contains_key(&*entry.file_name().to_string_lossy())) {
+    let is_other = |name: &str| !links.contains_key(name) && !name.starts_with(files::LINKING);
+    for link in old.filter(|entry| is_other(&entry.file_name().to_string_lossy())) {
         // What is no link of ours stays.
         if link.file_type().is_ok_and(|kind| kind.is_symlink()) {
             let _ = fs::remove_file(link.path());
         }
     }
     for (name, node) in links {
-        let path = folder.join(name);
-        let target = Path::new("../../nodes").join(node);
-        if fs::read_link(&path).is_ok_and(|known| known == target) {
-            continue;
-        }
-        let _ = fs::remove_file(&path);
-        std::os::unix::fs::symlink(&target, &path).map_err(|e| Problem::os("link", &path, &e))?;
+        files::link(&Path::new("../../nodes").join(node), &folder.join(name))?;
     }
     write_aside(&stamp, digest.as_bytes())
 }
