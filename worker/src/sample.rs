@@ -135,8 +135,7 @@ fn load(
     loaded::network(&file, context.device, || {
         let store = nn::VarStore::new(context.device);
         let task = conditions::task(manifest, train)?;
-        let network =
-            net::with_fixed_weights(|| net::build(&train.model, &task, &store.root()))?;
+        let network = net::with_fixed_weights(|| net::build(&train.model, &task, &store.root()))?;
         let (values, _) = weights::read(&file)?;
         net::load(&net::state(&store), &values)?;
         Ok(network)

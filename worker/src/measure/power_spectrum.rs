@@ -153,10 +153,8 @@ impl Estimator {
             }
             sums
         };
-        let parts: Vec<Vec<f64>> = (0..rows.div_ceil(ROWS))
-            .into_par_iter()
-            .map(|chunk| part(chunk * ROWS))
-            .collect();
+        let parts: Vec<Vec<f64>> =
+            (0..rows.div_ceil(ROWS)).into_par_iter().map(|chunk| part(chunk * ROWS)).collect();
         // The first is of modes that lie in no bin.
         (1..=self.modes.len()).map(|bin| parts.iter().map(|part| part[bin]).sum()).collect()
     }

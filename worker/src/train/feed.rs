@@ -59,9 +59,8 @@ impl Source {
         let all = order.as_ref().map_or(&[][..], |(_, order)| order);
         let first = within * self.batch;
         let items = all[first..(first + self.batch).min(all.len())].to_vec();
-        let size: Vec<i64> = std::iter::once(items.len() as i64)
-            .chain(self.maps.item().map(|n| n as i64))
-            .collect();
+        let size: Vec<i64> =
+            std::iter::once(items.len() as i64).chain(self.maps.item().map(|n| n as i64)).collect();
         let seen = || self.maps.seen(items.iter().copied(), Device::Cpu);
         let x0 = (!self.is_held).then(seen);
         let noise = self.lesson.noise((self.seed, step), &size, Device::Cpu);
