@@ -124,7 +124,7 @@ def main():
     parser.add_argument("--same", help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.programs = given.programs.resolve()
-    given.count = given.count or (256 if given.device == "cuda" else 16)
+    given.count = given.count or (256 if given.device == "cuda" else 4 if given.short else 16)
     if given.peer:
         return peer(given)
     import numpy

@@ -5,7 +5,6 @@ use super::session::{Net, Session};
 use crate::data::manifest::Manifest;
 use crate::measure::power_spectrum::{self as power, Contrast, Estimator, Grid};
 use crate::measure::summary::{error, relative};
-use crate::net;
 use crate::objective::{Guidance, Model, Rule};
 use crate::picture;
 use crate::random::Stream;
@@ -50,10 +49,7 @@ impl Session<'_> {
         let Some(rule) = Rule::new(&self.settings.objective) else { return Ok(()) };
         std::fs::create_dir_all(folder).map_err(|e| Problem::os("make the folder", folder, &e))?;
         let seen = match &self.average {
-            Some(average) => {
-                net::load(&average.judge.state, average.ema.average())?;
-                self.draw(&average.judge, &rule, &sampler, manifest)?
-            }
+            Some(average) => self.draw(average.judge()?, &rule, &sampler, manifest)?,
             None => self.draw(&self.net, &rule, &sampler, manifest)?,
         };
         let step = self.step();

@@ -20,6 +20,7 @@ use ablate::failure::NOT_A_NUMBER;
 use ablate::job::{Arithmetic, Input as Data};
 use ablate::problem::{Problem, Result};
 use ablate::settings::{Init, Optimizer, Precision, Train, Weights};
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor, nn, no_grad};
@@ -63,17 +64,33 @@ fn start_of(context: &Context<'_>, init: &Init) -> Result<Tensors> {
     }
 }
 
-/// The moving average of the weights, and a network to judge it with.
-pub(super) struct Average {
+/// The moving average of the weights, and a network to judge it with, which is built when it is first asked for: it takes
+/// as much memory as the one that learns.
+pub(super) struct Average<'s> {
     pub(super) ema: Ema,
-    pub(super) judge: Net,
+    judge: OnceCell<Net>,
+    settings: &'s Train,
+    task: Task,
+    device: Device,
+}
+
+impl Average<'_> {
+    /// A network with the average as it is now.
+    pub(super) fn judge(&self) -> Result<&Net> {
+        if self.judge.get().is_none() {
+            let _ = self.judge.set(Net::new(self.settings, &self.task, self.device)?);
+        }
+        let judge = self.judge.get().expect("it was set");
+        net::load(&judge.state, self.ema.average())?;
+        Ok(judge)
+    }
 }
 
 /// A training in memory.
 pub(super) struct Session<'s> {
     pub(super) settings: &'s Train,
     pub(super) net: Net,
-    pub(super) average: Option<Average>,
+    pub(super) average: Option<Average<'s>>,
     pub(super) best: Option<Tensors>,
     pub(super) best_average: Option<Tensors>,
     pub(super) state: State,
@@ -143,7 +160,10 @@ impl<'s> Session<'s> {
             average: match settings.ema.on() {
                 Some(largest) => Some(Average {
                     ema: Ema::new(decay(largest), &net.state),
-                    judge: Net::new(settings, &task, device)?,
+                    judge: OnceCell::new(),
+                    settings,
+                    task,
+                    device,
                 }),
                 None => None,
             },
@@ -315,10 +335,7 @@ impl<'s> Session<'s> {
             Ok::<f64, Problem>(sum / held_out.len() as f64)
         };
         let average = match &self.average {
-            Some(average) => {
-                net::load(&average.judge.state, average.ema.average())?;
-                Some(of(&average.judge)?)
-            }
+            Some(average) => Some(of(average.judge()?)?),
             None => None,
         };
         Ok(Some((of(&self.net)?, average)))
