@@ -27,6 +27,7 @@ def figure(path, rows):
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib import ticker
     plt.rcParams.update({"font.size": 9, "svg.fonttype": "none"})
     shown, panels = plt.subplots(1, 3, figsize=(7, 2.4), sharey=True, layout="constrained")
     for panel, (what, values) in zip(panels, SERIES.items()):
@@ -34,6 +35,8 @@ def figure(path, rows):
             panel.plot(values, [1e3 * rows[what, value][who] for value in values], color=colour, marker=mark, label=who)
         panel.set(xscale="log", yscale="log", xlabel={"side": "side of the maps (pixels)", "width": "width of the network", "batch": "batch"}[what])
         panel.set_xticks(values, map(str, values))
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
         panel.minorticks_off()
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("step (ms)")
