@@ -29,8 +29,8 @@ sweeps:
 POINT = "[schedule=linear,rate=0.001,nfe=10,seed=0]"
 COMMANDS = [words.split() for words in (
     "check spec.yaml", "schema", "devices", f"why score.power_spectrum{POINT}", f"show score.power_spectrum{POINT}",
-    f"log score.power_spectrum{POINT}", f"compare draw{POINT} draw{POINT.replace('=10', '=20')}", "select", "query select(1)",
-    "export", "table spec.yaml", "figure spec.yaml", "report spec.yaml", "graph spec.yaml", "clean", "verify", "rebuild",
+    f"log score.power_spectrum{POINT}", f"compare draw{POINT} draw{POINT.replace('=10', '=20')}",
+    "export spec.yaml", "table spec.yaml", "figure spec.yaml", "report spec.yaml", "graph spec.yaml", "clean", "verify", "rebuild",
     "completions bash")]
 
 
@@ -60,7 +60,8 @@ with tempfile.TemporaryDirectory() as folder:
         ("ablate status", [ablate, "status"]),
         ("ablate plan", [ablate, "plan", "spec.yaml"]),
         ("ablate run, nothing to do", [ablate, "run", "spec.yaml"]),
-        *((f"ablate {' '.join(words)}", [ablate, *words]) for words in COMMANDS),
+        *((f"ablate {words[0]}", [ablate, *words]) for words in COMMANDS),
+        ("ablate query", [ablate, "query", "select 1"]),
     ]:
         span = median_ms(command, 20 if command[1:] and command[1] in ("plan", "run", "status") else 5)
         print(f"{name:28}{span:8.1f}{span / nothing:24.1f}")
