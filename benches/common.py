@@ -68,7 +68,8 @@ def write_job(given, folder, job):
 def start_worker(given, folder, job):
     """Starts the worker on a job whose files go to `folder`."""
     command = [given.programs / "ablate-worker", write_job(given, folder, job)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    environment = dict(ENVIRONMENT, RAYON_NUM_THREADS=str(job["threads"]))
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def run(command):

@@ -22,7 +22,7 @@ part 90 "Training steps, launch-bound" benches/training/training.py --threads 1 
 part 150 "Training steps, large" benches/training/training.py --threads 1 --cases default,simple_unet_256 --precision tf32,bf16
 part 90 "Training steps beside torch.compile" benches/training/training.py --threads 1 --cases notebook,default --precision tf32 --compiled
 part 120 "256 samples" benches/sampling/sampling.py --threads 1 --cases notebook_ddim,flow_heun,dit_s2_ddim,default_ddim
-part 60 "Data" benches/data.py --maps 6000
+part 60 "Data" benches/data.py --maps 6000 --threads 16
 echo
 echo "Start-up"
 timeout 30 "$python" benches/startup.py --short --device cuda

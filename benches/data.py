@@ -6,7 +6,7 @@ and networks from one that does next to nothing to a small U-Net, on a CPU or a 
 
 Writes the file unless it is there. Prints milliseconds a step, the share of it that was waited for a batch, and what the
 same steps take on a file that is small enough to be held in memory."""
-import argparse, json, pathlib, subprocess, sys, tempfile
+import argparse, json, os, pathlib, subprocess, sys, tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from common import ROOT, done  # noqa: E402
@@ -43,7 +43,7 @@ def train(given, file, model, batch, steps):
         spec.write_text(SPEC.format(file=file, model=model, batch=batch, steps=steps))
         given.results = pathlib.Path(folder, "results")
         said = subprocess.run([given.programs / "ablate", "--results", given.results, "run", spec, "--devices", given.device + ":0" * (given.device == "cuda")],
-                              capture_output=True, text=True)
+                              capture_output=True, text=True, env=dict(os.environ, RAYON_NUM_THREADS=str(given.threads)))
         if said.returncode:
             sys.exit(said.stdout[-2000:] + said.stderr[-2000:])
         costs = json.loads((done(given)["net"][1] / "costs.json").read_text())
@@ -54,6 +54,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--maps", type=int, default=15000)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1, help="that draw and read beside the one that learns")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir()), help="where the file is")
     parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "target/release")

@@ -64,7 +64,7 @@ impl Stream {
     /// Draws `n` standard normal numbers (Box & Muller 1958), computed in 64 bits.
     ///
     /// They come in pairs, each from two draws, so any stretch of them can be drawn for itself: many are drawn by all
-    /// threads of the pool.
+    /// threads that there are.
     pub fn normal_f32(&mut self, n: usize) -> Vec<f32> {
         let mut out = vec![0.0; n.next_multiple_of(2)];
         if n <= STRETCH {

@@ -35,11 +35,10 @@ pub fn of(job: &Job) -> Result<Device> {
     }
 }
 
-/// Sets the threads of tensor operations, for the job that begins, and of measures, for all jobs of this process.
+/// Sets the threads of tensor operations, for the job that begins. What is generated, drawn and measured takes the cores
+/// that nobody uses.
 pub fn set_threads(threads: u32) {
     tch::set_num_threads(threads.max(1) as i32);
-    // Later jobs on the same slot have as many.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1) as usize).build_global();
 }
 
 /// What the bits of a job depend on, with this many threads; `exact` asks for kernels that repeat to the bit. Sets

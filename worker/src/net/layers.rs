@@ -3,6 +3,7 @@
 
 use ablate::settings::{Padding, Precision, Standardisation};
 use std::cell::{Cell, OnceCell};
+use std::thread::LocalKey;
 use tch::{Kind, Tensor, nn};
 
 /// Added to variances before their root is taken.
@@ -13,21 +14,27 @@ thread_local! {
     static FIXED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Works with a cell at a value, and sets it back however the work ends: this thread has more jobs to do.
+fn with<C: Copy, T>(cell: &'static LocalKey<Cell<C>>, value: C, work: impl FnOnce() -> T) -> T {
+    struct SetBack<C: Copy + 'static>(&'static LocalKey<Cell<C>>, C);
+    impl<C: Copy> Drop for SetBack<C> {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+    let _back = SetBack(cell, cell.replace(value));
+    work()
+}
+
 /// Builds networks whose weights never change once they are evaluated: what is made of them is made once.
 pub fn with_fixed_weights<T>(build: impl FnOnce() -> T) -> T {
-    let before = FIXED.replace(true);
-    let out = build();
-    FIXED.set(before);
-    out
+    with(&FIXED, true, build)
 }
 
 /// Evaluates networks with this precision of products: with [`Precision::Bf16`] convolutions, matrices and attention work on
 /// 16-bit numbers, norms, softmax and sums on 32-bit ones, and weights stay as they are (Micikevicius et al. 2018).
 pub fn with_precision<T>(precision: Precision, evaluate: impl FnOnce() -> T) -> T {
-    let before = PRECISION.replace(precision);
-    let out = evaluate();
-    PRECISION.set(before);
-    out
+    with(&PRECISION, precision, evaluate)
 }
 
 /// A factor of a product: in 16 bits where 32-bit numbers are to be multiplied so.
@@ -261,6 +268,15 @@ mod tests {
 
     fn random_weight() -> Tensor {
         Tensor::from_slice(&Stream::new(0, "test", 0).uniform(2 * 3 * 9)).view([2, 3, 3, 3])
+    }
+
+    #[test]
+    fn whatever_ends_a_work_sets_back_what_it_was_done_with() {
+        let lost = std::panic::catch_unwind(|| {
+            with_fixed_weights(|| with_precision(Precision::Bf16, || panic!("out of memory")))
+        });
+        assert!(lost.is_err());
+        assert_eq!((FIXED.get(), PRECISION.get()), (false, Precision::F32));
     }
 
     #[test]
