@@ -133,7 +133,7 @@ pub fn devices(
     asked: Option<&str>,
 ) -> Result<Vec<Device>> {
     let cards = visible(cards, inherited);
-    // What is read, drawn and measured beside a GPU is shared out evenly.
+    // Of what works on cores beside a GPU, a program's own threads too, each card has an even share.
     let share = (cores / cards.len().max(1)).clamp(1, MOST_THREADS) as u32;
     let of_cards = || cards.iter().map(|card| Device::card(card, share, false));
     let of_cores = |n: usize| (0..n).map(move |i| Device::core(i, cores));
@@ -233,6 +233,16 @@ mod tests {
             |problem| vec![problem.to_string()],
             |devices| devices.into_iter().map(|device| device.slot).collect(),
         )
+    }
+
+    #[test]
+    fn gpus_share_the_cores_evenly_and_have_one_at_least() {
+        for (cores, threads) in [(1, 1), (4, 1), (11, 2), (1000, 16)] {
+            let found = devices(&cards(), None, cores, None).unwrap();
+            assert!(found.iter().all(|device| device.threads == threads), "{cores}");
+        }
+        let alone = devices(&cards(), Some("1"), 8, Some("cuda")).unwrap();
+        assert_eq!((alone.len(), alone[0].threads), (1, 8), "of those that are visible");
     }
 
     #[test]
