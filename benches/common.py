@@ -1,5 +1,5 @@
 """What benches that compare the worker with PyTorch share: the nodes of a spec, their weights, a worker's jobs."""
-import json, os, pathlib, subprocess, sys, tempfile
+import json, os, pathlib, subprocess, sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # As the coordinator starts its workers.
@@ -12,15 +12,17 @@ def arguments(parser, name):
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--short", action="store_true", help="a minute, to see that it works")
-    parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path(tempfile.gettempdir(), f"ablate-bench-{name}"))
+    parser.add_argument("--results", type=pathlib.Path, default=ROOT / "target/benches" / name)
     parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "target/release", help="where ablate and its worker are")
 
 
 def nodes(given, spec, names):
     """Runs nodes of a spec; all that are done: what is known of each and its folder, by name."""
     for name in names:
-        subprocess.run([given.programs / "ablate", "--results", given.results, "run", spec, "--until", name],
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        call = [given.programs / "ablate", "--results", given.results, "run", spec, "--until", name]
+        ended = subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if ended.returncode != 0:
+            sys.exit(f"{' '.join(map(str, call))} ended with {ended.returncode}:\n{ended.stdout}")
     return done(given)
 
 
@@ -72,10 +74,10 @@ def start_worker(given, folder, job):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def run(command):
+def run(command, environment=None):
     """Runs a program; what it printed, and the most memory it had in MB."""
     command = [str(word) for word in command]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     out = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
