@@ -52,12 +52,16 @@ pub fn link(target: &Path, path: &Path) -> Result<()> {
 
 /// The last bytes of a file that may grow for days, as text; nothing if it cannot be read.
 pub fn tail(path: &Path, bytes: u64) -> String {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(path)?;
+    File::open(path).map(|file| tail_of(file, bytes)).unwrap_or_default()
+}
+
+/// The same of an open file.
+pub fn tail_of(mut file: File, bytes: u64) -> String {
+    let mut read = || -> std::io::Result<Vec<u8>> {
         let end = file.metadata()?.len();
         file.seek(SeekFrom::Start(end.saturating_sub(bytes)))?;
         let mut found = vec![];
-        file.take(bytes).read_to_end(&mut found)?;
+        Read::by_ref(&mut file).take(bytes).read_to_end(&mut found)?;
         Ok(found)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()

@@ -26,7 +26,7 @@ fn shim(include: &Path) {
     cc::Build::new()
         .cpp(true)
         .std("c++17")
-        .files(["shim/fused.cpp", "shim/modes.cpp"])
+        .files(["shim/fused.cpp", "shim/memory.cpp", "shim/modes.cpp"])
         // Its headers are not ours to warn about.
         .flag("-isystem")
         .flag(include.display().to_string())

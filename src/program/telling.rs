@@ -296,8 +296,9 @@ fn ask_once(asked: Asked, process: &mut Process) -> Option<Value> {
 }
 
 fn ask(process: &mut Process) -> Option<Value> {
-    let answer = std::env::temp_dir().join(format!("ablate-python-{}", std::process::id()));
-    let file = std::fs::File::create(&answer).ok()?;
+    // A file without a name, which nobody else can open and nothing leaves behind.
+    let answer = tempfile::tempfile().ok()?;
+    let file = answer.try_clone().ok()?;
     // In a group of its own: what the program leaves in ours ends with it.
     process.process_group(0).stdin(Stdio::null()).stdout(file).stderr(Stdio::null());
     let mut child = process.spawn().ok()?;
@@ -312,8 +313,7 @@ fn ask(process: &mut Process) -> Option<Value> {
             None => std::thread::sleep(Duration::from_millis(20)),
         }
     };
-    let text = files::tail(&answer, 1 << 20);
-    let _ = std::fs::remove_file(&answer);
+    let text = files::tail_of(answer, 1 << 20);
     // Wrappers may say something first.
     status.success().then(|| text.lines().rev().find_map(|line| serde_json::from_str(line).ok()))?
 }

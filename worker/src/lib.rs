@@ -16,6 +16,8 @@ pub mod fused;
 
 pub mod modes;
 
+pub mod memory;
+
 pub mod optimizer;
 
 pub mod rate;

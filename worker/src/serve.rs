@@ -2,7 +2,7 @@
 //! networks and data are made, per job.
 
 use crate::files::write_json;
-use crate::{data, device, evaluate, sample, train};
+use crate::{data, device, evaluate, memory, sample, train};
 use ablate::job::{Arithmetic, Costs, Event, Input, Job, alone, serve};
 use ablate::problem::{Problem, Result};
 use ablate::settings::Settings;
@@ -115,6 +115,7 @@ fn peak_memory_bytes() -> u64 {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    memory::keep();
     match std::env::args().nth(1).as_deref() {
         None => serve(device::LIBTORCH, run).into(),
         Some("--version") => {
@@ -136,13 +137,16 @@ pub fn run(path: &Path, stop: &AtomicBool, emit: &dyn Fn(&Event)) -> Result<End>
     let job = Job::read(path)?;
     let settings = job.settings()?;
     let context = Context::new(&job, stop, emit)?;
-    match &settings {
+    let ended = match &settings {
         Settings::Dataset(settings) => data::dataset::run(&context, settings),
         Settings::Train(settings) => train::run(&context, settings),
         Settings::Sample(settings) => sample::run(&context, settings),
         Settings::Evaluate(settings) => evaluate::run(&context, settings),
         Settings::Command(_) => Err(Problem::system("a worker of tensors runs no commands")),
-    }
+    };
+    // The next job may be a small one, beside large ones of others.
+    memory::release();
+    ended
 }
 
 /// The folder and port of an input.
