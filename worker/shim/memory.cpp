@@ -19,7 +19,7 @@ constexpr size_t LARGE = size_t{1} << 20, PAGE = 4096, LARGE_PAGE = size_t{2} <<
 // A size at least as large, at most by a sixteenth, so that there are few of them.
 size_t rounded(size_t bytes) {
     size_t grain = PAGE;
-    while (grain * 32 <= bytes) grain *= 2;
+    while (grain <= bytes / 32) grain *= 2;
     return (bytes + grain - 1) / grain * grain;
 }
 
@@ -135,7 +135,8 @@ Keeper &keeper() {
 void give_back(void *block) { keeper().take_back(block); }
 
 c10::DataPtr Keeper::allocate(size_t bytes) {
-    void *block = bytes < LARGE ? nullptr : take(bytes);
+    const bool is_ours = bytes >= LARGE && bytes <= PTRDIFF_MAX;
+    void *block = is_ours ? take(bytes) : nullptr;
     // Libtorch's own says that there is no memory, where there is none.
     if (!block) block = small->raw_allocate(bytes);
     return {block, block, &give_back, c10::Device(c10::DeviceType::CPU)};

@@ -23,7 +23,11 @@ fn freed_blocks_are_kept_for_others_of_their_size_never_for_more_than_an_eighth_
     let before = tensor(3);
     keep();
     drop(before);
-    assert_eq!((counts().used, counts().kept), (0, 0), "made before, and freed by its own function");
+    assert_eq!(
+        (counts().used, counts().kept),
+        (0, 0),
+        "made before, and freed by its own function"
+    );
 
     // Small ones are the system's; a large one is used again, by one that is a little smaller too.
     let small = Tensor::zeros([1000], (Kind::Float, Device::Cpu));
