@@ -1,6 +1,7 @@
 // Memory of tensors on the CPU. Large blocks are mapped from the system, in large pages where it has them, and kept when
 // they are freed, for the next tensor of about their size: a training asks for the same blocks at every step. What is in use
-// and what is kept never take more together than was in use at its most, and an eighth.
+// and what is kept never take more together than was in use at its most, and an eighth, or a spare that is set: of small
+// networks that draw samples little is in use at a time, in many sizes.
 
 #include <algorithm>
 #include <c10/core/CPUAllocator.h>
@@ -41,6 +42,12 @@ class Keeper final : public c10::Allocator {
     c10::DeleterFnPtr raw_deleter() const override;
     void copy_data(void *to, const void *from, size_t bytes) const override { default_copy_data(to, from, bytes); }
 
+    // Lets so many bytes be kept, however few are in use.
+    void allow(size_t bytes) {
+        std::lock_guard<std::mutex> lock(mutex);
+        spare = bytes;
+    }
+
     // Frees what is kept.
     void release() {
         std::lock_guard<std::mutex> lock(mutex);
@@ -69,7 +76,7 @@ class Keeper final : public c10::Allocator {
     using BySize = std::multimap<size_t, Kept>;
 
     std::mutex mutex;
-    size_t used = 0, kept = 0, most = 0;
+    size_t used = 0, kept = 0, most = 0, spare = 0;
     uint64_t age = 0;
     // Sizes of blocks in use; blocks that are kept, by size, and in the order in which they were freed.
     std::unordered_map<void *, size_t> sizes;
@@ -99,7 +106,7 @@ class Keeper final : public c10::Allocator {
             forget(found);
         } else {
             const size_t peak = std::max(most, used + size);
-            while (used + kept + size > peak + peak / 8 && drop_oldest()) {
+            while (used + kept + size > peak + std::max(peak / 8, spare) && drop_oldest()) {
             }
             block = map(size);
             while (!block && drop_oldest()) block = map(size);
@@ -148,7 +155,10 @@ c10::DeleterFnPtr Keeper::raw_deleter() const { return &give_back; }
 
 extern "C" {
 
-void ablate_memory_keep() { c10::SetCPUAllocator(&keeper()); }
+void ablate_memory_keep(uint64_t spare) {
+    keeper().allow(spare);
+    c10::SetCPUAllocator(&keeper());
+}
 
 void ablate_memory_release() { keeper().release(); }
 

@@ -1,10 +1,10 @@
 //! Memory of tensors on the CPU, by way of `shim/memory.cpp`: large blocks are kept when they are freed, for the next tensor
-//! of about their size, and all together take an eighth more than the tensors had at their most, no more.
+//! of about their size, and all together take an eighth more than the tensors had at their most, or a spare, no more.
 
 #![expect(unsafe_code, reason = "libtorch is C++; its allocator is set in this file")]
 
 unsafe extern "C" {
-    fn ablate_memory_keep();
+    fn ablate_memory_keep(spare: u64);
     fn ablate_memory_release();
     fn ablate_memory_counts(out: *mut u64);
 }
@@ -20,11 +20,11 @@ pub struct Counts {
     pub most: u64,
 }
 
-/// Lets this process keep the blocks of its tensors from now on.
-pub fn keep() {
+/// Lets this process keep the blocks of its tensors from now on, `spare` bytes of them however few are in use.
+pub fn keep(spare: u64) {
     // SAFETY: it sets libtorch's allocator to one that is never destroyed; tensors made before free their memory by the
     // function that they were made with.
-    unsafe { ablate_memory_keep() }
+    unsafe { ablate_memory_keep(spare) }
 }
 
 /// Gives what is kept back to the system.

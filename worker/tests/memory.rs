@@ -21,7 +21,7 @@ fn resident() -> u64 {
 #[test]
 fn freed_blocks_are_kept_for_others_of_their_size_never_for_more_than_an_eighth_and_given_back() {
     let before = tensor(3);
-    keep();
+    keep(0);
     drop(before);
     assert_eq!(
         (counts().used, counts().kept),
@@ -66,6 +66,13 @@ fn freed_blocks_are_kept_for_others_of_their_size_never_for_more_than_an_eighth_
         drop(tensor(megabytes));
         assert!(counts().used + counts().kept <= counts().most + counts().most / 8);
     }
+
+    // A spare may be kept at any time.
+    keep(100 * MB);
+    release();
+    (0..10).for_each(|i| drop(tensor(5 + 2 * i)));
+    let kept = counts().kept;
+    assert!(kept > counts().most * 2 && kept <= counts().most + 100 * MB, "{kept}");
 
     // Other threads may free and ask, too.
     let given: Vec<Tensor> = (0..4).map(|_| tensor(5)).collect();
