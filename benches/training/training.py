@@ -27,7 +27,7 @@ SHORT = {"quickstart": (10, 60), "dit_s2": (1, 3)}
 
 
 def peer(given, node, folder):
-    """Trains in this process; prints seconds a step and the mean loss."""
+    """Trains in this process; prints seconds a step and the losses of the steps before those that are measured."""
     import numpy
     import stream
     import torch
@@ -89,12 +89,12 @@ def batch(name, given):
     return given.batch or (BATCHES.get(name, 0) if given.device == "cuda" else 0)
 
 
-def theirs(case, given, threads, precision, compiled=False):
+def theirs(case, given, threads, precision, compiled=False, keep=False):
     warm, steps = case[1]
     command = [sys.executable, HERE / "training.py", "--peer", case[0], "--peer-threads", threads, "--warm", warm, "--steps", steps,
                "--device", given.device, "--results", given.results, "--precision", precision, "--batch", batch(case[0], given)]
     command += ["--compile"] if compiled else []
-    out, memory = run(command, ENVIRONMENT if given.keep else None)
+    out, memory = run(command, ENVIRONMENT if keep else None)
     return dict(json.loads(out.strip().splitlines()[-1]), memory=memory)
 
 
@@ -157,7 +157,7 @@ def main():
         node, _ = known[name]
         for threads, precision in itertools.product(map(int, given.threads.split(",")), given.precision.split(",")):
             case = (name, cases[name])
-            them, us = theirs(case, given, threads, precision), ours(case, given, threads, precision, node)
+            them, us = theirs(case, given, threads, precision, keep=given.keep), ours(case, given, threads, precision, node)
             loss = sum(them["losses"][:us["compared"]]) / us["compared"]
             line = (f"{name:16} {threads:7} {precision:>7} {them['seconds']:10.4f} {us['seconds']:10.4f} {them['seconds'] / us['seconds']:6.2f} "
                     f"{them['memory']:6.0f} {us['memory']:6.0f} {loss:8.5f} {us['loss']:8.5f}")
